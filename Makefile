@@ -1,0 +1,39 @@
+# Needs Go and a Docker Engine, and nothing else prepared.
+
+.DEFAULT_GOAL := help
+.PHONY: help e2e test check images bench clean FORCE
+
+FIREDRILL := build/firedrill
+
+# Everything that needs no Docker.
+UNITS := ./tools/... ./fixtures/...
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+e2e: $(FIREDRILL) ## prove every alert and runbook; FOCUS=regexp SUITE=tls PROCS=2 KEEP=1
+	$(FIREDRILL) prove $(if $(FOCUS),--focus "$$FOCUS") $(if $(PROCS),--procs $(PROCS)) $(if $(KEEP),--keep) $(if $(SUITE),./e2e/$(SUITE))
+
+test: check ## everything that needs no Docker
+	@unformatted=$$(gofmt -l tools fixtures e2e) && { [ -z "$$unformatted" ] || { echo "run gofmt -w on:" $$unformatted; exit 1; }; }
+	go vet $(UNITS) ./e2e/...
+	go test $(UNITS)
+	go tool promtool test rules rules/*_test.yml
+
+check: $(FIREDRILL) ## rules and runbooks against each other
+	$(FIREDRILL) check
+
+images: $(FIREDRILL) ## build the container images that are missing
+	$(FIREDRILL) images
+
+bench: ## how long the costly parts take
+	go test -run '^$$' -bench . $(UNITS)
+
+clean: $(FIREDRILL) ## remove what is ours: containers, networks, images, reports
+	$(FIREDRILL) clean
+	rm -rf build
+
+# The go command knows when to rebuild, and keeps a program's exit status where go run does not.
+$(FIREDRILL): FORCE
+	@go build -o $@ ./tools/firedrill
+FORCE:

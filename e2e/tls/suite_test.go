@@ -1,0 +1,87 @@
+// Package tls proves the alerts on certificates and their runbooks: rules/tls.yml.
+package tls
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/stemedb/firedrill/e2e/world"
+	"github.com/stemedb/firedrill/tools/report"
+)
+
+const day = 24 * time.Hour
+
+// w is this process's world. Each spec finds it new.
+var w *world.World
+
+func TestTLS(t *testing.T) {
+	RegisterFailHandler(Fail)
+	EnforceDefaultTimeoutsWhenUsingContexts()
+	SetDefaultEventuallyTimeout(world.Patience)
+	SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
+	SetDefaultConsistentlyDuration(5 * world.Interval)
+	SetDefaultConsistentlyPollingInterval(world.Interval / 4)
+	RunSpecs(t, "TLS certificates")
+}
+
+var _ = SynchronizedBeforeSuite(func(ctx SpecContext) {
+	swept, err := world.Sweep(ctx)
+	Expect(err).NotTo(HaveOccurred(), "remove what an earlier run left")
+	for _, name := range swept {
+		fmt.Println("removed the world", name, "of a run that has ended")
+	}
+}, func(ctx SpecContext) {
+	root, err := filepath.Abs("../..")
+	Expect(err).NotTo(HaveOccurred())
+	keep := os.Getenv("FIREDRILL_KEEP") != ""
+	began := time.Now()
+	w, err = world.Start(ctx, world.Config{
+		Root:     root,
+		Rules:    folder("FIREDRILL_RULES", filepath.Join(root, "rules")),
+		Runbooks: folder("FIREDRILL_RUNBOOKS", filepath.Join(root, "runbooks")),
+		Name:     fmt.Sprintf("tls%d-%06x", GinkgoParallelProcess(), rand.N(1<<24)),
+		Keep:     keep,
+	})
+	Expect(err).NotTo(HaveOccurred(), "start the world")
+	DeferCleanup(func(ctx SpecContext) {
+		if keep {
+			fmt.Fprint(os.Stderr, w.Enter())
+			return
+		}
+		Expect(w.Close(ctx)).To(Succeed())
+	})
+	Expect(w.Begin(ctx)).To(Succeed(), "bring up the first host, Prometheus and Alertmanager")
+	AddReportEntry("world up", time.Since(began).Round(100*time.Millisecond).String())
+})
+
+// folder is what the environment names, or what the repository has.
+func folder(variable, ours string) string {
+	if named := os.Getenv(variable); named != "" {
+		return named
+	}
+	return ours
+}
+
+var _ = BeforeEach(func(ctx SpecContext) {
+	Expect(w.Begin(ctx)).To(Succeed(), "bring up a new host, Prometheus and Alertmanager")
+	DeferOnFailure(func(ctx SpecContext) {
+		name := regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(CurrentSpecReport().FullText(), "-")
+		evidence := filepath.Join("../../build/evidence", name)
+		Expect(w.Evidence(ctx, evidence)).To(Succeed())
+		AddReportEntry("evidence", evidence)
+	})
+})
+
+// proved notes for the table what a spec has shown.
+func proved(alert, branch, what string) {
+	AddReportEntry(report.EntryName, ReportEntryVisibilityNever,
+		report.Entry{Alert: alert, Branch: branch, What: what, Leapt: w.Leapt()})
+}

@@ -1,0 +1,377 @@
+package world
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"github.com/stemedb/firedrill/tools/image"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/stemedb/firedrill/tools/runbook"
+)
+
+// Host is the Debian host that the runbooks are followed on.
+type Host struct {
+	world *World
+	box   *box
+}
+
+// baseline is the state of the first host, once Let's Encrypt has issued its certificate: hosts that follow begin
+// with it, as tar archives of these folders.
+type baseline struct {
+	archives map[string][]byte
+}
+
+var baselineFolders = []string{"/etc/letsencrypt", "/etc/stemedb/tls", "/etc/ssl/certs", "/usr/local/share/ca-certificates"}
+
+// newHost boots a host whose service is up, with a certificate of Let's Encrypt that has 90 days left.
+func (w *World) newHost(ctx context.Context) (*Host, error) {
+	made, err := w.docker.run(ctx, blueprint{
+		name: "host", image: w.images.Ref(image.Host), network: w.inside, aliases: []string{Domain},
+		host: container.HostConfig{ // what systemd needs as PID 1, and no more: not --privileged
+			CapAdd: []string{"SYS_ADMIN"}, SecurityOpt: []string{"seccomp=unconfined"}, CgroupnsMode: "host",
+			Binds: []string{"/sys/fs/cgroup:/sys/fs/cgroup:rw"},
+			Tmpfs: map[string]string{"/run": "", "/run/lock": "", "/tmp": "exec"},
+		},
+		files: []file{{path: "/usr/local/share/ca-certificates/firedrill.crt", content: w.parties.pem, mode: 0o644}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	h := &Host{world: w, box: made}
+	if err := h.boot(ctx); err != nil {
+		after := context.WithoutCancel(ctx)
+		journal, _ := h.Output(after, "journalctl --no-pager --lines 40")
+		return nil, errors.Join(fmt.Errorf("boot the host: %w; its journal ends with:\n%s", err, journal), h.close(after))
+	}
+	return h, nil
+}
+
+func (h *Host) boot(ctx context.Context) error {
+	address, err := h.box.address(ctx, h.world.inside)
+	if err != nil {
+		return err
+	}
+	if err := h.world.parties.resolve(ctx, Domain, address.String()); err != nil {
+		return err
+	}
+	if err := await(ctx, "systemd to have booted the host", h.booted); err != nil {
+		return err
+	}
+	// Docker's own name server would answer for the containers only.
+	if err := h.run(ctx, fmt.Sprintf("echo nameserver %s > /etc/resolv.conf", h.world.parties.dns)); err != nil {
+		return err
+	}
+	if h.world.lineage != nil {
+		err = h.restore(ctx)
+	} else {
+		err = h.firstCertificate(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if err := h.run(ctx, "systemctl start stemedb-api"); err != nil {
+		return err
+	}
+	return await(ctx, "stemedb-api to be ready", func(ctx context.Context) error {
+		_, err := h.Get(ctx, "/readyz")
+		return err
+	})
+}
+
+func (h *Host) booted(ctx context.Context) error {
+	state, err := h.box.exec(ctx, "sh", "-c", "systemctl is-system-running || systemctl --failed --plain --no-legend")
+	if strings.TrimSpace(state) == "running" {
+		return nil
+	}
+	return fmt.Errorf("systemd says %q %w", strings.TrimSpace(state), err)
+}
+
+// firstCertificate has certbot get the first certificate, as the operator did when the service was set up, and keeps
+// what that left on the host.
+func (h *Host) firstCertificate(ctx context.Context) error {
+	err := h.run(ctx, `set -e
+update-ca-certificates
+certbot certonly --non-interactive --agree-tos --email ops@example.com \
+	--webroot --webroot-path /var/www/letsencrypt --domain `+Domain+`
+`+installLineage)
+	if err != nil {
+		return fmt.Errorf("get the host's first certificate: %w", err)
+	}
+	kept := &baseline{archives: map[string][]byte{}}
+	for _, folder := range baselineFolders {
+		stream, err := h.box.pack(ctx, folder)
+		if err != nil {
+			return err
+		}
+		kept.archives[folder], err = io.ReadAll(stream)
+		stream.Close()
+		if err != nil {
+			return fmt.Errorf("read %s of the host: %w", folder, err)
+		}
+	}
+	h.world.lineage = kept
+	return nil
+}
+
+func (h *Host) restore(ctx context.Context) error {
+	for folder, archive := range h.world.lineage.archives {
+		if err := h.box.unpack(ctx, folder[:strings.LastIndex(folder, "/")+1], bytes.NewReader(archive)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// installLineage puts the certificate that certbot holds where the service reads it.
+const installLineage = `
+install -o stemedb -g stemedb -m 644 /etc/letsencrypt/live/` + Domain + `/fullchain.pem /etc/stemedb/tls/cert.pem
+install -o stemedb -g stemedb -m 600 /etc/letsencrypt/live/` + Domain + `/privkey.pem /etc/stemedb/tls/key.pem
+`
+
+// Place puts a certificate on the host as if it had been issued for it long ago, without a reload. One of Let's
+// Encrypt takes the place of the newest in certbot's lineage; with one of the custom CA, certbot manages nothing.
+func (h *Host) Place(ctx context.Context, c Certificate) error {
+	defer h.world.touch()
+	var err error
+	switch c.Issuer {
+	case LetsEncrypt:
+		leaf, chain := splitChain(c.Chain)
+		live := "/etc/letsencrypt/live/" + Domain + "/"
+		err = errors.Join(
+			h.Put(ctx, live+"cert.pem", leaf), h.Put(ctx, live+"chain.pem", chain),
+			h.Put(ctx, live+"fullchain.pem", c.Chain), h.Put(ctx, live+"privkey.pem", c.Key),
+			h.run(ctx, "set -e"+installLineage))
+	default:
+		err = errors.Join(
+			h.run(ctx, "rm -rf /etc/letsencrypt/live/"+Domain+" /etc/letsencrypt/archive/"+Domain+" /etc/letsencrypt/renewal/"+Domain+".conf"),
+			h.Put(ctx, "/etc/stemedb/tls/cert.pem", c.Chain), h.Put(ctx, "/etc/stemedb/tls/key.pem", c.Key))
+	}
+	if err != nil {
+		return fmt.Errorf("place a certificate on the host: %w", err)
+	}
+	return nil
+}
+
+// Install places a certificate and has the service take it.
+func (h *Host) Install(ctx context.Context, c Certificate) error {
+	if err := h.Place(ctx, c); err != nil {
+		return err
+	}
+	return h.Run(ctx, "systemctl reload stemedb-api")
+}
+
+func splitChain(chain []byte) (leaf, rest []byte) {
+	end := bytes.Index(chain, []byte("-----END CERTIFICATE-----\n")) + len("-----END CERTIFICATE-----\n")
+	return chain[:end], chain[end:]
+}
+
+// Put writes a file on the host, and keeps the owner and the mode of one that is there.
+func (h *Host) Put(ctx context.Context, path string, content []byte) error {
+	defer h.world.touch()
+	// Not the Engine's copy: it cannot write to a tmpfs of a running container, nor through a link.
+	return h.run(ctx, fmt.Sprintf("echo %s | base64 -d > %s", base64.StdEncoding.EncodeToString(content), path))
+}
+
+// Run does something to the host that no runbook says: it brings the fault about.
+func (h *Host) Run(ctx context.Context, script string) error {
+	defer h.world.touch()
+	return h.run(ctx, script)
+}
+
+func (h *Host) run(ctx context.Context, script string) error {
+	_, err := h.box.exec(ctx, "bash", "-c", script)
+	return err
+}
+
+// Output is what a command on the host writes.
+func (h *Host) Output(ctx context.Context, script string) (string, error) {
+	return h.box.exec(ctx, "bash", "-c", script)
+}
+
+// Served is the certificate that the service serves, as a new client sees it.
+type Served struct {
+	*x509.Certificate
+	// Unverified says why a client that trusts the world's roots refuses it; nil where it verifies.
+	Unverified error
+}
+
+// Left is how long it is until the certificate expires, negative once it has.
+func (s Served) Left() time.Duration { return time.Until(s.NotAfter) }
+
+func (s Served) String() string {
+	return fmt.Sprintf("serving serial %s issued by %s, %s left", s.Serial(), s.Issuer.CommonName, rough(s.Left()))
+}
+
+// Serial is the serial number as openssl prints it.
+func (s Served) Serial() string { return fmt.Sprintf("%X", s.SerialNumber) }
+
+// Certificate connects anew and returns what is served.
+func (h *Host) Certificate(ctx context.Context) (Served, error) {
+	connection, err := h.connect(ctx)
+	if err != nil {
+		return Served{}, err
+	}
+	defer connection.Close()
+	return h.served(connection.ConnectionState()), nil
+}
+
+func (h *Host) served(state tls.ConnectionState) Served {
+	chain := state.PeerCertificates
+	intermediates := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		intermediates.AddCert(c)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{DNSName: Domain, Roots: h.world.parties.roots, Intermediates: intermediates})
+	return Served{Certificate: chain[0], Unverified: err}
+}
+
+func (h *Host) connect(ctx context.Context) (*tls.Conn, error) {
+	raw, err := h.world.parties.dial(portAPI)(ctx, "tcp", "")
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s:18180: %w", Domain, err)
+	}
+	// What is served is looked at, not relied on: served verifies it.
+	connection := tls.Client(raw, &tls.Config{ServerName: Domain, InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+	if err := connection.HandshakeContext(ctx); err != nil {
+		raw.Close()
+		return nil, fmt.Errorf("TLS handshake with %s:18180: %w", Domain, err)
+	}
+	return connection, nil
+}
+
+// Get asks the service for a path over TLS, on a connection of its own.
+func (h *Host) Get(ctx context.Context, path string) (string, error) {
+	client, err := h.Connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer client.Close()
+	return client.Get(ctx, path)
+}
+
+// Client is a client of the service that keeps its one connection open.
+type Client struct{ connection *tls.Conn }
+
+// Connect opens a connection that stays open.
+func (h *Host) Connect(ctx context.Context) (*Client, error) {
+	connection, err := h.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{connection}, nil
+}
+
+// Get asks for a path on the connection that is open; a connection that was dropped is an error.
+func (c *Client) Get(ctx context.Context, path string) (string, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := c.connection.SetDeadline(deadline); err != nil {
+			return "", err
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+Domain+path, nil)
+	if err != nil {
+		return "", err
+	}
+	if err := request.Write(c.connection); err != nil {
+		return "", fmt.Errorf("GET %s on an open connection: %w", path, err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(c.connection), request)
+	if err != nil {
+		return "", fmt.Errorf("GET %s on an open connection: %w", path, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return "", fmt.Errorf("GET %s on an open connection: %w", path, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return string(body), fmt.Errorf("GET %s: %s", path, response.Status)
+	}
+	return string(body), nil
+}
+
+// Close closes the connection.
+func (c *Client) Close() error { return c.connection.Close() }
+
+// Follow does on the host what the branch says, as an operator who knows nothing but the alert's labels, and returns
+// what each step did. It stops at the first step that does not exit as the runbook says. What others do meanwhile
+// happens: the CA answers a request that reached it by mail, and a DNS record that certbot asks for is published.
+func (h *Host) Follow(ctx context.Context, branch runbook.Branch, labels map[string]string) (runbook.Transcript, error) {
+	answering, stop := context.WithCancel(ctx)
+	answered := make(chan error, 1)
+	go func() { answered <- h.deliverMail(answering) }()
+	transcript, err := runbook.Follow(ctx, h.box.terminal, branch, labels, h.registrar())
+	stop()
+	h.world.followed(transcript)
+	return transcript, errors.Join(err, <-answered)
+}
+
+// followed notes what was done.
+func (w *World) followed(transcript runbook.Transcript) {
+	w.touch()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.steps = append(w.steps, transcript...)
+	if len(transcript) > 0 {
+		w.last = transcript[len(transcript)-1]
+	}
+}
+
+// deliverMail saves each certificate that the custom CA sends back where the runbook has the operator save it.
+func (h *Host) deliverMail(ctx context.Context) error {
+	delivered := map[string]bool{}
+	for {
+		content, err := h.world.parties.get(ctx, portControl, "/ca/issued")
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read the custom CA's answers: %w", err)
+		}
+		var answers []struct {
+			Serial string
+			Chain  string
+			By     string    `json:"requested_by"`
+			At     time.Time `json:"received"`
+		}
+		if err := json.Unmarshal(content, &answers); err != nil {
+			return fmt.Errorf("read the custom CA's answers: %w", err)
+		}
+		for _, answer := range answers {
+			if answer.By == "" || answer.Chain == "" || delivered[answer.Serial] || answer.At.Before(h.world.began()) {
+				continue
+			}
+			delivered[answer.Serial] = true
+			// Moved, so that whoever waits for the file never sees half of it.
+			err := errors.Join(h.Put(ctx, "/tmp/mail.part", []byte(answer.Chain)), h.run(ctx, "mv /tmp/mail.part /tmp/new-cert.pem"))
+			if err != nil && ctx.Err() == nil {
+				return fmt.Errorf("deliver the custom CA's answer: %w", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+// close removes the host.
+func (h *Host) close(ctx context.Context) error {
+	if h == nil {
+		return nil
+	}
+	return h.box.remove(ctx)
+}

@@ -1,0 +1,68 @@
+package world
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/stemedb/firedrill/tools/engine"
+	"github.com/stemedb/firedrill/tools/leap"
+)
+
+// Leap gives Prometheus time: when it returns, Prometheus has lived through d more, in which its targets went on
+// reporting what they report now, and has scraped and evaluated since. The host and its certificates stay as they are.
+func (w *World) Leap(ctx context.Context, d time.Duration) error {
+	m := w.watchers
+	types, err := m.types(ctx)
+	if err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp("", "firedrill-leap-")
+	if err != nil {
+		return fmt.Errorf("leap: %w", err)
+	}
+	defer os.RemoveAll(work)
+	before, after := filepath.Join(work, "before"), filepath.Join(work, "after")
+
+	if err := m.prometheus.stop(ctx); err != nil {
+		return err
+	}
+	archive, err := m.prometheus.pack(ctx, dataDir)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(untar(archive, before), archive.Close()); err != nil {
+		return err
+	}
+	var rules []engine.RuleFile
+	for _, name := range w.ruleFiles() {
+		rules = append(rules, engine.RuleFile{Path: name, Name: mountedRules + filepath.Base(name)})
+	}
+	report, err := leap.Leap(ctx, before, after, d, time.Now(), leap.Config{
+		RuleFiles: rules, ScrapeInterval: Interval, EvaluationInterval: Interval, Types: types,
+	})
+	if err != nil {
+		return fmt.Errorf("leap %s: %w", d, err)
+	}
+	data, err := tarFolder(after)
+	if err != nil {
+		return err
+	}
+	if err := m.prometheus.remove(ctx); err != nil {
+		return err
+	}
+	w.touch()
+	if err := m.startPrometheus(ctx, data); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.leapt += d
+	for _, t := range report.Transitions {
+		w.leaps = append(w.leaps, fmt.Sprintf("%s %s: %s -> %s", t.At.Format(time.TimeOnly), t.Alert, t.From, t.To))
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package world
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+
+	"github.com/moby/moby/client"
+
+	"github.com/stemedb/firedrill/tools/image"
+)
+
+// Labels beside image.Label that say whose a container or network is.
+const (
+	labelWorld = "dev.firedrill.world" // the world's name
+	labelOwner = "dev.firedrill.owner" // host name of the run's machine
+	labelPID   = "dev.firedrill.pid"   // process that made the world
+)
+
+func labels(config Config) map[string]string {
+	machine, _ := os.Hostname()
+	return map[string]string{
+		image.Label: "1", labelWorld: config.Name, labelOwner: machine, labelPID: strconv.Itoa(os.Getpid()),
+	}
+}
+
+// Sweep removes the worlds whose run has ended without removing them: those that were killed, and those that were
+// kept to be looked at. It leaves alone what another machine's run has made on the same Docker, and what a run that
+// is still under way has made.
+func Sweep(ctx context.Context) (names []string, err error) {
+	cli, err := image.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cli.Close()
+	machine, _ := os.Hostname()
+	ours := make(client.Filters).Add("label", image.Label+"=1", labelOwner+"="+machine)
+	abandoned := map[string]bool{}
+	note := func(labels map[string]string) {
+		if pid, err := strconv.Atoi(labels[labelPID]); err != nil || !alive(pid) {
+			abandoned[labels[labelWorld]] = true
+		}
+	}
+	containers, err := cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
+	if err != nil {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	for _, c := range containers.Items {
+		note(c.Labels)
+	}
+	networks, err := cli.NetworkList(ctx, client.NetworkListOptions{Filters: ours})
+	if err != nil {
+		return nil, fmt.Errorf("list networks: %w", err)
+	}
+	for _, n := range networks.Items {
+		note(n.Labels)
+	}
+	for name := range abandoned {
+		if err := remove(ctx, cli, name); err != nil {
+			return names, err
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// alive says whether a process runs here; one that we may not signal does.
+func alive(pid int) bool {
+	err := syscall.Kill(pid, 0)
+	return err == nil || err == syscall.EPERM
+}
+
+// remove removes all containers, volumes and networks of the world of that name.
+func remove(ctx context.Context, cli *client.Client, name string) error {
+	_, err := image.Remove(ctx, cli, labelWorld+"="+name)
+	return err
+}

@@ -1,0 +1,191 @@
+// Package world is a small production in containers, on one private network that leads nowhere: a Debian host with
+// systemd and stemedb-api, Prometheus and Alertmanager with the rules as deployed, and the parties outside of it
+// (Let's Encrypt, a CA that works by mail, DNS, the pager), with the verbs that the specs speak.
+//
+// It is plain Go below the specs: it observes and acts, and leaves it to matchers to judge.
+package world
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stemedb/firedrill/tools/image"
+	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/runbook"
+)
+
+const (
+	// Domain is the name that the host serves, and that its certificates are for.
+	Domain = "stemedb.example.com"
+	// Interval is how often the world's Prometheus scrapes and evaluates, as fixtures/prometheus says.
+	Interval = time.Second
+	// Patience bounds each wait for something that the world does by itself: a boot, a start, a notification, some
+	// scrapes. It is generous: it ends a hang, it measures nothing.
+	Patience = 60 * time.Second
+	// pause is the time between two looks at something that is waited for.
+	pause = 50 * time.Millisecond
+)
+
+// Config says what a world is about.
+type Config struct {
+	Root     string // the repository: fixtures, and paths in messages are relative to it
+	Rules    string // folder of rule files, as deployed
+	Runbooks string // folder of runbooks
+	Name     string // of this world, unique among those that run: it begins the name of each container
+	Keep     bool   // the world is left up when its run ends
+}
+
+// World is one production. Its outside lives as long as the world; host and monitoring are new with each Begin.
+type World struct {
+	config Config
+	docker *docker
+	images image.Set
+	alerts []rule.Alert
+
+	inside   string // the private network
+	parties  *parties
+	lineage  *baseline // of the first host, put on all that follow
+	host     *Host
+	watchers *watchers
+
+	mu      sync.Mutex
+	begun   time.Time
+	changed time.Time      // when the world was last changed: what was observed before then tells nothing
+	last    runbook.Result // the step that was followed last
+	steps   runbook.Transcript
+	leapt   time.Duration
+	leaps   []string
+}
+
+// Start makes a world with everything in it but host, Prometheus and Alertmanager, which Begin brings.
+// After an error nothing of it is left.
+func Start(ctx context.Context, config Config) (*World, error) {
+	cli, err := image.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &World{config: config}
+	w.docker = &docker{client: cli, prefix: "firedrill-" + config.Name, labels: labels(config)}
+	if w.alerts, err = rule.LoadDir(config.Rules); err != nil {
+		return nil, err
+	}
+	if w.images, err = image.Resolve(ctx); err != nil {
+		return nil, err
+	}
+	if err := w.start(ctx); err != nil {
+		return nil, errors.Join(err, w.Close(context.WithoutCancel(ctx)))
+	}
+	return w, nil
+}
+
+func (w *World) start(ctx context.Context) error {
+	var err error
+	if w.inside, err = w.docker.network(ctx, "inside", true); err != nil {
+		return err
+	}
+	gate, err := w.docker.network(ctx, "gate", false)
+	if err != nil {
+		return err
+	}
+	w.parties, err = w.newParties(ctx, gate)
+	return err
+}
+
+// Begin brings a host, a Prometheus and an Alertmanager that have seen nothing yet, in place of those that the world
+// had. When it returns, all is well: the host has a certificate of Let's Encrypt with 90 days left, its lineage is
+// known to certbot, Prometheus has scraped and evaluated, and Alertmanager is ready.
+func (w *World) Begin(ctx context.Context) error {
+	if err := w.end(ctx); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.begun, w.last, w.steps, w.leapt, w.leaps = time.Now(), runbook.Result{}, nil, 0, nil
+	w.mu.Unlock()
+	if err := w.parties.forget(ctx); err != nil {
+		return err
+	}
+	w.watchers = &watchers{world: w}
+	begin, beginning := errgroup.WithContext(ctx)
+	begin.Go(func() (err error) {
+		w.host, err = w.newHost(beginning)
+		return err
+	})
+	begin.Go(func() error { return w.watchers.startAlertmanager(beginning) })
+	if err := begin.Wait(); err != nil {
+		return err
+	}
+	w.touch()
+	return w.watchers.startPrometheus(ctx, nil)
+}
+
+func (w *World) end(ctx context.Context) error {
+	if w.watchers == nil {
+		return nil
+	}
+	ended := errors.Join(w.host.close(ctx), w.watchers.close(ctx))
+	w.host, w.watchers = nil, nil
+	return ended
+}
+
+// Close removes all that is the world's.
+func (w *World) Close(ctx context.Context) error {
+	return remove(ctx, w.docker.client, w.config.Name)
+}
+
+// Host is the host of the world.
+func (w *World) Host() *Host { return w.host }
+
+// Leapt is how much time the world has been given since Begin.
+func (w *World) Leapt() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.leapt
+}
+
+func (w *World) began() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.begun
+}
+
+// touch notes that something was changed: what has been observed before does not count any more.
+func (w *World) touch() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.changed = time.Now()
+}
+
+// fixture reads a file below fixtures/.
+func (w *World) fixture(name string) ([]byte, error) {
+	content, err := os.ReadFile(filepath.Join(w.config.Root, "fixtures", name))
+	if err != nil {
+		return nil, fmt.Errorf("read fixture: %w", err)
+	}
+	return content, nil
+}
+
+// await looks until done says so, and says what was seen last where the time ran out.
+func await(ctx context.Context, what string, look func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		seen := look(ctx)
+		if seen == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waited for %s: %w; last: %w", what, context.Cause(ctx), seen)
+		case <-tick.C:
+		}
+	}
+}

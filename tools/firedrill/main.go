@@ -1,0 +1,102 @@
+// Command firedrill proves that every alert fires when it should and that following its runbook, to
+// the letter, makes it stop.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stemedb/firedrill/tools/image"
+)
+
+// The exit statuses.
+const (
+	proven   = 0
+	refuted  = 1 // a proof failed, or a check found something
+	unusable = 2 // the input or the machine cannot be used; nothing was proven
+)
+
+// errRefuted ends a command that has told what is wrong already.
+var errRefuted = errors.New("refuted")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// run runs one command line and returns its exit status. Whatever goes wrong is a sentence on stderr.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status int) {
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(stderr, "firedrill: a fault of its own: %v\n", r)
+			status = unusable
+		}
+	}()
+	cmd := newCommand()
+	cmd.SetArgs(args)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	err := cmd.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return proven
+	case errors.Is(err, errRefuted):
+		return refuted
+	case ctx.Err() != nil:
+		err = errors.New("interrupted")
+	}
+	for line := range strings.Lines(err.Error()) { // several, where several inputs are unusable
+		fmt.Fprintf(stderr, "firedrill: %s\n", strings.TrimRight(line, "\n"))
+	}
+	return unusable
+}
+
+func newCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "firedrill",
+		Short: "Every alert fires when it should, and following its runbook makes it stop",
+		Long: `Firedrill proves that every alert fires when it should and that following its runbook, to the
+letter, makes it stop.
+
+Exit status: 0 proven; 1 a proof failed or a check found something; 2 the input or the
+machine cannot be used.`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.AddCommand(checkCommand(), imagesCommand(), proveCommand(), tableCommand(), cleanCommand())
+	return root
+}
+
+func imagesCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "images",
+		Short: "Build the images that are missing or out of date",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := image.Ensure(cmd.Context(), cmd.OutOrStdout())
+			return err
+		},
+	}
+}
+
+func cleanCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "clean",
+		Short: "Remove what firedrill made in Docker: containers, volumes, networks, images",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return image.Clean(cmd.Context(), cmd.OutOrStdout())
+		},
+	}
+}

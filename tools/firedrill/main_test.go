@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/onsi/ginkgo/v2/types"
+)
+
+// firedrill runs a command line.
+func firedrill(t *testing.T, ctx context.Context, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs strings.Builder
+	status = run(ctx, args, &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+// reportOf writes Ginkgo's report of one spec per state.
+func reportOf(t *testing.T, states ...types.SpecState) string {
+	t.Helper()
+	suite := types.Report{SuiteSucceeded: true}
+	for _, state := range states {
+		suite.SpecReports = append(suite.SpecReports, types.SpecReport{LeafNodeType: types.NodeTypeIt, LeafNodeText: "spec", State: state})
+	}
+	content, err := json.Marshal([]types.Report{suite})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "e2e.json")
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestTable(t *testing.T) {
+	passed, failed := types.SpecStatePassed, types.SpecStateFailed
+	for _, test := range []struct {
+		name   string
+		states []types.SpecState
+		status int
+		ends   string // stdout
+		says   string // stderr
+	}{
+		{"all is proven", []types.SpecState{passed, passed}, proven, "\n2 passed, 0 failed\n", ""},
+		{"a proof failed", []types.SpecState{passed, failed}, refuted, "\n1 passed, 1 failed\n", ""},
+		{"nothing ran", []types.SpecState{types.SpecStateSkipped}, unusable, "", "no spec ran"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			status, stdout, stderr := firedrill(t, t.Context(), "table", reportOf(t, test.states...))
+			if status != test.status || !strings.HasSuffix(stdout, test.ends) || !strings.Contains(stderr, test.says) {
+				t.Errorf("status %d, stdout\n%s\nstderr %s", status, stdout, stderr)
+			}
+		})
+	}
+}
+
+// A rule and its runbook that agree, and a route for the alert.
+var sound = map[string]string{
+	"rules/tls.yml": `groups:
+  - name: tls
+    rules:
+      - alert: CertificateExpiringSoon
+        expr: stemedb_tls_cert_expiry_seconds < 604800
+        for: 1h
+        labels: {severity: critical, team: infrastructure}
+        annotations:
+          summary: The certificate expires within 7 days
+          description: It has {{ $value }} seconds left.
+          runbook_url: https://example.com/runbooks/CertificateExpiringSoon.md
+`,
+}
+
+func lay(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestCheckFindsAndRefuses(t *testing.T) {
+	t.Chdir(lay(t, sound))
+	if err := os.Mkdir("runbooks", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// An alert without its runbook is a finding.
+	status, stdout, stderr := firedrill(t, t.Context(), "check", "--alertmanager=")
+	if status != refuted || !strings.Contains(stdout, "rules/tls.yml:4") || stderr != "" {
+		t.Errorf("status %d, stdout\n%s\nstderr %s", status, stdout, stderr)
+	}
+	// A rule file that is none is unusable.
+	if err := os.WriteFile("rules/tls.yml", []byte("groups: [\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr = firedrill(t, t.Context(), "check", "--alertmanager=")
+	if status != unusable || stdout != "" || !strings.HasPrefix(stderr, "firedrill: ") || !strings.Contains(stderr, "rules/tls.yml") {
+		t.Errorf("status %d, stdout\n%s\nstderr %s", status, stdout, stderr)
+	}
+}
+
+func TestProveStopsAtAFindingBeforeDocker(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "unix:///nowhere")
+	t.Chdir(lay(t, sound))
+	for _, dir := range []string{"runbooks", "e2e"} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status, _, stderr := firedrill(t, t.Context(), "prove", "--alertmanager=")
+	if status != refuted || stderr != "" {
+		t.Errorf("status %d, stderr %s", status, stderr)
+	}
+}
+
+func TestUnusableCommandLines(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "unix:///nowhere")
+	t.Chdir(lay(t, map[string]string{"e2e/tls/tls_test.go": ""}))
+	for _, test := range []struct {
+		says string
+		args []string
+	}{
+		{"there is no Docker Engine at unix:///nowhere", []string{"images"}},
+		{"there is no Docker Engine at unix:///nowhere", []string{"clean"}},
+		{`unknown command "drill"`, []string{"drill"}},
+		{"unknown flag", []string{"check", "--rule=x"}},
+		{"no such file", []string{"table", "none.json"}},
+		{`"(" is no regular expression`, []string{"prove", "--focus=("}},
+		{"--procs 0: at least 1", []string{"prove", "--procs=0"}},
+		{`no suite folder "e2e/tsl"`, []string{"prove", "e2e/tsl"}},
+		{"rules", []string{"check"}},
+	} {
+		status, stdout, stderr := firedrill(t, t.Context(), test.args...)
+		if status != unusable || stdout != "" || !strings.HasPrefix(stderr, "firedrill: ") || !strings.Contains(stderr, test.says) {
+			t.Errorf("%q: status %d, stdout %q, stderr %q", test.args, status, stdout, stderr)
+		}
+	}
+}
+
+func TestInterruptedIsOneWord(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	status, _, stderr := firedrill(t, ctx, "images")
+	if status != unusable || stderr != "firedrill: interrupted\n" {
+		t.Errorf("status %d, stderr %q", status, stderr)
+	}
+}
+
+func TestGinkgoArgs(t *testing.T) {
+	args := strings.Join(proof{focus: "Let's Encrypt", procs: 3, suites: []string{"./e2e/tls"}}.ginkgoArgs(false), " ")
+	for _, want := range []string{
+		"run ", "--procs=3", "--randomize-all", "--keep-going", "--timeout=60m", "--poll-progress-after=15s", "--poll-progress-interval=15s",
+		"--output-dir=build", "--json-report=e2e.json", "--junit-report=e2e.xml", "--no-color", "--focus=Let's Encrypt ./e2e/tls",
+	} {
+		if !strings.Contains(args, want) {
+			t.Errorf("%s lacks %s", args, want)
+		}
+	}
+}
+
+func TestSuitesLearnWhatToProve(t *testing.T) {
+	t.Chdir(t.TempDir())
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := proof{inputs: inputs{rules: "rules", runbooks: "/srv/runbooks"}, keep: true}
+	got, err := p.variables()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"FIREDRILL_RULES=" + filepath.Join(dir, "rules"), "FIREDRILL_RUNBOOKS=/srv/runbooks", "FIREDRILL_KEEP=1"}
+	if !slices.Equal(got, want) {
+		t.Errorf("variables %q, want %q", got, want)
+	}
+}

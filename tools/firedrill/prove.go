@@ -1,0 +1,243 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stemedb/firedrill/tools/image"
+	"github.com/stemedb/firedrill/tools/report"
+)
+
+// Where a run leaves its reports, for people and for CI.
+const (
+	outputDir   = "build"
+	jsonReport  = "e2e.json"
+	junitReport = "e2e.xml"
+)
+
+// The environment variables that tell the suites what to prove, and to leave their world up.
+const (
+	rulesVariable    = "FIREDRILL_RULES"
+	runbooksVariable = "FIREDRILL_RUNBOOKS"
+	keepVariable     = "FIREDRILL_KEEP"
+)
+
+// proof is what one run is to prove, and how.
+type proof struct {
+	inputs
+	focus  string
+	keep   bool
+	procs  int
+	suites []string
+}
+
+func proveCommand() *cobra.Command {
+	var p proof
+	cmd := &cobra.Command{
+		Use:   "prove [suite folder...]",
+		Short: "Check the rules, build the images, run the suites and print what they proved",
+		RunE: func(cmd *cobra.Command, suites []string) error {
+			p.suites = suites
+			if len(suites) == 0 {
+				p.suites = []string{"./e2e/..."}
+			}
+			return p.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	p.inputs.addFlags(cmd)
+	cmd.Flags().StringVar(&p.focus, "focus", "", "run only the specs whose text matches this regular expression")
+	cmd.Flags().BoolVar(&p.keep, "keep", false, "leave the world up and print how to enter it")
+	cmd.Flags().IntVar(&p.procs, "procs", min(2, runtime.NumCPU()), "worlds to run side by side")
+	return cmd
+}
+
+// run judges what costs little first: the arguments, the rules, Docker; then images, then suites.
+func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if _, err := regexp.Compile(p.focus); err != nil {
+		return fmt.Errorf("--focus %q is no regular expression: %w", p.focus, err)
+	}
+	if p.procs < 1 {
+		return fmt.Errorf("--procs %d: at least 1 is needed", p.procs)
+	}
+	for _, suite := range p.suites {
+		if info, err := os.Stat(strings.TrimSuffix(suite, "...")); err != nil || !info.IsDir() {
+			return fmt.Errorf("there is no suite folder %q: name one under e2e", suite)
+		}
+	}
+	if err := p.inputs.check(stdout); err != nil {
+		return err
+	}
+	if _, err := image.Ensure(ctx, stdout); err != nil {
+		return err
+	}
+
+	file := filepath.Join(outputDir, jsonReport)
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing the report of the last run: %w", err)
+	}
+	failure := p.runSuites(ctx, stdout, stderr)
+	if errors.Is(failure, errNotStarted) {
+		return failure
+	}
+	summary, err := readReport(file)
+	if err != nil {
+		return fmt.Errorf("the suites left no report (%w): see what they printed above", cmp.Or(failure, err))
+	}
+	if failure != nil && summary.Failed == 0 {
+		fmt.Fprintf(stdout, "a suite did not run to its end (%v): see above\n", failure)
+		summary.Failed = 1
+	}
+	return printTable(stdout, summary)
+}
+
+// errNotStarted is the error of suites that could not even be started.
+var errNotStarted = errors.New("the suites cannot be started")
+
+// runSuites runs the suites with the Ginkgo of go.mod. An interrupt is theirs to heed: they take down
+// their worlds and write their report.
+func (p proof) runSuites(ctx context.Context, stdout, stderr io.Writer) error {
+	// The program itself, and not `go tool`, so that nothing stands between it and a signal.
+	path, err := exec.CommandContext(ctx, "go", "tool", "-n", "ginkgo").Output()
+	if err != nil {
+		return fmt.Errorf("%w: building Ginkgo: %w", errNotStarted, err)
+	}
+	variables, err := p.variables()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNotStarted, err)
+	}
+	cmd := exec.Command(strings.TrimSpace(string(path)), p.ginkgoArgs(isTerminal(stdout))...)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.Env = append(os.Environ(), variables...)
+	// In a process group of their own, the suites get each interrupt once, whether it came from
+	// the terminal or from kill: a second one would cut their cleanup short.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", errNotStarted, ctx.Err())
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("%w: %w", errNotStarted, err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case <-signals:
+			fmt.Fprintln(stdout, "interrupted: the suites are taking down their worlds")
+			syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
+		case err := <-ended:
+			return err
+		}
+	}
+}
+
+// variables are the environment variables for the suites. Each suite runs in its own folder, so that
+// paths are absolute.
+func (p proof) variables() ([]string, error) {
+	rules, err := filepath.Abs(p.rules)
+	if err != nil {
+		return nil, err
+	}
+	runbooks, err := filepath.Abs(p.runbooks)
+	if err != nil {
+		return nil, err
+	}
+	variables := []string{rulesVariable + "=" + rules, runbooksVariable + "=" + runbooks}
+	if p.keep {
+		variables = append(variables, keepVariable+"=1")
+	}
+	return variables, nil
+}
+
+// ginkgoArgs is the command line of Ginkgo.
+func (p proof) ginkgoArgs(color bool) []string {
+	args := []string{
+		"run", "-v",
+		fmt.Sprintf("--procs=%d", p.procs),
+		"--randomize-all",
+		"--keep-going",
+		"--timeout=60m",
+		"--poll-progress-after=15s",
+		"--poll-progress-interval=15s",
+		"--output-dir=" + outputDir,
+		"--json-report=" + jsonReport,
+		"--junit-report=" + junitReport,
+	}
+	if !color {
+		args = append(args, "--no-color")
+	}
+	if p.focus != "" {
+		args = append(args, "--focus="+p.focus)
+	}
+	return append(args, p.suites...)
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func tableCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "table REPORT",
+		Short: "Print what a run proved, from Ginkgo's JSON report of it",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			summary, err := readReport(args[0])
+			if err != nil {
+				return err
+			}
+			return printTable(cmd.OutOrStdout(), summary)
+		},
+	}
+}
+
+func readReport(path string) (report.Summary, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return report.Summary{}, err
+	}
+	defer f.Close()
+	summary, err := report.Read(f)
+	if err != nil {
+		return report.Summary{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return summary, nil
+}
+
+// printTable prints the table, then one plain line that closes the run.
+func printTable(w io.Writer, summary report.Summary) error {
+	if summary.Passed+summary.Failed == 0 {
+		return errors.New("no spec ran: --focus matches none, or the suites are empty")
+	}
+	fmt.Fprintln(w)
+	if err := summary.Write(w); err != nil {
+		return fmt.Errorf("printing the table: %w", err)
+	}
+	fmt.Fprintf(w, "\n%d passed, %d failed\n", summary.Passed, summary.Failed)
+	if summary.Failed > 0 {
+		return errRefuted
+	}
+	return nil
+}

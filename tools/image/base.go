@@ -1,0 +1,162 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/moby/moby/client"
+)
+
+// debian is the published image that serves as base where it is to be had.
+const debian = "debian:bookworm-slim"
+
+// bootstrap makes a Debian root and writes it as a tar to its standard output.
+var bootstrap = []string{"mmdebstrap", "--variant=minbase", "--format=tar", "bookworm", "-"}
+
+// localBase returns the ID of the base image, when there is one.
+func (p *plan) localBase(ctx context.Context) (id string, ok bool, err error) {
+	refs := []string{debian, p.bootstrappedRef()}
+	if ref, given := p.given[base]; given {
+		refs = []string{ref}
+	}
+	for _, ref := range refs {
+		if id, ok, err := inspect(ctx, p.cli, ref); ok || err != nil {
+			return id, ok, err
+		}
+	}
+	return "", false, nil
+}
+
+// bootstrappedRef is the reference of a base that we made.
+func (p *plan) bootstrappedRef() string {
+	return p.tag(base, digest(append([]string{p.arch}, bootstrap...)...))
+}
+
+// ensureBase returns the ID of a Debian image: one that is here, else pulled, else bootstrapped from
+// Debian's packages.
+func (b *builder) ensureBase(ctx context.Context) (string, error) {
+	if ref, ok := b.given[base]; ok {
+		if err := b.ensureGiven(ctx, base, ref); err != nil {
+			return "", err
+		}
+	}
+	id, ok, err := b.localBase(ctx)
+	if ok || err != nil {
+		return id, err
+	}
+	if err := b.room(); err != nil {
+		return "", err
+	}
+
+	end := b.log.start("base", "pulling "+debian, "")
+	unpulled := pull(ctx, b.cli, debian)
+	if ctx.Err() != nil {
+		end("stopped")
+		return "", ctx.Err()
+	}
+	if unpulled == nil {
+		end("ready")
+	} else {
+		end("not to be had from a registry")
+		if err := b.ensureMmdebstrap(ctx); err != nil {
+			return "", fmt.Errorf("there is no base image: %s cannot be pulled (%w), and %w", debian, unpulled, err)
+		}
+		ref := b.bootstrappedRef()
+		err := b.unlessPresent(ctx, base, ref, "", "Debian bookworm from its packages, about a minute", func(log io.Writer) error {
+			return b.bootstrap(ctx, ref, log)
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	id, ok, err = b.localBase(ctx)
+	if err == nil && !ok {
+		err = errors.New("the base image is gone right after it was made: run `make images` again")
+	}
+	return id, err
+}
+
+// bootstrap makes a Debian root and imports it.
+func (b *builder) bootstrap(ctx context.Context, ref string, log io.Writer) error {
+	return importRoot(ctx, b.cli, base, ref, func(w io.Writer) error {
+		cmd := exec.CommandContext(ctx, bootstrap[0], bootstrap[1:]...)
+		endGently(cmd)
+		cmd.Stdout, cmd.Stderr = w, log
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("%s: %w", bootstrap[0], err)
+		}
+		return nil
+	})
+}
+
+// ensureMmdebstrap installs mmdebstrap where it is missing and we may.
+func (b *builder) ensureMmdebstrap(ctx context.Context) error {
+	if _, err := exec.LookPath(bootstrap[0]); err == nil {
+		return nil
+	}
+	missing := fmt.Errorf("%s is not installed: install it (`apt-get install %[1]s`), or name a Debian image in %s", bootstrap[0], base.variable())
+	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
+		return missing
+	}
+	var log tail
+	end := b.log.start("mmdebstrap", "installing it with apt-get", "")
+	err := func() error {
+		for _, args := range [][]string{{"update"}, {"install", "--yes", "--no-install-recommends", bootstrap[0], "debian-archive-keyring"}} {
+			cmd := exec.CommandContext(ctx, "apt-get", args...)
+			endGently(cmd)
+			cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+			cmd.Stdout, cmd.Stderr = &log, &log
+			if err := cmd.Run(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}()
+	end(outcome(ctx, err))
+	if err != nil {
+		b.log.quote(log.lines)
+		return missing
+	}
+	return nil
+}
+
+// stall is how long a registry may be silent before a pull is given up.
+const stall = 20 * time.Second
+
+// errStalled is the cause of a pull given up.
+var errStalled = fmt.Errorf("its registry said nothing for %v", stall)
+
+// pull pulls an image, for as long as its registry goes on answering.
+func pull(ctx context.Context, cli *client.Client, ref string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(stall, func() { cancel(errStalled) })
+	defer timer.Stop()
+
+	err := func() error {
+		resp, err := cli.ImagePull(ctx, ref, client.ImagePullOptions{})
+		if err != nil {
+			return err
+		}
+		defer resp.Close()
+		for message, err := range resp.JSONMessages(ctx) {
+			if err != nil {
+				return err
+			}
+			if message.Error != nil {
+				return message.Error
+			}
+			timer.Reset(stall)
+		}
+		return nil
+	}()
+	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
+		return errStalled
+	}
+	return err
+}

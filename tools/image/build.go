@@ -1,0 +1,364 @@
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"debug/elf"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/moby/moby/client"
+)
+
+// nobody is the user and group that owns the data of a program.
+const nobody = 65534
+
+// labels are the labels of an image.
+func labels(name Name) map[string]string {
+	return map[string]string{Label: LabelValue, labelImage: string(name)}
+}
+
+// instructions are the Dockerfile instructions that configure an image made without a Dockerfile.
+func instructions(name Name) []string {
+	var lines []string
+	for _, key := range slices.Sorted(maps.Keys(labels(name))) {
+		lines = append(lines, fmt.Sprintf("LABEL %s=%s", key, labels(name)[key]))
+	}
+	prog, ok := programs[name]
+	if !ok {
+		return lines
+	}
+	lines = append(lines, fmt.Sprintf(`ENTRYPOINT ["/bin/%s"]`, name))
+	if prog.data != "" {
+		lines = append(lines,
+			fmt.Sprintf("USER %d:%d", nobody, nobody),
+			"WORKDIR /"+prog.data,
+			"VOLUME /"+prog.data)
+	}
+	return lines
+}
+
+// buildProgram compiles a program and imports it as an image that holds nothing else.
+func (b *builder) buildProgram(ctx context.Context, name Name, ref string, log io.Writer) error {
+	dir, err := os.MkdirTemp("", "firedrill-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	binary, err := b.compile(ctx, name, dir, log)
+	if err != nil {
+		return err
+	}
+	return importRoot(ctx, b.cli, name, ref, func(w io.Writer) error {
+		return writeProgramRoot(w, name, binary)
+	})
+}
+
+// compile builds a static binary for the Engine's architecture in dir and returns its path.
+func (b *builder) compile(ctx context.Context, name Name, dir string, log io.Writer) (string, error) {
+	prog, in := programs[name], b.root
+	if prog.pages != "" {
+		module := b.programs[name].module
+		in = filepath.Join(dir, "module")
+		if err := copyWithPages(module.Dir, in, prog.pages); err != nil {
+			return "", fmt.Errorf("copying the module %s: %w", module.Path, err)
+		}
+		prog.pkg = "." + strings.TrimPrefix(prog.pkg, module.Path)
+	}
+	binary := filepath.Join(dir, string(name))
+	args := append([]string{"build"}, buildFlags...)
+	cmd := goCommand(ctx, in, b.arch, append(args, "-o", binary, prog.pkg)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("compiling %s: %w", programs[name].pkg, err)
+	}
+	return binary, nil
+}
+
+// copyWithPages copies a module and gives the copy a folder of pages with nothing to show.
+func copyWithPages(from, to, pages string) error {
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		return err
+	}
+	pages = filepath.Join(to, filepath.FromSlash(pages))
+	if err := os.MkdirAll(pages, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(pages, "README"), []byte("Built without the web pages.\n"), 0o644)
+}
+
+// writeProgramRoot writes the root of a program's image as a tar: the binary, and its data directory.
+func writeProgramRoot(w io.Writer, name Name, binary string) error {
+	tw := tar.NewWriter(w)
+	if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: "bin/", Mode: 0o755}); err != nil {
+		return err
+	}
+	if err := addFile(tw, "bin/"+string(name), binary, 0o755); err != nil {
+		return err
+	}
+	if data := programs[name].data; data != "" {
+		if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: data + "/", Mode: 0o755, Uid: nobody, Gid: nobody}); err != nil {
+			return err
+		}
+	}
+	return tw.Close()
+}
+
+// addFile adds the file at path to a tar, owned by root.
+func addFile(tw *tar.Writer, name, path string, mode int64) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, Size: info.Size()}); err != nil {
+		return err
+	}
+	_, err = io.Copy(tw, f)
+	return err
+}
+
+// importRoot makes an image of the tar that write produces. When write fails there is no image: the
+// Engine sees the tar break off.
+func importRoot(ctx context.Context, cli *client.Client, name Name, ref string, write func(io.Writer) error) error {
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(write(w)) }()
+	defer r.Close()
+	resp, err := cli.ImageImport(ctx, client.ImageImportSource{Source: r, SourceName: "-"}, ref,
+		client.ImageImportOptions{Changes: instructions(name)})
+	if err != nil {
+		return fmt.Errorf("importing it: %w", err)
+	}
+	defer resp.Close()
+	if err := follow(resp, io.Discard); err != nil {
+		return fmt.Errorf("importing it: %w", err)
+	}
+	return nil
+}
+
+// buildHost builds the host on its packages, with stemedb-api in its context.
+func (b *builder) buildHost(ctx context.Context, ref, packages string, log io.Writer) error {
+	binary := b.binary
+	if binary == "" {
+		dir, err := os.MkdirTemp("", "firedrill-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		if binary, err = b.compile(ctx, stemedbAPI, dir, log); err != nil {
+			return err
+		}
+	}
+	content := b.hostContext()
+	content.binary = binary
+	return b.buildContext(ctx, Host, ref, packages, content, log)
+}
+
+// buildContext has the Engine build a Dockerfile on the image from, with its classic builder.
+func (b *builder) buildContext(ctx context.Context, name Name, ref, from string, content buildContext, log io.Writer) error {
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(content.write(w)) }()
+	defer r.Close()
+	resp, err := b.cli.ImageBuild(ctx, r, client.ImageBuildOptions{
+		Tags:        []string{ref},
+		Labels:      labels(name),
+		BuildArgs:   map[string]*string{"BASE": &from},
+		Remove:      true,
+		ForceRemove: true,
+	})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return follow(resp.Body, log)
+}
+
+// follow copies what the Engine reports of its work to log, and returns the error that it ends with.
+func follow(r io.Reader, log io.Writer) error {
+	for dec := json.NewDecoder(r); ; {
+		var message jsonstream.Message
+		if err := dec.Decode(&message); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("reading the Docker Engine's report: %w", err)
+		}
+		io.WriteString(log, message.Stream)
+		switch {
+		case message.Error == nil:
+		case message.Error.Code != 0:
+			// The message repeats the whole command, which ends the log already.
+			return fmt.Errorf("a step of its Dockerfile ended with exit status %d", message.Error.Code)
+		default:
+			return message.Error
+		}
+	}
+}
+
+// serverPath is where a context for the host holds stemedb-api: in the folder that is copied to the root.
+const serverPath = "root/usr/local/bin/stemedb-api"
+
+// buildContext is a folder with a Dockerfile, and what else its build needs.
+type buildContext struct {
+	dir     string
+	without string // a folder in dir that is no part of it
+	binary  string // the file to add as serverPath
+}
+
+// files calls each with every file of the folder, in lexical order. Of a file's mode only whether it is
+// executable counts, as in git, so that no umask changes an image.
+func (c buildContext) files(each func(name string, mode int64, info fs.FileInfo, path string) error) error {
+	return filepath.WalkDir(c.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(c.dir, path)
+		if err != nil {
+			return err
+		}
+		name = filepath.ToSlash(name)
+		switch {
+		case name == ".":
+			return nil
+		case d.IsDir() && name == c.without:
+			return fs.SkipDir
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		mode := int64(0o644)
+		if d.IsDir() || info.Mode()&0o100 != 0 {
+			mode = 0o755
+		}
+		return each(name, mode, info, path)
+	})
+}
+
+// digest is the digest of the folder's content.
+func (c buildContext) digest() (string, error) {
+	var parts []string
+	err := c.files(func(name string, mode int64, info fs.FileInfo, path string) error {
+		content := ""
+		var err error
+		switch {
+		case info.Mode().IsRegular():
+			content, err = fileDigest(path)
+		case info.Mode()&fs.ModeSymlink != 0:
+			content, err = os.Readlink(path)
+		}
+		parts = append(parts, name, fmt.Sprintf("%o %v", mode, info.Mode().Type()), content)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("reading the build context: %w", err)
+	}
+	return digest(parts...), nil
+}
+
+// write writes the context as a tar.
+func (c buildContext) write(w io.Writer) error {
+	tw := tar.NewWriter(w)
+	err := c.files(func(name string, mode int64, info fs.FileInfo, path string) error {
+		switch {
+		case info.IsDir():
+			return tw.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: mode})
+		case info.Mode()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			return tw.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target, Mode: 0o777})
+		case info.Mode().IsRegular():
+			return addFile(tw, name, path, mode)
+		}
+		return fmt.Errorf("%s is neither a file, a folder nor a link", path)
+	})
+	if err == nil && c.binary != "" {
+		err = addFile(tw, serverPath, c.binary, 0o755)
+	}
+	if err != nil {
+		return fmt.Errorf("packing the build context: %w", err)
+	}
+	return tw.Close()
+}
+
+// machines are the architectures of ELF files by Go's name for them.
+var machines = map[string]elf.Machine{
+	"386": elf.EM_386, "amd64": elf.EM_X86_64, "arm": elf.EM_ARM, "arm64": elf.EM_AARCH64, "loong64": elf.EM_LOONGARCH,
+	"ppc64le": elf.EM_PPC64, "riscv64": elf.EM_RISCV, "s390x": elf.EM_S390,
+}
+
+// checkBinary returns the digest of a stemedb-api that the host can run, and else an error that
+// says why it cannot.
+func checkBinary(path, arch string) (string, error) {
+	unfit := func(why string) (string, error) {
+		return "", fmt.Errorf("%s=%q %s: name an executable file for linux/%s", binaryVariable, path, why, arch)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return unfit("does not exist")
+	case err != nil:
+		return unfit("cannot be read (" + err.Error() + ")")
+	case info.IsDir():
+		return unfit("is a folder")
+	case !info.Mode().IsRegular():
+		return unfit("is no regular file")
+	case info.Mode()&0o111 == 0:
+		return unfit("is not executable (chmod +x)")
+	}
+	f, err := elf.Open(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			return unfit("may not be read by this user")
+		}
+		return unfit("is no ELF binary")
+	}
+	defer f.Close()
+	switch {
+	case f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN:
+		return unfit("is an ELF file of another kind (" + f.Type.String() + ")")
+	case f.OSABI != elf.ELFOSABI_NONE && f.OSABI != elf.ELFOSABI_LINUX:
+		return unfit("is built for another system (" + f.OSABI.String() + ")")
+	case f.Machine != machines[arch]:
+		return unfit("is built for another processor (" + f.Machine.String() + ")")
+	}
+	return fileDigest(path)
+}
+
+// output runs a command and returns what it printed, or an error that ends with what it said last.
+func output(cmd *exec.Cmd) ([]byte, error) {
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		if said := strings.TrimSpace(complaint.String()); said != "" {
+			return nil, fmt.Errorf("%w: %s", err, said[strings.LastIndexByte(said, '\n')+1:])
+		}
+		return nil, err
+	}
+	return out, nil
+}
+
+// endGently has a command interrupted rather than killed when its context ends, so that it removes
+// what it made.
+func endGently(cmd *exec.Cmd) {
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 20 * time.Second
+}

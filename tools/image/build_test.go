@@ -1,0 +1,219 @@
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fakeBinary writes the smallest ELF file for amd64 that passes for a program, changed by change.
+func fakeBinary(t *testing.T, change func(*elf.Header64)) string {
+	t.Helper()
+	h := elf.Header64{
+		Ident:   [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)},
+		Type:    uint16(elf.ET_EXEC),
+		Machine: uint16(elf.EM_X86_64),
+		Version: uint32(elf.EV_CURRENT),
+		Ehsize:  64,
+	}
+	if change != nil {
+		change(&h)
+	}
+	var content bytes.Buffer
+	if err := binary.Write(&content, binary.LittleEndian, h); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "stemedb-api")
+	if err := os.WriteFile(path, content.Bytes(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestCheckBinary(t *testing.T) {
+	good := fakeBinary(t, nil)
+	digest, err := checkBinary(good, "amd64")
+	if err != nil || len(digest) != 64 {
+		t.Errorf("a program: digest %q, error %v", digest, err)
+	}
+	if _, err := checkBinary(fakeBinary(t, func(h *elf.Header64) { h.Type = uint16(elf.ET_DYN); h.Ident[elf.EI_OSABI] = byte(elf.ELFOSABI_LINUX) }), "amd64"); err != nil {
+		t.Errorf("a program that is linked dynamically: %v", err)
+	}
+
+	script := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	plain := fakeBinary(t, nil)
+	if err := os.Chmod(plain, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ name, path, says string }{
+		{"nothing", filepath.Join(t.TempDir(), "none"), "does not exist"},
+		{"a folder", t.TempDir(), "is a folder"},
+		{"a pipe", pipe, "is no regular file"},
+		{"a file that is not executable", plain, "is not executable (chmod +x)"},
+		{"a script", script, "is no ELF binary"},
+		{"a library", fakeBinary(t, func(h *elf.Header64) { h.Type = uint16(elf.ET_REL) }), "another kind (ET_REL)"},
+		{"another processor", fakeBinary(t, func(h *elf.Header64) { h.Machine = uint16(elf.EM_AARCH64) }), "another processor (EM_AARCH64)"},
+		{"another system", fakeBinary(t, func(h *elf.Header64) { h.Ident[elf.EI_OSABI] = byte(elf.ELFOSABI_FREEBSD) }), "another system (ELFOSABI_FREEBSD)"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := checkBinary(test.path, "amd64")
+			mention(t, err, "STEMEDB_API_BINARY="+fmt.Sprintf("%q", test.path), test.says, "linux/amd64")
+		})
+	}
+}
+
+// entries lists a tar as "name mode uid".
+func entries(t *testing.T, r io.Reader) []string {
+	t.Helper()
+	var list []string
+	for tr := tar.NewReader(r); ; {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, fmt.Sprintf("%s %o %d:%d", h.Name, h.Mode, h.Uid, h.Gid))
+	}
+}
+
+func TestProgramRoot(t *testing.T) {
+	var root bytes.Buffer
+	if err := writeProgramRoot(&root, Prometheus, fakeBinary(t, nil)); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"bin/ 755 0:0", "bin/prometheus 755 0:0", "prometheus/ 755 65534:65534"}
+	if got := entries(t, &root); !slices.Equal(got, want) {
+		t.Errorf("the root holds %q, want %q", got, want)
+	}
+}
+
+func TestInstructions(t *testing.T) {
+	want := []string{
+		"LABEL dev.firedrill=1", "LABEL dev.firedrill.image=alertmanager", `ENTRYPOINT ["/bin/alertmanager"]`,
+		"USER 65534:65534", "WORKDIR /alertmanager", "VOLUME /alertmanager",
+	}
+	if got := instructions(Alertmanager); !slices.Equal(got, want) {
+		t.Errorf("instructions %q, want %q", got, want)
+	}
+	want = []string{"LABEL dev.firedrill=1", "LABEL dev.firedrill.image=base"}
+	if got := instructions(base); !slices.Equal(got, want) {
+		t.Errorf("instructions %q, want %q", got, want)
+	}
+}
+
+func TestContextHoldsTheServer(t *testing.T) {
+	dir := t.TempDir()
+	lay(t, dir, map[string]string{"Dockerfile": "FROM x", "base/Dockerfile": "FROM y", "etc/a": "1"})
+	if err := os.Chmod(filepath.Join(dir, "etc/a"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	if err := (buildContext{dir: dir, without: "base", binary: fakeBinary(t, nil)}).write(&packed); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"Dockerfile 644 0:0", "etc/ 755 0:0", "etc/a 644 0:0", "root/usr/local/bin/stemedb-api 755 0:0"}
+	if got := entries(t, &packed); !slices.Equal(got, want) {
+		t.Errorf("the context holds %q, want %q", got, want)
+	}
+}
+
+func TestARootThatBreaksOffIsNoImage(t *testing.T) {
+	e := &engine{images: map[string]string{}}
+	cli := serve(t, e)
+	broken := errors.New("mirror gone")
+	err := importRoot(t.Context(), cli, base, "firedrill/base:x", func(w io.Writer) error {
+		if _, err := io.WriteString(w, "half of a tar"); err != nil {
+			return err
+		}
+		return broken
+	})
+	if !errors.Is(err, broken) {
+		t.Errorf("the error is %v", err)
+	}
+	if e.requests != nil {
+		t.Errorf("the Engine took it: %q", e.requests)
+	}
+
+	if err := importRoot(t.Context(), cli, base, "firedrill/base:x", func(w io.Writer) error {
+		_, err := io.WriteString(w, "a tar")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if string(e.imported) != "a tar" {
+		t.Errorf("the Engine got %q", e.imported)
+	}
+}
+
+func TestFollow(t *testing.T) {
+	var log tail
+	stream := `{"stream":"Step 1/2\n"}{"stream":"\u001b[91mE: no such package\n\u001b[0m"}`
+	if err := follow(strings.NewReader(stream), &log); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"Step 1/2", "E: no such package"}; !slices.Equal(log.lines, want) {
+		t.Errorf("the log is %q, want %q", log.lines, want)
+	}
+	mention(t, follow(strings.NewReader(stream+`{"errorDetail":{"code":100,"message":"The command '/bin/sh -c apt-get' returned a non-zero code: 100"},"error":"..."}`), &log),
+		"a step of its Dockerfile ended with exit status 100")
+	mention(t, follow(strings.NewReader(`{"errorDetail":{"message":"no space left on device"}}`), &log), "no space left on device")
+	mention(t, follow(strings.NewReader(`{"stream":`), &log), "reading the Docker Engine's report")
+}
+
+func TestTailKeepsTheEnd(t *testing.T) {
+	var log tail
+	for i := range 100 {
+		fmt.Fprintf(&log, "line %d\r\n\n", i)
+	}
+	if len(log.lines) != tailLines || log.lines[0] != "line 75" || log.lines[tailLines-1] != "line 99" {
+		t.Errorf("it keeps %q", log.lines)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		p := newProgress(&out)
+		defer p.stop()
+		endA := p.start("prometheus v1", "building", "2 minutes when cold")
+		time.Sleep(10 * time.Second)
+		endB := p.start("base", "pulling x", "")
+		time.Sleep(6 * time.Second)
+		endB("failed")
+		time.Sleep(15 * time.Second)
+		endA("ready")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		want := `prometheus v1: building (2 minutes when cold)
+base: pulling x
+  still at it: prometheus v1 for 15s, base for 5s
+base: failed after 6s
+  still at it: prometheus v1 for 30s
+prometheus v1: ready after 31s
+`
+		if out.String() != want {
+			t.Errorf("it tells\n%swant\n%s", out.String(), want)
+		}
+	})
+}

@@ -1,0 +1,204 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/client"
+	"github.com/moby/moby/client/pkg/versions"
+)
+
+const (
+	// minAPI is the Engine API that private cgroup namespaces, which the host needs, came with.
+	minAPI = "1.41"
+	// minEngine is the release of the Docker Engine that first spoke minAPI.
+	minEngine = "20.10"
+)
+
+// answerWithin is how long a Docker Engine may take to answer.
+const answerWithin = 10 * time.Second
+
+// roomNeeded is what building every image takes of the Engine's disk, in bytes.
+const roomNeeded = 3 << 30
+
+// Connect returns a client of the Docker Engine that DOCKER_HOST names, or of the local one. The
+// Engine has answered within ten seconds and is recent enough; else the error is one sentence that
+// says what to do.
+func Connect(ctx context.Context) (*client.Client, error) {
+	cli, err := client.New(client.FromEnv)
+	if err != nil {
+		return nil, fmt.Errorf("the Docker settings in the environment (DOCKER_HOST=%q) cannot be used (%w): mend or unset them", os.Getenv("DOCKER_HOST"), err)
+	}
+	if err := greet(ctx, cli, answerWithin); err != nil {
+		cli.Close()
+		return nil, err
+	}
+	return cli, nil
+}
+
+// greet waits for the Engine's first answer and judges it.
+func greet(ctx context.Context, cli *client.Client, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	host := cli.DaemonHost()
+	// The client's own errors do not tell a missing socket from one that nobody serves.
+	if conn, err := cli.Dialer()(ctx); err != nil {
+		return unreachable(host, within, err)
+	} else {
+		conn.Close()
+	}
+	pong, err := cli.Ping(ctx, client.PingOptions{})
+	switch {
+	case err != nil && ctx.Err() == nil && !client.IsErrConnectionFailed(err):
+		return fmt.Errorf("the Docker Engine at %s answers with an error (%w): read its log (`journalctl -u docker`) and restart it", host, err)
+	case err != nil:
+		return unreachable(host, within, err)
+	case pong.APIVersion == "" || versions.LessThan(pong.APIVersion, minAPI):
+		return fmt.Errorf("the Docker Engine at %s speaks API %s, and %s is needed: update it to Docker Engine %s or later", host, pong.APIVersion, minAPI, minEngine)
+	case pong.OSType != "linux":
+		return fmt.Errorf("the Docker Engine at %s runs %s containers: switch it to Linux containers", host, pong.OSType)
+	}
+	return nil
+}
+
+// unreachable says in one sentence why there is no Engine at host, and what to do.
+func unreachable(host string, within time.Duration, err error) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("the Docker Engine at %s has not answered in %v: restart it (`systemctl restart docker`), or name another in DOCKER_HOST", host, within)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no Docker Engine at %s: install one and start it, or name its address in DOCKER_HOST (`docker context ls` shows it)", host)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("this user may not use the Docker Engine at %s: join its group (`sudo usermod -aG docker $USER`) and log in again", host)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no Docker Engine listens at %s: start it (`systemctl start docker`), or name another in DOCKER_HOST", host)
+	}
+	return fmt.Errorf("the Docker Engine at %s cannot be reached (%w): start it, or name another in DOCKER_HOST", host, err)
+}
+
+// checkRoom returns an error when the Engine's disk is known to have too little room for builds.
+func checkRoom(ctx context.Context, cli *client.Client, free func(path string) (uint64, error)) error {
+	if !strings.HasPrefix(cli.DaemonHost(), "unix://") {
+		return nil // its disk is not ours to see
+	}
+	info, err := cli.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return fmt.Errorf("asking the Docker Engine where it stores images: %w", err)
+	}
+	root := info.Info.DockerRootDir
+	bytes, err := free(root)
+	if err != nil {
+		return nil // in a virtual machine, say
+	}
+	if bytes < roomNeeded {
+		return fmt.Errorf("only %.1f GiB are free in %s, and building the images takes %d: free some (`docker system df` shows what Docker holds)",
+			float64(bytes)/(1<<30), root, roomNeeded>>30)
+	}
+	return nil
+}
+
+// freeBytes is the room that the disk under path has for this user.
+func freeBytes(path string) (uint64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(path, &st); err != nil {
+		return 0, err
+	}
+	return uint64(st.Bavail) * uint64(st.Bsize), nil
+}
+
+// Remove removes the containers, with their anonymous volumes, then the volumes and the networks that
+// are ours and carry all of the labels ("key" or "key=value"), running or not. It removes what it can
+// and returns that, each as "container NAME", with the errors of the rest.
+func Remove(ctx context.Context, cli *client.Client, labels ...string) (removed []string, err error) {
+	ours := client.Filters{}.Add("label", append([]string{Label + "=" + LabelValue}, labels...)...)
+	var errs []error
+	note := func(kind, name string, err error) {
+		switch {
+		case err == nil:
+			removed = append(removed, kind+" "+name)
+		case !errdefs.IsNotFound(err):
+			errs = append(errs, fmt.Errorf("removing the %s %s: %w", kind, name, err))
+		}
+	}
+
+	containers, err := cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
+	if err != nil {
+		return nil, fmt.Errorf("listing containers: %w", err)
+	}
+	for _, c := range containers.Items {
+		name := c.ID
+		if len(c.Names) > 0 {
+			name = strings.TrimPrefix(c.Names[0], "/")
+		}
+		_, err := cli.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		note("container", name, err)
+	}
+	volumes, err := cli.VolumeList(ctx, client.VolumeListOptions{Filters: ours})
+	if err != nil {
+		return removed, errors.Join(append(errs, fmt.Errorf("listing volumes: %w", err))...)
+	}
+	for _, v := range volumes.Items {
+		_, err := cli.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{})
+		note("volume", v.Name, err)
+	}
+	networks, err := cli.NetworkList(ctx, client.NetworkListOptions{Filters: ours})
+	if err != nil {
+		return removed, errors.Join(append(errs, fmt.Errorf("listing networks: %w", err))...)
+	}
+	for _, n := range networks.Items {
+		_, err := cli.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+		note("network", n.Name, err)
+	}
+	return removed, errors.Join(errs...)
+}
+
+// Clean removes everything that firedrill made in the Docker Engine, known by its label, and tells on
+// out what it removed.
+func Clean(ctx context.Context, out io.Writer) error {
+	cli, err := Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer cli.Close()
+
+	removed, err := Remove(ctx, cli)
+	for _, what := range removed {
+		fmt.Fprintln(out, "removed", what)
+	}
+	if err != nil {
+		return err
+	}
+	images, err := cli.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("label", Label+"="+LabelValue)})
+	if err != nil {
+		return fmt.Errorf("listing images: %w", err)
+	}
+	// The youngest first: an image cannot go before those built on it.
+	slices.SortStableFunc(images.Items, func(a, b image.Summary) int { return int(b.Created - a.Created) })
+	for _, img := range images.Items {
+		name := img.ID
+		if len(img.RepoTags) > 0 {
+			name = img.RepoTags[0]
+		}
+		_, err := cli.ImageRemove(ctx, img.ID, client.ImageRemoveOptions{Force: true, PruneChildren: true})
+		if err != nil && !errdefs.IsNotFound(err) {
+			return fmt.Errorf("removing the image %s: %w", name, err)
+		}
+		fmt.Fprintln(out, "removed image", name)
+	}
+	if len(removed)+len(images.Items) == 0 {
+		fmt.Fprintln(out, "nothing of ours to remove")
+	}
+	return nil
+}

@@ -1,0 +1,202 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// mention fails the test unless err is one sentence that holds all of the parts.
+func mention(t *testing.T, err error, parts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("there is no error")
+	}
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("%q is more than one line", err)
+	}
+	for _, part := range parts {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not say %q", err, part)
+		}
+	}
+}
+
+func TestConnectWithoutAnEngine(t *testing.T) {
+	t.Run("no socket", func(t *testing.T) {
+		t.Setenv("DOCKER_HOST", "unix://"+filepath.Join(shortDir(t), "none"))
+		_, err := Connect(t.Context())
+		mention(t, err, "there is no Docker Engine at unix://", "install one", "DOCKER_HOST")
+	})
+	t.Run("a socket that nobody serves", func(t *testing.T) {
+		socket := filepath.Join(shortDir(t), "s")
+		listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket})
+		if err != nil {
+			t.Fatal(err)
+		}
+		listener.SetUnlinkOnClose(false)
+		listener.Close()
+		t.Setenv("DOCKER_HOST", "unix://"+socket)
+		_, err = Connect(t.Context())
+		mention(t, err, "no Docker Engine listens at", "systemctl start docker")
+	})
+	t.Run("an address that is none", func(t *testing.T) {
+		t.Setenv("DOCKER_HOST", "over there")
+		_, err := Connect(t.Context())
+		mention(t, err, `DOCKER_HOST="over there"`, "unset")
+	})
+	t.Run("a socket that is not for this user", func(t *testing.T) {
+		err := unreachable("unix:///s", time.Second, &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", syscall.EACCES)})
+		mention(t, err, "this user may not use the Docker Engine at unix:///s", "usermod -aG docker")
+	})
+	t.Run("an address that nothing answers at", func(t *testing.T) {
+		err := unreachable("tcp://d:1", time.Second, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "d"}})
+		mention(t, err, "cannot be reached", "no such host", "DOCKER_HOST")
+	})
+}
+
+func TestConnectToAnEngine(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		answer http.HandlerFunc
+		says   []string
+	}{
+		{"that fails", func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "disk on fire", http.StatusInternalServerError)
+		},
+			[]string{"answers with an error", "disk on fire", "journalctl -u docker"}},
+		{"that is too old", func(w http.ResponseWriter, _ *http.Request) { pong(w, "1.40", "linux") },
+			[]string{"speaks API 1.40", "1.41 is needed", "Docker Engine 20.10"}},
+		{"of another system", func(w http.ResponseWriter, _ *http.Request) { pong(w, "1.47", "windows") },
+			[]string{"runs windows containers"}},
+		{"that will do", func(w http.ResponseWriter, _ *http.Request) { pong(w, "1.41", "linux") }, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			serve(t, test.answer)
+			cli, err := Connect(t.Context())
+			if test.says != nil {
+				mention(t, err, test.says...)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			cli.Close()
+		})
+	}
+}
+
+func TestAnEngineThatHangs(t *testing.T) {
+	released := make(chan struct{})
+	cli := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-released }))
+	defer close(released)
+	mention(t, greet(t.Context(), cli, 50*time.Millisecond), "has not answered in 50ms", "systemctl restart docker")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := greet(ctx, cli, time.Minute); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted, it says %v", err)
+	}
+}
+
+func TestCheckRoom(t *testing.T) {
+	cli := serve(t, &engine{})
+	free := func(bytes uint64, err error) func(string) (uint64, error) {
+		return func(path string) (uint64, error) {
+			if path != "/" {
+				t.Errorf("looked at %q, and Docker stores in /", path)
+			}
+			return bytes, err
+		}
+	}
+	mention(t, checkRoom(t.Context(), cli, free(3<<30-1, nil)), "only 3.0 GiB are free in /", "takes 3", "free some")
+	mention(t, checkRoom(t.Context(), cli, free(1<<30, nil)), "only 1.0 GiB")
+	if err := checkRoom(t.Context(), cli, free(3<<30, nil)); err != nil {
+		t.Errorf("with enough room: %v", err)
+	}
+	if err := checkRoom(t.Context(), cli, free(0, os.ErrNotExist)); err != nil {
+		t.Errorf("with a disk that is not to be seen: %v", err)
+	}
+}
+
+func TestClean(t *testing.T) {
+	e := &engine{labelled: map[string]string{
+		"/containers/json": `[{"Id":"c1","Names":["/world-host"]}]`,
+		"/volumes":         `{"Volumes":[{"Name":"v1"}]}`,
+		"/networks":        `[{"Id":"n1","Name":"world"}]`,
+		"/images/json":     `[{"Id":"old","Created":1,"RepoTags":["firedrill/host-base:a"]},{"Id":"young","Created":2,"RepoTags":["firedrill/host:b"]}]`,
+	}}
+	serve(t, e)
+	var out bytes.Buffer
+	if err := Clean(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	want := "removed container world-host\nremoved volume v1\nremoved network world\nremoved image firedrill/host:b\nremoved image firedrill/host-base:a\n"
+	if out.String() != want {
+		t.Errorf("it tells\n%swant\n%s", out.String(), want)
+	}
+	deleted := []string{"DELETE /containers/c1", "DELETE /volumes/v1", "DELETE /networks/n1", "DELETE /images/young", "DELETE /images/old"}
+	if !reflect.DeepEqual(e.requests, deleted) {
+		t.Errorf("it asked for %q, want %q", e.requests, deleted)
+	}
+	if len(e.filters) != 4 {
+		t.Errorf("of four listings, these are filtered: %q", e.filters)
+	}
+	for _, f := range e.filters {
+		if !strings.Contains(f, `"dev.firedrill=1":true`) {
+			t.Errorf("the listing %s reaches what is not ours", f)
+		}
+	}
+}
+
+func TestRemoveGoesOnAfterAFailure(t *testing.T) {
+	things := &engine{labelled: map[string]string{
+		"/containers/json": `[{"Id":"c1","Names":["/stuck"]},{"Id":"c2","Names":["/loose"]}]`,
+		"/networks":        `[{"Id":"n1","Name":"gone"}]`,
+	}}
+	cli := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodDelete && strings.HasSuffix(r.URL.Path, "/c1"):
+			http.Error(w, "device busy", http.StatusInternalServerError)
+		case r.Method == http.MethodDelete && strings.HasSuffix(r.URL.Path, "/n1"):
+			http.Error(w, "no such network", http.StatusNotFound)
+		default:
+			things.ServeHTTP(w, r)
+		}
+	}))
+	removed, err := Remove(t.Context(), cli, "dev.firedrill.run=7")
+	mention(t, err, "removing the container stuck", "device busy")
+	if want := []string{"container loose"}; !reflect.DeepEqual(removed, want) {
+		t.Errorf("removed %q, want %q", removed, want)
+	}
+	for _, f := range things.filters {
+		if !strings.Contains(f, `"dev.firedrill=1":true`) || !strings.Contains(f, `"dev.firedrill.run=7":true`) {
+			t.Errorf("the listing %s asks for too much", f)
+		}
+	}
+}
+
+func ExampleName_variable() {
+	fmt.Println(ChallTestSrv.variable())
+	// Output: FIREDRILL_IMAGE_CHALLTESTSRV
+}

@@ -1,0 +1,267 @@
+package image
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// lay writes files, by their path in dir.
+func lay(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestProgramDigestChangesWithWhatItIsBuiltFrom(t *testing.T) {
+	files := map[string]string{
+		"go.mod":            "module example.test/m\n\ngo 1.26\n",
+		"prog/main.go":      "package main\n\nimport _ \"example.test/m/used\"\n\nfunc main() {}\n",
+		"used/used.go":      "package used\n\nimport _ \"embed\"\n\n//go:embed data\nvar s string\n",
+		"used/data":         "1",
+		"used/used_test.go": "package used\n",
+		"unused/unused.go":  "package unused\n",
+	}
+	digestOf := func(t *testing.T, changed map[string]string, arch, goVersion string) string {
+		t.Helper()
+		dir := t.TempDir()
+		lay(t, dir, files)
+		lay(t, dir, changed)
+		sources, err := readSources(t.Context(), dir, arch, goVersion, map[Name]program{Outside: {pkg: "./prog"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sources[Outside].digest
+	}
+	unchanged := digestOf(t, nil, "amd64", "go1.26.1")
+	for _, test := range []struct {
+		name    string
+		files   map[string]string
+		changes bool
+	}{
+		{"nothing but the folder", nil, false},
+		{"a file of the program", map[string]string{"prog/main.go": files["prog/main.go"] + "// more\n"}, true},
+		{"a new file of a package that it uses", map[string]string{"used/more.go": "package used\n"}, true},
+		{"an embedded file", map[string]string{"used/data": "2"}, true},
+		{"a test", map[string]string{"used/used_test.go": "package used // more\n"}, false},
+		{"a package that it does not use", map[string]string{"unused/unused.go": "package unused // more\n"}, false},
+		{"a comment in go.mod", map[string]string{"go.mod": files["go.mod"] + "// more\n"}, false},
+		{"the defaults that go.mod sets", map[string]string{"go.mod": files["go.mod"] + "\ngodebug panicnil=1\n"}, true},
+		{"a file for another architecture", map[string]string{"used/used_arm64.go": "package used\n"}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := digestOf(t, test.files, "amd64", "go1.26.1") != unchanged; got != test.changes {
+				t.Errorf("changed: %v, want %v", got, test.changes)
+			}
+		})
+	}
+	if digestOf(t, nil, "arm64", "go1.26.1") == unchanged {
+		t.Error("the architecture does not count")
+	}
+	if digestOf(t, nil, "amd64", "go1.26.2") == unchanged {
+		t.Error("the version of Go does not count")
+	}
+}
+
+func TestProgramInputsAreItsOwnModules(t *testing.T) {
+	root := &listed{ImportPath: "m/prog", Module: &module{Path: "m", Version: "v1.0.0", Sum: "h1:m"}, Deps: []string{"fmt", "unsafe", "a/x", "a/y", "b"}}
+	pkgs := map[string]*listed{
+		"m/prog": root,
+		"fmt":    {ImportPath: "fmt", Standard: true},
+		"a/x":    {ImportPath: "a/x", Module: &module{Path: "a", Version: "v1.2.3", Sum: "h1:a"}},
+		"a/y":    {ImportPath: "a/y", Module: &module{Path: "a", Version: "v1.2.3", Sum: "h1:a"}},
+		"b":      {ImportPath: "b", Module: &module{Path: "b", Version: "v1.0.0", Replace: &module{Path: "fork", Version: "v2.0.0", Sum: "h1:f"}}},
+		"other":  {ImportPath: "other", Module: &module{Path: "other", Version: "v9.0.0", Sum: "h1:o"}},
+	}
+	got, err := inputsOf(root, root.Deps, pkgs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"m/prog", "", "a@v1.2.3 h1:a", "fork@v2.0.0 h1:f", "m@v1.0.0 h1:m"}
+	if !slices.Equal(got, want) {
+		t.Errorf("inputs %q, want %q", got, want)
+	}
+}
+
+func TestReadSourcesTellsWhatIsMissing(t *testing.T) {
+	dir := t.TempDir()
+	lay(t, dir, map[string]string{"go.mod": "module example.test/m\n\ngo 1.26\n"})
+	_, err := readSources(t.Context(), dir, "amd64", "go1.26.1", map[Name]program{Outside: {pkg: "./fixtures/outside"}})
+	mention(t, err, "fixtures/outside")
+}
+
+func TestContextDigestChangesWithItsContent(t *testing.T) {
+	files := map[string]string{"Dockerfile": "FROM x", "etc/a": "1", "usr/run.sh": "#!", "base/Dockerfile": "FROM y"}
+	for _, test := range []struct {
+		name    string
+		change  func(dir string) error
+		changes bool
+	}{
+		{"nothing but the folder", func(string) error { return nil }, false},
+		{"a file's content", func(dir string) error { return os.WriteFile(dir+"/etc/a", []byte("2"), 0o644) }, true},
+		{"a file's name", func(dir string) error { return os.Rename(dir+"/etc/a", dir+"/etc/b") }, true},
+		{"a new folder", func(dir string) error { return os.Mkdir(dir+"/var", 0o755) }, true},
+		{"a link", func(dir string) error { return os.Symlink("a", dir+"/etc/b") }, true},
+		{"whether a file is executable", func(dir string) error { return os.Chmod(dir+"/usr/run.sh", 0o755) }, true},
+		{"the umask", func(dir string) error { return os.Chmod(dir+"/etc/a", 0o600) }, false},
+		{"a file's time", func(dir string) error { return os.Chtimes(dir+"/etc/a", time.Unix(1, 0), time.Unix(1, 0)) }, false},
+		{"the folder that is left out", func(dir string) error { return os.WriteFile(dir+"/base/Dockerfile", nil, 0o644) }, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var digests []string
+			for _, change := range []func(string) error{func(string) error { return nil }, test.change} {
+				dir := t.TempDir()
+				lay(t, dir, files)
+				if err := change(dir); err != nil {
+					t.Fatal(err)
+				}
+				digest, err := buildContext{dir: dir, without: "base"}.digest()
+				if err != nil {
+					t.Fatal(err)
+				}
+				digests = append(digests, digest)
+			}
+			if got := digests[0] != digests[1]; got != test.changes {
+				t.Errorf("changed: %v, want %v", got, test.changes)
+			}
+		})
+	}
+}
+
+func TestDigestKeepsPartsApart(t *testing.T) {
+	if digest("ab", "c") == digest("a", "bc") || digest("a") == digest("a", "") {
+		t.Error("parts run into each other")
+	}
+}
+
+func TestHostReferencesFollowTheirInputs(t *testing.T) {
+	root := t.TempDir()
+	lay(t, root, map[string]string{"fixtures/host/Dockerfile": "FROM x", "fixtures/host/base/Dockerfile": "FROM y"})
+	references := func(baseID, api string) (packages, host string) {
+		t.Helper()
+		p := &plan{root: root, programs: map[Name]source{stemedbAPI: {digest: api}}}
+		packages, err := p.hostBaseRef(baseID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		host, err = p.hostRef(packages)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return packages, host
+	}
+	packages, host := references("sha256:1", "api")
+	if !strings.HasPrefix(packages, "firedrill/host-base:") || len(packages) != len("firedrill/host-base:")+12 {
+		t.Errorf("the packages are called %s", packages)
+	}
+	if p, h := references("sha256:1", "other api"); p != packages || h == host {
+		t.Error("a changed server must rebuild the host, and its packages not")
+	}
+	if p, h := references("sha256:2", "api"); p == packages || h == host {
+		t.Error("a changed base must rebuild the packages and the host")
+	}
+	lay(t, root, map[string]string{"fixtures/host/Dockerfile": "FROM z"})
+	if p, h := references("sha256:1", "api"); p != packages || h == host {
+		t.Error("a changed Dockerfile of the host must rebuild the host, and its packages not")
+	}
+}
+
+// give names an image of the environment for all names but the excepted.
+func give(t *testing.T, e *engine, except ...Name) {
+	t.Helper()
+	t.Setenv(binaryVariable, "")
+	for _, name := range append(slices.Clone(names), base) {
+		ref := ""
+		if !slices.Contains(except, name) {
+			ref = "given/" + string(name) + ":1"
+			e.images[ref] = "sha256:" + string(name)
+		}
+		t.Setenv(name.variable(), ref)
+	}
+}
+
+func TestGivenImagesAreUsedAsTheyAre(t *testing.T) {
+	e := &engine{images: map[string]string{}}
+	give(t, e)
+	serve(t, e)
+	var out strings.Builder
+	ensured, err := Ensure(t.Context(), &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resolved, err := Resolve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if want := "given/" + string(name) + ":1"; ensured.Ref(name) != want || resolved.Ref(name) != want {
+			t.Errorf("%s: ensured %q and resolved %q, want %q", name, ensured.Ref(name), resolved.Ref(name), want)
+		}
+	}
+	if e.requests != nil {
+		t.Errorf("it changed something: %q", e.requests)
+	}
+	if !strings.HasSuffix(out.String(), "images: all 6 ready, 0 built\n") {
+		t.Errorf("it ends with\n%s", out.String())
+	}
+}
+
+func TestAGivenImageThatIsNotToBeHad(t *testing.T) {
+	e := &engine{images: map[string]string{}}
+	give(t, e)
+	delete(e.images, "given/pebble:1")
+	serve(t, e)
+
+	_, err := Resolve(t.Context())
+	mention(t, err, "the pebble image (given/pebble:1) is missing", "run `make images`")
+	_, err = Ensure(t.Context(), new(strings.Builder))
+	mention(t, err, `"given/pebble:1"`, "FIREDRILL_IMAGE_PEBBLE", "no registry here", "unset")
+	if want := []string{"PULL docker.io/given/pebble:1"}; !slices.Equal(e.requests, want) {
+		t.Errorf("it asked for %q, want %q", e.requests, want)
+	}
+}
+
+func TestResolveWithoutABase(t *testing.T) {
+	e := &engine{images: map[string]string{}}
+	give(t, e, Host, base)
+	t.Setenv(binaryVariable, fakeBinary(t, nil))
+	serve(t, e)
+	_, err := Resolve(t.Context())
+	mention(t, err, "the base of the host image is missing", "run `make images`")
+}
+
+func TestReplacedImagesAreRemoved(t *testing.T) {
+	e := &engine{images: map[string]string{}, labelled: map[string]string{
+		"/images/json": `[{"Id":"now","RepoTags":["firedrill/pebble:b"]},{"Id":"before","RepoTags":["firedrill/pebble:a"]}]`,
+	}}
+	b := &builder{plan: &plan{cli: serve(t, e)}, built: map[Name]string{Pebble: "firedrill/pebble:b"}}
+	if err := b.removeReplaced(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"DELETE /images/before"}; !slices.Equal(e.requests, want) {
+		t.Errorf("it asked for %q, want %q", e.requests, want)
+	}
+	if len(e.filters) != 1 || !strings.Contains(e.filters[0], `"dev.firedrill.image=pebble":true`) || !strings.Contains(e.filters[0], `"dev.firedrill=1":true`) {
+		t.Errorf("it listed %q", e.filters)
+	}
+}
+
+func TestEveryImageIsPlanned(t *testing.T) {
+	planned := slices.Sorted(maps.Keys(programs))
+	for _, name := range names {
+		if name != Host && !slices.Contains(planned, name) {
+			t.Errorf("%s is made of nothing", name)
+		}
+	}
+}
