@@ -55,5 +55,5 @@ var _ = Describe("The threshold", func() {
 
 // haveBegun wants the alert to be active since the moment, as closely as scrapes and evaluations can tell.
 func haveBegun(moment time.Time) types.GomegaMatcher {
-	return HaveField("Instances", ConsistOf(HaveField("Since", BeTemporally("~", moment, 3*world.Interval))))
+	return HaveField("Instances", ConsistOf(HaveField("Since", BeTemporally("~", moment, 3*time.Second))))
 }

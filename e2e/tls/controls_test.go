@@ -43,7 +43,7 @@ var _ = Describe("Without its cure", func() {
 	for what, breakage := range map[string]struct{ script, journal string }{
 		"is garbage":             {"echo garbage > /etc/stemedb/tls/cert.pem", "certificate reload failed"},
 		"cannot be read":         {"chown root:root /etc/stemedb/tls/key.pem && chmod 600 /etc/stemedb/tls/key.pem", "permission denied"},
-		"belongs to another key": {"openssl genrsa -out /etc/stemedb/tls/key.pem 2048", "private key does not match"},
+		"belongs to another key": {"openssl ecparam -name prime256v1 -genkey -noout -out /etc/stemedb/tls/key.pem", "private key does not match"},
 		"has expired itself":     {"", "expired"},
 	} {
 		It("CertificateExpiringSoon does not clear by a reload of a certificate that "+what, Label("CertificateExpiringSoon"), func(ctx SpecContext) {
@@ -53,7 +53,7 @@ var _ = Describe("Without its cure", func() {
 			Expect(err).NotTo(HaveOccurred())
 
 			if breakage.script == "" {
-				dead, err := w.Issue(ctx, world.CustomCA, -time.Minute)
+				dead, err := w.Issue(ctx, world.CustomCA, -30*time.Second)
 				Expect(err).NotTo(HaveOccurred())
 				Expect(host.Place(ctx, dead)).To(Succeed())
 			} else {

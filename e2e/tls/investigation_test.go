@@ -34,10 +34,10 @@ var _ = Describe("The investigation of CertificateExpiringSoon", Label("Certific
 			Expect(output("1. Check Certificate Expiration")).To(And(
 				ContainSubstring("notAfter="+end), ContainSubstring("Certificate will expire")))
 			Expect(output("2. Check Certificate Details")).To(And(
-				ContainSubstring("Subject:"), ContainSubstring("DNS:"+world.Domain), ContainSubstring("Issuer: CN = "+served.Issuer.CommonName),
+				ContainSubstring("Subject:"), ContainSubstring("DNS:"+world.Domain), ContainSubstring("CN = "+served.Issuer.CommonName),
 				ContainSubstring("Not After : "+end)))
 			Expect(output("3. Check Certificate Source")).To(And(
-				ContainSubstring("issuer=CN = "+served.Issuer.CommonName), ContainSubstring(c.source)))
+				MatchRegexp("issuer=.*CN = "+served.Issuer.CommonName), ContainSubstring(c.source)))
 			Expect(output("4. Check Renewal Automation")).To(And(
 				ContainSubstring("Active: active (waiting)"), ContainSubstring("certbot -q renew")))
 			proved("CertificateExpiringSoon", "investigation, "+string(c.issuer), "showed what it says")

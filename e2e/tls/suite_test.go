@@ -27,8 +27,8 @@ func TestTLS(t *testing.T) {
 	EnforceDefaultTimeoutsWhenUsingContexts()
 	SetDefaultEventuallyTimeout(world.Patience)
 	SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
-	SetDefaultConsistentlyDuration(5 * world.Interval)
-	SetDefaultConsistentlyPollingInterval(world.Interval / 4)
+	SetDefaultConsistentlyDuration(6 * world.Interval)
+	SetDefaultConsistentlyPollingInterval(world.Interval / 2)
 	RunSpecs(t, "TLS certificates")
 }
 
@@ -59,8 +59,12 @@ var _ = SynchronizedBeforeSuite(func(ctx SpecContext) {
 		Expect(w.Close(ctx)).To(Succeed())
 	})
 	Expect(w.Begin(ctx)).To(Succeed(), "bring up the first host, Prometheus and Alertmanager")
+	begun = true
 	AddReportEntry("world up", time.Since(began).Round(100*time.Millisecond).String())
 })
+
+// begun says that the world has just begun, and that no spec has used it yet.
+var begun bool
 
 // folder is what the environment names, or what the repository has.
 func folder(variable, ours string) string {
@@ -71,10 +75,13 @@ func folder(variable, ours string) string {
 }
 
 var _ = BeforeEach(func(ctx SpecContext) {
-	Expect(w.Begin(ctx)).To(Succeed(), "bring up a new host, Prometheus and Alertmanager")
+	if !begun {
+		Expect(w.Begin(ctx)).To(Succeed(), "bring up a new host, Prometheus and Alertmanager")
+	}
+	begun = false
 	DeferOnFailure(func(ctx SpecContext) {
 		name := regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(CurrentSpecReport().FullText(), "-")
-		evidence := filepath.Join("../../build/evidence", name)
+		evidence := filepath.Join(folder("FIREDRILL_EVIDENCE", "../../build/evidence"), name)
 		Expect(w.Evidence(ctx, evidence)).To(Succeed())
 		AddReportEntry("evidence", evidence)
 	})

@@ -149,7 +149,11 @@ func (c *acmeClient) prove(ctx context.Context, authorizationURL string) error {
 			return err
 		}
 		if _, err := c.Accept(ctx, challenge); err != nil {
-			return err
+			// The library repeats a request whose answer was lost; the server then finds the challenge done already.
+			if again, looked := c.GetAuthorization(ctx, authorizationURL); looked != nil || again.Status != acme.StatusValid {
+				return errors.Join(err, looked)
+			}
+			return nil
 		}
 		_, err = c.WaitAuthorization(ctx, authorizationURL)
 		return err

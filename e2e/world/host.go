@@ -33,7 +33,15 @@ type baseline struct {
 	archives map[string][]byte
 }
 
-var baselineFolders = []string{"/etc/letsencrypt", "/etc/stemedb/tls", "/etc/ssl/certs", "/usr/local/share/ca-certificates"}
+var baselineFolders = []string{"/etc/letsencrypt", "/etc/stemedb/tls"}
+
+// trustRoots is what update-ca-certificates does for our roots, without seconds of hashing a hundred others again.
+const trustRoots = `
+for root in /usr/local/share/ca-certificates/*.crt; do
+	cat "$root" >> /etc/ssl/certs/ca-certificates.crt
+	ln -sf "$root" "/etc/ssl/certs/$(openssl x509 -noout -subject_hash -in "$root").0"
+done
+`
 
 // newHost boots a host whose service is up, with a certificate of Let's Encrypt that has 90 days left.
 func (w *World) newHost(ctx context.Context) (*Host, error) {
@@ -44,7 +52,7 @@ func (w *World) newHost(ctx context.Context) (*Host, error) {
 			Binds: []string{"/sys/fs/cgroup:/sys/fs/cgroup:rw"},
 			Tmpfs: map[string]string{"/run": "", "/run/lock": "", "/tmp": "exec"},
 		},
-		files: []file{{path: "/usr/local/share/ca-certificates/firedrill.crt", content: w.parties.pem, mode: 0o644}},
+		files: w.parties.rootFiles("/usr/local/share/ca-certificates/"),
 	})
 	if err != nil {
 		return nil, err
@@ -70,7 +78,7 @@ func (h *Host) boot(ctx context.Context) error {
 		return err
 	}
 	// Docker's own name server would answer for the containers only.
-	if err := h.run(ctx, fmt.Sprintf("echo nameserver %s > /etc/resolv.conf", h.world.parties.dns)); err != nil {
+	if err := h.run(ctx, fmt.Sprintf("set -e\necho nameserver %s > /etc/resolv.conf%s", h.world.parties.dns, trustRoots)); err != nil {
 		return err
 	}
 	if h.world.lineage != nil {
@@ -102,7 +110,6 @@ func (h *Host) booted(ctx context.Context) error {
 // what that left on the host.
 func (h *Host) firstCertificate(ctx context.Context) error {
 	err := h.run(ctx, `set -e
-update-ca-certificates
 certbot certonly --non-interactive --agree-tos --email ops@example.com \
 	--webroot --webroot-path /var/www/letsencrypt --domain `+Domain+`
 `+installLineage)

@@ -12,6 +12,10 @@ import (
 	"github.com/stemedb/firedrill/tools/leap"
 )
 
+// leapInterval is how often Prometheus scrapes and evaluates in the time that is leapt: as in production. The pulse of
+// the world itself is faster only for us who watch it.
+const leapInterval = 15 * time.Second
+
 // Leap gives Prometheus time: when it returns, Prometheus has lived through d more, in which its targets went on
 // reporting what they report now, and has scraped and evaluated since. The host and its certificates stay as they are.
 func (w *World) Leap(ctx context.Context, d time.Duration) error {
@@ -42,7 +46,7 @@ func (w *World) Leap(ctx context.Context, d time.Duration) error {
 		rules = append(rules, engine.RuleFile{Path: name, Name: mountedRules + filepath.Base(name)})
 	}
 	report, err := leap.Leap(ctx, before, after, d, time.Now(), leap.Config{
-		RuleFiles: rules, ScrapeInterval: Interval, EvaluationInterval: Interval, Types: types,
+		RuleFiles: rules, ScrapeInterval: leapInterval, EvaluationInterval: leapInterval, Types: types,
 	})
 	if err != nil {
 		return fmt.Errorf("leap %s: %w", d, err)

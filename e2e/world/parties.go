@@ -45,7 +45,7 @@ type parties struct {
 	web    *authority     // signs what the ACME servers' own HTTPS needs
 	acme   *acmeClient
 	roots  *x509.CertPool // whom a client of the service trusts: Let's Encrypt's production root and the custom CA's
-	pem    []byte         // the same roots, and web's, as the host's trust store gets them
+	pems   [][]byte       // the same roots, and web's, as the host's trust store gets them
 }
 
 func (w *World) newParties(ctx context.Context, gate string) (*parties, error) {
@@ -189,8 +189,17 @@ func (p *parties) trust(ctx context.Context) error {
 			return fmt.Errorf("a root that was fetched is not a certificate: %.60q", root)
 		}
 	}
-	p.pem = bytes.Join([][]byte{p.web.pem, letsEncrypt, custom}, []byte("\n"))
+	p.pems = [][]byte{p.web.pem, letsEncrypt, custom}
 	return nil
+}
+
+// rootFiles are the roots that the host trusts, a file each.
+func (p *parties) rootFiles(folder string) []file {
+	var files []file
+	for i, root := range p.pems {
+		files = append(files, file{path: fmt.Sprintf("%sfiredrill-%d.crt", folder, i), content: root, mode: 0o644})
+	}
+	return files
 }
 
 // resolve makes DNS answer with the address for the name.
@@ -205,10 +214,13 @@ func (p *parties) resolve(ctx context.Context, name, address string) error {
 	return nil
 }
 
-// publishTXT makes DNS answer with the TXT record for the name, in addition to those that it has.
+// publishTXT makes DNS answer with the TXT record for the name, in place of those of challenges that are over: an answer
+// with all of them would not fit into a datagram.
 func (p *parties) publishTXT(ctx context.Context, name, value string) error {
-	_, err := p.post(ctx, portDNS, "/set-txt", map[string]string{"host": strings.TrimSuffix(name, ".") + ".", "value": value})
-	if err != nil {
+	host := strings.TrimSuffix(name, ".") + "."
+	_, cleared := p.post(ctx, portDNS, "/clear-txt", map[string]string{"host": host})
+	_, set := p.post(ctx, portDNS, "/set-txt", map[string]string{"host": host, "value": value})
+	if err := errors.Join(cleared, set); err != nil {
 		return fmt.Errorf("publish TXT record %s: %w", name, err)
 	}
 	return nil

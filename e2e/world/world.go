@@ -25,7 +25,7 @@ const (
 	// Domain is the name that the host serves, and that its certificates are for.
 	Domain = "stemedb.example.com"
 	// Interval is how often the world's Prometheus scrapes and evaluates, as fixtures/prometheus says.
-	Interval = time.Second
+	Interval = 500 * time.Millisecond
 	// Patience bounds each wait for something that the world does by itself: a boot, a start, a notification, some
 	// scrapes. It is generous: it ends a hang, it measures nothing.
 	Patience = 60 * time.Second
@@ -79,10 +79,24 @@ func Start(ctx context.Context, config Config) (*World, error) {
 	if w.images, err = image.Resolve(ctx); err != nil {
 		return nil, err
 	}
+	go w.endWithRun(os.Getppid())
 	if err := w.start(ctx); err != nil {
 		return nil, errors.Join(err, w.Close(context.WithoutCancel(ctx)))
 	}
 	return w, nil
+}
+
+// endWithRun ends this process and its world once the process that started it is no more: a run that is killed cannot
+// tell the processes that it runs specs in, and they would go on beside the next run.
+func (w *World) endWithRun(parent int) {
+	for range time.Tick(time.Second) {
+		if os.Getppid() != parent {
+			ctx, cancel := context.WithTimeout(context.Background(), Patience)
+			defer cancel()
+			fmt.Fprintln(os.Stderr, "the run was killed: removing its world:", w.Close(ctx))
+			os.Exit(1)
+		}
+	}
 }
 
 func (w *World) start(ctx context.Context) error {

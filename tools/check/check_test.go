@@ -1,0 +1,294 @@
+package check
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	. "github.com/onsi/gomega"
+)
+
+const (
+	rules   = "rules/stemedb.yml"
+	soon    = "runbooks/CertificateExpiringSoon.md"
+	backup  = "runbooks/BackupTooOld.md"
+	routes  = "alertmanager.yml"
+	stray   = "runbooks/Gone.md"
+	removed = "\x00" // in place of a file's new text
+)
+
+// copyGood makes a copy of the good set the working directory.
+func copyGood(t *testing.T) {
+	t.Helper()
+	good := os.DirFS("testdata/good")
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, good); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+}
+
+// sabotage replaces text in a file of the working directory; an empty old stands for all of it.
+func sabotage(t *testing.T, file, old, new string) {
+	t.Helper()
+	if new == removed {
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	content, err := os.ReadFile(file)
+	if err != nil && old != "" {
+		t.Fatal(err)
+	}
+	text := new
+	if old != "" {
+		if strings.Count(string(content), old) != 1 {
+			t.Fatalf("%q stands %d times in %s", old, strings.Count(string(content), old), file)
+		}
+		text = strings.Replace(string(content), old, new, 1)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func run(t *testing.T) []string {
+	t.Helper()
+	findings, _, err := Run("rules", "runbooks", routes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, f := range findings {
+		found = append(found, fmt.Sprintf("%s:%d:%d %s: %s", f.File, f.Line, f.Column, f.Check, f.Message))
+	}
+	return found
+}
+
+func TestGood(t *testing.T) {
+	g := NewWithT(t)
+	copyGood(t)
+	findings, alerts, err := Run("rules", "runbooks", routes)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(findings).To(BeEmpty())
+	g.Expect(alerts).To(HaveLen(2))
+
+	findings, _, err = Run("rules", "runbooks", "")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(findings).To(BeEmpty(), "without an Alertmanager configuration")
+}
+
+func TestSabotage(t *testing.T) {
+	for name, tc := range map[string]struct {
+		file, old, new string
+		want           []string
+	}{
+		"threshold 7 to 70": {rules, "< 7 * 86400", "< 70 * 86400", []string{
+			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 70 * 86400, that is 70 days, but its runbook's trigger says "within 7 days" (runbooks/CertificateExpiringSoon.md:5): write the same in both`,
+			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 70 * 86400, that is 70 days, but its summary says "less than 7 days" (rules/stemedb.yml:14): write the same in both`,
+		}},
+		"threshold 7 to 0.7": {rules, "< 7 * 86400", "< 0.7 * 86400", []string{
+			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 0.7 * 86400, that is 0.7 days, but its runbook's trigger says "within 7 days" (runbooks/CertificateExpiringSoon.md:5): write the same in both`,
+			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 0.7 * 86400, that is 0.7 days, but its summary says "less than 7 days" (rules/stemedb.yml:14): write the same in both`,
+		}},
+		"threshold in another form": {rules, "< 7 * 86400", "< 604800", nil},
+		"threshold as a duration":   {rules, "< 7 * 86400", "< 1w", nil},
+		"< to >": {rules, "< 7 * 86400", "> 7 * 86400", []string{
+			`rules/stemedb.yml:9:15 trigger/direction: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds > 7 * 86400, that is above 7 days, but its runbook's trigger says "within 7 days" (runbooks/CertificateExpiringSoon.md:5), that is below: turn the comparison round, or mend the text`,
+			`rules/stemedb.yml:9:15 trigger/direction: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds > 7 * 86400, that is above 7 days, but its summary says "less than 7 days" (rules/stemedb.yml:14), that is below: turn the comparison round, or mend the text`,
+		}},
+		"> to <": {rules, "> 26 * 3600", "< 26 * 3600", []string{
+			`rules/stemedb.yml:21:72 trigger/direction: BackupTooOld fires at time() - stemedb_backup_last_success_timestamp_seconds < 26 * 3600, that is below 26 hours, but its summary says "older than 26 hours" (rules/stemedb.yml:26), that is above: turn the comparison round, or mend the text`,
+		}},
+		"for 10s": {rules, "for: 1h", "for: 10s", []string{
+			`rules/stemedb.yml:10:14 header/duration: CertificateExpiringSoon fires once its condition has lasted 10s, but its runbook says 1h (runbooks/CertificateExpiringSoon.md:6): write the same in both`,
+		}},
+		"for 3h": {rules, "for: 1h", "for: 3h", []string{
+			`rules/stemedb.yml:10:14 header/duration: CertificateExpiringSoon fires once its condition has lasted 3h, but its runbook says 1h (runbooks/CertificateExpiringSoon.md:6): write the same in both`,
+		}},
+		"no for": {rules, "        for: 1h\n", "", []string{
+			`rules/stemedb.yml:6:16 header/duration: CertificateExpiringSoon fires at once, but its runbook says 1h (runbooks/CertificateExpiringSoon.md:6): write the same in both`,
+		}},
+		"runbook_url to nowhere": {rules, "blob/main/runbooks/BackupTooOld.md", "blob/main/runbooks/BackupTooOldd.md", []string{
+			`rules/stemedb.yml:28:24 runbook/url: the runbook_url of BackupTooOld leads nowhere ("/stemedb/firedrill/blob/main/runbooks/BackupTooOldd.md"): make it end in runbooks/BackupTooOld.md`,
+		}},
+		"runbook_url to another runbook": {rules, "blob/main/runbooks/BackupTooOld.md", "blob/main/runbooks/CertificateExpiringSoon.md", []string{
+			`rules/stemedb.yml:28:24 runbook/url: the runbook_url of BackupTooOld leads to the runbook of CertificateExpiringSoon: make it end in runbooks/BackupTooOld.md`,
+		}},
+		"runbook_url outside runbooks": {rules, "blob/main/runbooks/BackupTooOld.md", "blob/main/docs/BackupTooOld.md", []string{
+			`rules/stemedb.yml:28:24 runbook/url: the runbook_url of BackupTooOld leads nowhere ("/stemedb/firedrill/blob/main/docs/BackupTooOld.md"): make it end in runbooks/BackupTooOld.md`,
+		}},
+		"runbook_url without host": {rules, "https://github.com/stemedb/firedrill/blob/main/runbooks/BackupTooOld.md", "runbooks/BackupTooOld.md", []string{
+			`rules/stemedb.yml:28:24 runbook/url: the runbook_url of BackupTooOld is no link that an on-call can open ("runbooks/BackupTooOld.md"): write https://…/runbooks/BackupTooOld.md`,
+		}},
+		"runbook_url of another kind": {rules, "https://github.com/stemedb/firedrill/blob/main/runbooks/BackupTooOld.md", "ftp://example.com/runbooks/BackupTooOld.md", []string{
+			`rules/stemedb.yml:28:24 runbook/url: the runbook_url of BackupTooOld is no link that an on-call can open ("ftp://example.com/runbooks/BackupTooOld.md"): write https://…/runbooks/BackupTooOld.md`,
+		}},
+		"a linked heading renamed": {soon, "### If Using Let's Encrypt", "### If Using ACME", []string{
+			`rules/stemedb.yml:18:24 runbook/url: the runbook_url of CertificateExpiringSoon leads to no heading of CertificateExpiringSoon.md ("#if-using-lets-encrypt"): its headings are #certificate-expiring-soon, #resolution, #if-using-acme`,
+		}},
+		"severity that routes to nobody": {rules, "severity: warning", "severity: nobody", []string{
+			`rules/stemedb.yml:24:21 header/severity: BackupTooOld has severity "nobody", but its runbook says "warning" (runbooks/BackupTooOld.md:3): write the same in both`,
+			`rules/stemedb.yml:24:21 route/receiver: nobody hears of BackupTooOld: with severity "nobody" it reaches only the receiver nobody, which has no integration (alertmanager.yml): give it a severity that is routed, or route this one`,
+		}},
+		"a receiver without integration": {routes, "  - name: ticket\n    webhook_configs:\n      - url: http://receiver.example.com/ticket\n", "  - name: ticket\n", []string{
+			`rules/stemedb.yml:24:21 route/receiver: nobody hears of BackupTooOld: with severity "warning" it reaches only the receiver ticket, which has no integration (alertmanager.yml): give it a severity that is routed, or route this one`,
+		}},
+		"no severity": {rules, "        labels:\n          severity: warning\n", "", []string{
+			`rules/stemedb.yml:20:16 alert/labels: BackupTooOld has no label "severity", by which it is routed: add it to the rule`,
+		}},
+		"no team": {rules, "    labels:\n      team: infrastructure\n", "", []string{
+			`rules/stemedb.yml:4:16 alert/labels: CertificateExpiringSoon has no label "team", by which it is routed: add it to the rule`,
+			`rules/stemedb.yml:18:16 alert/labels: BackupTooOld has no label "team", by which it is routed: add it to the rule`,
+		}},
+		"metric renamed in the rule": {rules, "stemedb_tls_cert_expiry_seconds", "stemedb_tls_cert_expires_seconds", []string{
+			`rules/stemedb.yml:8:11 runbook/metric: the runbook of CertificateExpiringSoon never mentions the metric that raises it, stemedb_tls_cert_expires_seconds: name it in runbooks/CertificateExpiringSoon.md, or mend the rule`,
+		}},
+		"runbook severity": {soon, "CRITICAL", "warning", []string{
+			`rules/stemedb.yml:12:21 header/severity: CertificateExpiringSoon has severity "critical", but its runbook says "warning" (runbooks/CertificateExpiringSoon.md:3): write the same in both`,
+		}},
+		"runbook alert": {backup, "**Alert:** BackupTooOld", "**Alert:** BackupOld", []string{
+			`runbooks/BackupTooOld.md:4:0 header/alert: the runbook of BackupTooOld says that it is for the alert "BackupOld": write BackupTooOld there`,
+		}},
+		"runbook duration": {backup, "**Duration:** 5m", "**Duration:** 0s", []string{
+			`rules/stemedb.yml:22:14 header/duration: BackupTooOld fires once its condition has lasted 5m, but its runbook says 0s (runbooks/BackupTooOld.md:6): write the same in both`,
+		}},
+		"runbook trigger": {backup, "within 26 hours", "within 2 days", []string{
+			`rules/stemedb.yml:21:72 trigger/threshold: BackupTooOld fires at time() - stemedb_backup_last_success_timestamp_seconds > 26 * 3600, that is 1.08333 days, but its runbook's trigger says "within 2 days" (runbooks/BackupTooOld.md:5): write the same in both`,
+		}},
+		"runbook trigger, the other way": {soon, "within 7 days", "in more than 7 days", []string{
+			`rules/stemedb.yml:9:15 trigger/direction: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 7 * 86400, that is below 7 days, but its runbook's trigger says "more than 7 days" (runbooks/CertificateExpiringSoon.md:5), that is above: turn the comparison round, or mend the text`,
+		}},
+		"no summary": {rules, "          summary: The last good backup is older than 26 hours\n", "", []string{
+			`rules/stemedb.yml:20:16 alert/annotations: a notification of BackupTooOld comes without the annotation "summary": add it to the rule`,
+		}},
+		"no description": {rules, "          description: It ended {{ $value | humanizeDuration }} ago.\n", "", []string{
+			`rules/stemedb.yml:20:16 alert/annotations: a notification of BackupTooOld comes without the annotation "description": add it to the rule`,
+		}},
+		"no runbook_url": {rules, "          runbook_url: https://github.com/stemedb/firedrill/blob/main/runbooks/BackupTooOld.md\n", "", []string{
+			`rules/stemedb.yml:20:16 alert/annotations: a notification of BackupTooOld comes without the annotation "runbook_url": add it to the rule`,
+		}},
+		"an unknown field in a template": {rules, "            {{ $value | humanizeDuration }}.", "            {{ .Valeu | humanizeDuration }}.", []string{
+			`rules/stemedb.yml:17:16 alert/template: a notification of CertificateExpiringSoon would show an error in place of the annotation "description": <.Valeu>: can't evaluate field Valeu; mend the template`,
+		}},
+		"a printf verb for whole numbers": {rules, "It ended {{ $value | humanizeDuration }} ago.", `'It ended {{ printf "%d" $value }} ago.'`, []string{
+			`rules/stemedb.yml:27:37 alert/template: the annotation "description" of BackupTooOld renders as "It ended %!d(float64=1) ago.", since the verb does not suit the value ($value is a float64): mend the format, as in %.0f`,
+		}},
+		"a bad query in a template": {rules, "It ended {{ $value | humanizeDuration }} ago.", `'{{ query "up ==" | first | value }}'`, []string{
+			`rules/stemedb.yml:27:28 alert/template: a notification of BackupTooOld would show an error in place of the annotation "description": <query "up ==">: error calling query: the query "up ==": 1:6: parse error: unexpected end of input; mend the template`,
+		}},
+		"an alert without a runbook": {backup, "", removed, []string{
+			`rules/stemedb.yml:20:16 runbook/missing: whoever is called by BackupTooOld has no runbook: write runbooks/BackupTooOld.md`,
+		}},
+		"a runbook without an alert": {stray, "", "# Gone\n\n- **Severity:** warning\n- **Alert:** Gone\n- **Trigger:** x\n- **Duration:** 5m\n\n## Resolution\n\n### If\n\n```bash\ntrue\n```\n", []string{
+			`runbooks/Gone.md:1:0 runbook/orphan: no rule in rules raises an alert Gone: name the runbook after its alert, or remove it`,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			copyGood(t)
+			sabotage(t, tc.file, tc.old, tc.new)
+			NewWithT(t).Expect(run(t)).To(Equal(tc.want))
+		})
+	}
+}
+
+func TestRoutesReadAsAlertmanagerReadsThem(t *testing.T) {
+	g := NewWithT(t)
+	copyGood(t)
+	sabotage(t, routes, "severity=\"warning\"", "\"severity\"=\"warning\"") // a quoted name is newer than the classic syntax
+	g.Expect(run(t)).To(BeEmpty())
+}
+
+func TestFindingString(t *testing.T) {
+	for name, tc := range map[string]struct {
+		finding Finding
+		want    string
+	}{
+		"with a caret": {Finding{Check: "trigger/threshold", File: "rules/tls.yml", Line: 9, Column: 8, Message: "70 is not 7", Source: "\t\té: < 70"}, "" +
+			"Error: 70 is not 7 (trigger/threshold)\n" +
+			"  --> rules/tls.yml:9\n" +
+			"    9 | \t\té: < 70\n" +
+			"      | \t\t     ^"},
+		"of a line as a whole": {Finding{Check: "runbook/orphan", File: "runbooks/A.md", Line: 120, Message: "nobody reads this", Source: "# A"}, "" +
+			"Error: nobody reads this (runbook/orphan)\n" +
+			"  --> runbooks/A.md:120\n" +
+			"  120 | # A"},
+		"without a line to show": {Finding{Check: "c", File: "f", Line: 1, Column: 5, Message: "m"}, "Error: m (c)\n  --> f:1"},
+		"of a long line": {Finding{Check: "c", File: "f", Line: 1, Column: 500, Message: "m", Source: strings.Repeat("x", 1000)}, "" +
+			"Error: m (c)\n  --> f:1\n    1 | " + strings.Repeat("x", 160) + "…"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			NewWithT(t).Expect(tc.finding.String()).To(Equal(tc.want))
+		})
+	}
+}
+
+func TestFindingShowsItsPlace(t *testing.T) {
+	g := NewWithT(t)
+	copyGood(t)
+	sabotage(t, rules, "for: 1h", "for: 10s")
+	findings, _, err := Run("rules", "runbooks", "")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(findings).To(HaveLen(1))
+	g.Expect(findings[0].String()).To(Equal(`Error: CertificateExpiringSoon fires once its condition has lasted 10s, but its runbook says 1h (runbooks/CertificateExpiringSoon.md:6): write the same in both (header/duration)
+  --> rules/stemedb.yml:10
+   10 |         for: 10s
+      |              ^`))
+}
+
+func TestUnusableInput(t *testing.T) {
+	for name, tc := range map[string]struct{ file, old, new, want string }{
+		"a rule that is not PromQL": {rules, "time() -", "thyme() -",
+			`rules/stemedb.yml:21: the expression of BackupTooOld is not PromQL: unknown function with name "thyme" ("thyme"): mend it until Prometheus can parse it`},
+		"rules without an alert": {rules, "", "groups:\n- name: g\n  rules: []\n", `rules: no alert in its rule files: there is nothing to check`},
+		"a runbook without a resolution": {backup, "## Resolution", "## Remedy",
+			`runbooks/BackupTooOld.md:1: the runbook has no heading ("## Resolution"): one, with a branch such as "### If the certificate is ours" below it`},
+		"no Alertmanager configuration": {routes, "", removed, `alertmanager.yml: no such file or directory: mend it until Alertmanager loads it`},
+		"a route to a receiver that is not there": {routes, "receiver: page", "receiver: pager",
+			`alertmanager.yml: undefined receiver "pager" used in route: mend it until Alertmanager loads it`},
+		"an unknown Alertmanager field": {routes, "  receiver: nobody\n", "  receiver: nobody\n  mute: always\n",
+			`alertmanager.yml:3: field mute not found in type config.plain: mend it until Alertmanager loads it`},
+		"a secret in the wrong place": {routes, "  receiver: nobody\n", "  receiver: nobody\n  continue: hunter2\n",
+			"alertmanager.yml:3: cannot unmarshal !!str value into bool: mend it until Alertmanager loads it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			copyGood(t)
+			sabotage(t, tc.file, tc.old, tc.new)
+			findings, alerts, err := Run("rules", "runbooks", routes)
+			g.Expect(err).To(MatchError(tc.want))
+			g.Expect(findings).To(BeEmpty())
+			g.Expect(alerts).To(BeEmpty())
+		})
+	}
+}
+
+func TestUnusableInputIsSaidAllAtOnce(t *testing.T) {
+	g := NewWithT(t)
+	copyGood(t)
+	sabotage(t, rules, "for: 1h", "for: 1hour")
+	sabotage(t, backup, "**Duration:** 5m", "**Duration:** soon")
+	sabotage(t, routes, "", "")
+	_, _, err := Run("rules", "runbooks", routes)
+	g.Expect(err).To(MatchError(And(
+		ContainSubstring("rules/stemedb.yml:10: "), ContainSubstring("runbooks/BackupTooOld.md:6: "), ContainSubstring("alertmanager.yml: no route provided in config"))))
+
+	_, _, err = Run("rules", "nowhere", "")
+	g.Expect(err).To(MatchError(ContainSubstring("reading the folder of runbooks: open nowhere: no such file or directory")))
+}
+
+func TestFindingsComeInOneOrder(t *testing.T) {
+	g := NewWithT(t)
+	copyGood(t)
+	sabotage(t, rules, "      team: infrastructure\n", "      team: '{{ .Team }}'\n      note: '{{ .Note }}'\n")
+	sabotage(t, rules, "< 7 * 86400", "> 70 * 86400")
+	sabotage(t, soon, "**Duration:** 1h", "**Duration:** 2h")
+	sabotage(t, backup, "", removed)
+	first := run(t)
+	g.Expect(len(first)).To(BeNumerically(">", 7))
+	for range 20 {
+		g.Expect(run(t)).To(Equal(first))
+	}
+}

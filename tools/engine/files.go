@@ -1,0 +1,55 @@
+package engine
+
+import (
+	"fmt"
+	"os"
+	"unicode"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/common/promslog"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+// RuleFile is a rule file as deployed.
+type RuleFile struct {
+	Path string // where it is read
+	// Name is the path by which the server knows the file, if that is another one: /api/v1/rules tells it. The moment
+	// within the interval at which a group is evaluated follows from this name and the group's.
+	Name string
+}
+
+func (f RuleFile) name() string {
+	if f.Name != "" {
+		return f.Name
+	}
+	return f.Path
+}
+
+// ruleFiles loads the rule files that the manager asks for by the server's names for them.
+type ruleFiles struct {
+	parser parser.Parser
+	paths  map[string]string // by name
+}
+
+// Load implements rules.GroupLoader.
+func (f ruleFiles) Load(name string, ignoreUnknown bool, scheme model.ValidationScheme) (*rulefmt.RuleGroups, []error) {
+	path := f.paths[name]
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, []error{err}
+	}
+	groups, errs := rulefmt.Parse(content, ignoreUnknown, scheme, f.parser, promslog.NewNopLogger())
+	for i, err := range errs {
+		// Most begin with line and column, which belong to the path.
+		sep := ": "
+		if text := err.Error(); text != "" && unicode.IsDigit(rune(text[0])) {
+			sep = ":"
+		}
+		errs[i] = fmt.Errorf("%s%s%w", path, sep, err)
+	}
+	return groups, errs
+}
+
+// Parse implements rules.GroupLoader.
+func (f ruleFiles) Parse(expr string) (parser.Expr, error) { return f.parser.ParseExpr(expr) }
