@@ -26,7 +26,7 @@ func TestTLS(t *testing.T) {
 	RegisterFailHandler(Fail)
 	EnforceDefaultTimeoutsWhenUsingContexts()
 	SetDefaultEventuallyTimeout(world.Patience)
-	SetDefaultEventuallyPollingInterval(100 * time.Millisecond)
+	SetDefaultEventuallyPollingInterval(world.Interval / 4)
 	SetDefaultConsistentlyDuration(6 * world.Interval)
 	SetDefaultConsistentlyPollingInterval(world.Interval / 2)
 	RunSpecs(t, "TLS certificates")

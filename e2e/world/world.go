@@ -30,7 +30,7 @@ const (
 	// scrapes. It is generous: it ends a hang, it measures nothing.
 	Patience = 60 * time.Second
 	// pause is the time between two looks at something that is waited for.
-	pause = 50 * time.Millisecond
+	pause = 100 * time.Millisecond
 )
 
 // Config says what a world is about.

@@ -36,12 +36,12 @@ const (
 	outageTolerance = time.Hour
 )
 
-// The series that alerting rules write. The value of AlertsForState is the time since which an alert has been active,
-// in whole seconds of Unix time.
-const (
-	Alerts         = "ALERTS"
-	AlertsForState = "ALERTS_FOR_STATE"
-)
+// alerts is the metric that alerting rules write an alert's state to.
+const alerts = "ALERTS"
+
+// AlertsForState is the metric that alerting rules write to since when an alert has been active. Its value is a time, in
+// whole seconds of Unix time.
+const AlertsForState = "ALERTS_FOR_STATE"
 
 // Config says which rules are evaluated, and what of a server's configuration they can see.
 type Config struct {
@@ -165,14 +165,14 @@ func New(cfg Config, db Storage) (*Engine, error) {
 
 // Writes says whether the rules write the metric of this name: a recorded one, ALERTS or ALERTS_FOR_STATE.
 func (e *Engine) Writes(metric string) bool {
-	return metric == Alerts || metric == AlertsForState || e.recorded[metric]
+	return metric == alerts || metric == AlertsForState || e.recorded[metric]
 }
 
 // Resume sets the clock to the end of what the storage holds, and takes up the state in which a server that was
 // stopped there left its alerts: what is active by the data, for as long as ALERTS_FOR_STATE says. What only
 // keep_firing_for kept firing is lost, as it is in any restart of a server. Over an empty storage it is a fresh start.
 //
-// Each group stands at its own last evaluation before end, which nothing is written for again.
+// Each group is then where it was after its last evaluation before end. Resume writes nothing.
 func (e *Engine) Resume(ctx context.Context, end time.Time) error {
 	e.sink.discard = true
 	defer func() { e.sink.discard = false }()

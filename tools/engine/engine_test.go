@@ -288,6 +288,17 @@ groups:
 	}
 }
 
+func TestResumeWritesNothing(t *testing.T) {
+	db := scraped(t, `level 10x60`)
+	e := load(t, db, "groups:\n- name: g\n\trules:\n\t- {record: a, expr: level}\n\t- {alert: B, expr: level < 50}\n")
+	if err := e.Resume(t.Context(), t0.Add(30*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if got := written(t, db, "a|ALERTS.*"); len(got) > 0 {
+		t.Errorf("Resume wrote %v, want nothing: that time has been lived through", got)
+	}
+}
+
 func TestWhatRulesWriteIsKnown(t *testing.T) {
 	e := load(t, scraped(t), "groups:\n- name: g\n\trules:\n\t- {record: a, expr: b}\n\t- {alert: C, expr: d}\n")
 	for metric, want := range map[string]bool{"a": true, "b": false, "C": false, "d": false, "ALERTS": true, "ALERTS_FOR_STATE": true} {

@@ -32,7 +32,8 @@ type ruleFiles struct {
 	paths  map[string]string // by name
 }
 
-// Load implements rules.GroupLoader.
+// Load implements rules.GroupLoader. It leaves the annotations out: they are written nowhere, and to expand them at each
+// evaluation is most of the work that an active alert makes.
 func (f ruleFiles) Load(name string, ignoreUnknown bool, scheme model.ValidationScheme) (*rulefmt.RuleGroups, []error) {
 	path := f.paths[name]
 	content, err := os.ReadFile(path)
@@ -48,7 +49,15 @@ func (f ruleFiles) Load(name string, ignoreUnknown bool, scheme model.Validation
 		}
 		errs[i] = fmt.Errorf("%s%s%w", path, sep, err)
 	}
-	return groups, errs
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	for _, g := range groups.Groups {
+		for i := range g.Rules {
+			g.Rules[i].Annotations = nil
+		}
+	}
+	return groups, nil
 }
 
 // Parse implements rules.GroupLoader.

@@ -1,55 +1,47 @@
 package leap_test
 
 import (
-	"context"
 	"fmt"
-	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/tsdb"
 
-	"github.com/stemedb/firedrill/tools/engine"
 	"github.com/stemedb/firedrill/tools/leap"
 )
 
 func BenchmarkLeap1h(b *testing.B) { benchmarkLeap(b, time.Hour) }
-func BenchmarkLeap7d(b *testing.B) { benchmarkLeap(b, 7*24*time.Hour) }
+func BenchmarkLeap1d(b *testing.B) { benchmarkLeap(b, 24*time.Hour) }
 
+// benchmarkLeap leaps from three minutes of a Go server's /metrics, scraped every second: 200 series, some of which
+// change, with five rules about them.
 func benchmarkLeap(b *testing.B, d time.Duration) {
-	src := filepath.Join(b.TempDir(), "src")
-	db, err := tsdb.Open(src, nil, nil, tsdb.DefaultOptions(), nil)
-	if err != nil {
-		b.Fatal(err)
+	var rules strings.Builder
+	rules.WriteString("groups:\n- name: tls\n\trules:\n\t- {record: 'job:requests:rate5m', expr: 'sum by (job) (rate(requests_total[5m]))'}\n")
+	for i := range 4 {
+		fmt.Fprintf(&rules, "\t- alert: Low%d\n\t\texpr: gauge_%d < 86400\n\t\tfor: 1h\n\t\tannotations: {summary: 'it is {{ $value }}'}\n", i, i)
 	}
-	types := map[string]model.MetricType{}
-	t0 := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	app := db.AppenderV2(context.Background())
-	for n := range 200 {
-		l := labels.FromStrings("__name__", fmt.Sprintf("metric_%d", n), "job", "stemedb", "instance", "host:9100")
-		types[l.Get("__name__")] = []model.MetricType{model.MetricTypeGauge, model.MetricTypeCounter}[n%2]
-		for i := range 180 {
-			if _, err := app.Append(0, l, 0, t0.Add(time.Duration(i)*time.Second).UnixMilli(), 1e6+float64(i*n), nil, nil, storage.AppendV2Options{}); err != nil {
-				b.Fatal(err)
-			}
+	cfg := everySecond(rulesFile(b, rules.String()))
+	cfg.Types = map[string]model.MetricType{
+		"requests_total": model.MetricTypeCounter, "request_duration_seconds": model.MetricTypeHistogram,
+	}
+	series := []string{`up` + target + ` 1x179`}
+	for i := range 100 {
+		series = append(series, fmt.Sprintf(`gauge_%d%s %d%+dx179`, i, target, 80000+i*1000, i%3))
+	}
+	for code := range 10 {
+		of := fmt.Sprintf(`{job="api",instance="host:9100",code="%d"`, code)
+		series = append(series, fmt.Sprintf(`requests_total%s} %d+%dx179`, of, 1000*code, code%5))
+		for le := range 9 {
+			series = append(series, fmt.Sprintf(`request_duration_seconds_bucket%s,le="%d"} %d+%dx179`, of, le, 100*le*code, code%5))
 		}
 	}
-	app.Commit()
-	db.Close()
-	rules := filepath.Join(b.TempDir(), "rules.yml")
-	text := "groups:\n- name: g\n  rules:\n"
-	for i := range 4 {
-		text += fmt.Sprintf("  - alert: A%d\n    expr: metric_%d < 7 * 86400\n    for: 1h\n    annotations: {summary: 'x {{ $value }}'}\n", i, i*10)
-	}
-	text += "  - record: r\n    expr: sum(rate(metric_7[5m]))\n"
-	os.WriteFile(rules, []byte(text), 0o666)
-	cfg := leap.Config{RuleFiles: []engine.RuleFile{{Path: rules}}, ScrapeInterval: time.Second, EvaluationInterval: time.Second, Types: types}
+	src := record(b, cfg, 3*time.Minute, series...)
+	dst := b.TempDir()
 	for i := 0; b.Loop(); i++ {
-		if _, err := leap.Leap(context.Background(), src, filepath.Join(b.TempDir(), fmt.Sprint(i)), d, t0.Add(182*time.Second), cfg); err != nil {
+		if _, err := leap.Leap(b.Context(), src, filepath.Join(dst, fmt.Sprint(i)), d, t0.Add(3*time.Minute), cfg); err != nil {
 			b.Fatal(err)
 		}
 	}

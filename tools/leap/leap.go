@@ -22,9 +22,10 @@
 //
 // # What bounds it
 //
-// A leap takes time in proportion to the samples that it writes: to the series that go on times the scrapes that the
-// leap is long, plus the evaluations of the rules, plus the history that there is. The memory that it takes follows
-// from two hours of these samples, whatever the length of the leap.
+// A leap takes time in proportion to the samples that it writes, which are the series that go on times the scrapes in
+// the time leapt, to the evaluations of the rules, and to the history that there is already. With 200 series and five
+// rules at one second, an hour takes less than a second on two cores. What it takes of memory is for two hours of
+// samples, however long the leap is. Longer intervals than Prometheus's own make it cheaper.
 package leap
 
 import (
@@ -41,11 +42,13 @@ import (
 
 // Config is what a leap needs to know of the Prometheus that it happens to.
 type Config struct {
-	RuleFiles          []engine.RuleFile // as deployed, unmodified
-	ScrapeInterval     time.Duration     // from one sample of a series to the next
-	EvaluationInterval time.Duration     // of the rule groups that have no interval of their own
-	ExternalLabels     labels.Labels     // for the alerts' labels that are templates
-	ExternalURL        string            // for the alerts' labels that are templates
+	RuleFiles      []engine.RuleFile // as deployed, unmodified
+	ScrapeInterval time.Duration     // from one sample of a series to the next
+	// EvaluationInterval is that of the rule groups that have no interval of their own. To an alert that is pending at
+	// the end, Prometheus adds the time from the last evaluation to its start: up to an interval, and the start itself.
+	EvaluationInterval time.Duration
+	ExternalLabels     labels.Labels // for the alerts' labels that are templates
+	ExternalURL        string        // for the alerts' labels that are templates
 	// Types tells, by the name of the metric family, what type the targets say it has, as /api/v1/metadata does.
 	Types map[string]model.MetricType
 }

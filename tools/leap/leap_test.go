@@ -1,6 +1,8 @@
 package leap_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -12,8 +14,11 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/tsdb/tsdbutil"
 
 	"github.com/stemedb/firedrill/tools/engine"
 	"github.com/stemedb/firedrill/tools/leap"
@@ -28,7 +33,8 @@ func TestThePastMovesBackAndThePresentGoesOn(t *testing.T) {
 	dir := record(t, everySecond(), time.Minute,
 		`up`+target+` 1x59`,
 		`temperature`+target+` 0+1x59`,
-		`gone`+target+` 1x20 stale`)
+		`gone`+target+` 1x20 stale`,
+		`going`+target+` 1x58 stale`)
 	db, _ := leapt(t, dir, time.Hour, t0.Add(59*time.Second+down), everySecond())
 
 	got := the(t, db, "temperature")
@@ -43,9 +49,12 @@ func TestThePastMovesBackAndThePresentGoesOn(t *testing.T) {
 		t.Errorf("temperature is\n%v\nwant\n%v", got, want)
 	}
 
-	gone := the(t, db, "gone")
-	if last := gone[len(gone)-1]; len(gone) != 22 || last != (point{at: 21*time.Second - time.Hour, stale: true}) {
-		t.Errorf("a series that had ended has %d samples, the last one %v; want its 22 and the stale marker at the end", len(gone), last)
+	for metric, n := range map[string]int{"gone": 21, "going": 59} {
+		got := the(t, db, metric)
+		end := point{at: time.Duration(n)*time.Second - time.Hour, stale: true}
+		if last := got[len(got)-1]; len(got) != n+1 || last != end {
+			t.Errorf("%s has %d samples, the last one %v; want %d, and the stale marker %v", metric, len(got), last, n+1, end)
+		}
 	}
 }
 
@@ -186,37 +195,78 @@ func TestARateIsThatOfTheLastScrapes(t *testing.T) {
 }
 
 func TestNativeHistogramsGrowAsCountersAndHoldAsGauges(t *testing.T) {
-	cfg := everySecond()
-	dir := record(t, cfg, 2*time.Minute,
+	dir := record(t, everySecond(), 2*time.Minute,
 		`up`+target+` 1x119`,
 		`latency`+target+` {{schema:0 count:10 sum:20 buckets:[4 6]}}+{{schema:0 count:3 sum:5 buckets:[1 2]}}x119`,
 		`restarted`+target+` {{schema:0 count:900 sum:20 buckets:[400 500]}}x60 {{schema:0 count:3 sum:5 buckets:[1 2]}}+{{schema:0 count:3 sum:5 buckets:[1 2]}}x58`,
+		`stocked`+target+` {{schema:0 count:500000 sum:20 buckets:[500000]}}+{{schema:0 count:3 sum:5 buckets:[1 2]}}x119`,
 		`queue`+target+` {{schema:0 count:10 sum:20 buckets:[4 6] counter_reset_hint:gauge}}+{{schema:0 count:3 sum:5 buckets:[1 2]}}x119`,
 		`ended`+target+` {{schema:0 count:10 sum:20 buckets:[4 6]}}x20 stale`)
 	now := t0.Add(119*time.Second + down)
-	db, _ := leapt(t, dir, time.Hour, now, cfg)
+	db, _ := leapt(t, dir, time.Hour, now, everySecond())
 
-	for expr, want := range map[string]float64{
-		`histogram_count(rate(latency[1m]))`:          3,
-		`histogram_sum(rate(latency[1m]))`:            5,
-		`histogram_fraction(0, 1, rate(latency[1m]))`: 1.0 / 3,
-		`histogram_count(rate(restarted[1m]))`:        3,
-		`histogram_count(delta(queue[1m]))`:           0,
-		`count(ended) or vector(0)`:                   0,
+	for _, c := range []struct {
+		expr  string
+		want  float64
+		after time.Duration // when what was recorded has passed
+	}{
+		{`histogram_count(rate(latency[1m]))`, 3, 0},
+		{`histogram_sum(rate(latency[1m]))`, 5, 0},
+		{`histogram_fraction(0, 1, rate(latency[1m]))`, 1.0 / 3, 0},
+		{`histogram_count(rate(restarted[1m]))`, 3, time.Minute},
+		{`histogram_count(delta(queue[1m]))`, 0, time.Minute},
+		{`count(ended) or vector(0)`, 0, 0},
 	} {
-		for at := t0.Add(2*time.Minute - time.Hour); !at.After(now); at = at.Add(10 * time.Second) {
-			if strings.Contains(expr, "restarted") && at.Before(t0.Add(3*time.Minute-time.Hour)) {
-				continue // its own restart
-			}
-			if strings.Contains(expr, "queue") && at.Before(t0.Add(4*time.Minute-time.Hour)) {
-				continue // its own rise
-			}
-			if got := query(t, db, expr, at); math.Abs(got-want) > 0.1 {
-				t.Fatalf("%s is %v at %s, want %v", expr, got, at.Sub(t0), want)
+		for at := t0.Add(2*time.Minute - time.Hour + c.after); !at.After(now); at = at.Add(10 * time.Second) {
+			if got := query(t, db, c.expr, at); math.Abs(got-c.want) > 0.1 {
+				t.Fatalf("%s is %v at %s, want %v", c.expr, got, at.Sub(t0), c.want)
 			}
 		}
 	}
-	for metric, want := range map[string]float64{"latency": 10 + 119*3, "restarted": 59 * 3, "queue": 10 + 119*3} {
+	for metric, want := range map[string]float64{
+		"latency": 10 + 119*3, "restarted": 59 * 3, "stocked": 500000 + 119*3, "queue": 10 + 119*3,
+	} {
+		if got := query(t, db, `histogram_count(`+metric+`)`, now); got != want {
+			t.Errorf("%s comes out with a count of %v, want %v, where it went in", metric, got, want)
+		}
+	}
+}
+
+// The counts of a scraped native histogram are integers; growing makes fractions of them.
+func TestNativeHistogramsOfIntegers(t *testing.T) {
+	const seconds = 120
+	dir := filepath.Join(t.TempDir(), "data")
+	db := open(t, dir)
+	app := db.AppenderV2(t.Context())
+	scraped := map[string][]*histogram.Histogram{
+		"latency": tsdbutil.GenerateTestHistograms(seconds),
+		"queue":   tsdbutil.GenerateTestGaugeHistograms(seconds),
+	}
+	for metric, values := range scraped {
+		for i, h := range values {
+			at := t0.Add(time.Duration(i) * time.Second).UnixMilli()
+			l := labels.FromStrings(labels.MetricName, metric)
+			if _, err := app.Append(0, l, 0, at, 0, h, nil, storage.AppendV2Options{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := errors.Join(app.Commit(), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	now := t0.Add(seconds*time.Second + down)
+	db, _ = leapt(t, dir, time.Hour, now, everySecond())
+
+	at, latency := t0.Add(-10*time.Minute), scraped["latency"]
+	perSecond := float64(latency[seconds-1].Count-latency[0].Count) / (seconds - 1)
+	if got := query(t, db, `histogram_count(rate(latency[1m]))`, at); math.Abs(got-perSecond) > 0.01 {
+		t.Errorf("the histogram grows by %v in a second, want %v", got, perSecond)
+	}
+	if got := query(t, db, `histogram_count(delta(queue[1m]))`, at); got != 0 {
+		t.Errorf("the gauge histogram changes by %v in a minute, want 0", got)
+	}
+	for metric, values := range scraped {
+		want := float64(values[seconds-1].Count)
 		if got := query(t, db, `histogram_count(`+metric+`)`, now); got != want {
 			t.Errorf("%s comes out with a count of %v, want %v, where it went in", metric, got, want)
 		}
@@ -538,6 +588,14 @@ func TestWhatCannotBeLeaptIsSaid(t *testing.T) {
 			}
 		})
 	}
+	t.Run("cancelled", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := leap.Leap(ctx, dir, filepath.Join(t.TempDir(), "dst"), time.Hour, now, cfg)
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got error %v, want %v", err, context.Canceled)
+		}
+	})
 	t.Run("destination in use", func(t *testing.T) {
 		_, err := leap.Leap(t.Context(), dir, dir, time.Hour, now, cfg)
 		if err == nil || !strings.Contains(err.Error(), "is in the way") {

@@ -77,7 +77,6 @@ type series struct {
 	first   int64             // time of its oldest sample, in milliseconds like all times here
 	newest  sample            // as it is, before the shift
 	recent  []sample          // the newest ones that are no stale markers
-	restart int64             // time of the sample at which the value last fell, before the shift
 
 	growth growth // zero if the value holds
 	seam   int64  // the time of newest after the shift
@@ -89,7 +88,7 @@ func newSeries(from storage.Series) *series {
 	return &series{labels: l, name: l.Get(labels.MetricName), history: from}
 }
 
-// scan reads the series through, for its ends and its last restart.
+// scan reads the series through, for its ends.
 func (s *series) scan(it chunkenc.Iterator) error {
 	s.first = math.MaxInt64
 	for kind := it.Next(); kind != chunkenc.ValNone; kind = it.Next() {
@@ -98,11 +97,7 @@ func (s *series) scan(it chunkenc.Iterator) error {
 		if s.newest.stale() {
 			continue
 		}
-		n := len(s.recent)
-		if n == 0 || s.newest.fellFrom(s.recent[n-1]) {
-			s.restart = s.newest.t
-		}
-		if n <= rateScrapes {
+		if n := len(s.recent); n <= rateScrapes {
 			s.recent = append(s.recent, s.newest)
 		} else {
 			copy(s.recent, s.recent[1:])
@@ -131,9 +126,7 @@ func (s *series) past(smp sample, shift int64) sample {
 		if s.name == engine.AlertsForState {
 			smp.f -= float64(shift) / 1000
 		}
-		if t >= s.restart {
-			smp, _ = s.growth.before(smp, s.end-s.seam)
-		}
+		smp, _ = s.growth.before(smp, s.end-s.seam)
 	}
 	smp.t = t - shift
 	return smp
