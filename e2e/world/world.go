@@ -191,14 +191,18 @@ func await(ctx context.Context, what string, look func(context.Context) error) e
 	defer cancel()
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
+	var last error
 	for {
 		seen := look(ctx)
 		if seen == nil {
 			return nil
 		}
+		if last == nil || ctx.Err() == nil { // a look that the end of the wait cut short saw nothing
+			last = seen
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waited for %s: %w; last: %w", what, context.Cause(ctx), seen)
+			return fmt.Errorf("waited for %s in vain: %w; %w", what, last, context.Cause(ctx))
 		case <-tick.C:
 		}
 	}

@@ -35,7 +35,7 @@ groups:
 		expr: min(cert_seconds_left)
 	- alert: ExpiringSoon
 		expr: left:min < 500
-		for: 10s
+		for: 20s
 		labels: {severity: critical, site: '{{ $externalLabels.site }}'}
 	- alert: ExpiringForAnHour
 		expr: cert_seconds_left < 500
@@ -48,7 +48,7 @@ func TestALeapIsWhatPrometheusItselfWouldHaveDone(t *testing.T) {
 		t.Skip("it runs Prometheus for some tens of seconds")
 	}
 	binary := buildPrometheus(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	target := newHost(t)
 	patient, leaper := newPrometheus(t, binary, target), newPrometheus(t, binary, target)
@@ -62,6 +62,7 @@ func TestALeapIsWhatPrometheusItselfWouldHaveDone(t *testing.T) {
 	target.left.Store(100)
 	leaper.await(ctx, `ALERTS{alertname="ExpiringSoon",alertstate="pending"} and on() ALERTS{alertname="ExpiringForAnHour"}`)
 	leaper.stop()
+	stopped := time.Now()
 
 	const d = 10 * time.Minute
 	report := leaper.leap(ctx, d)
@@ -77,21 +78,23 @@ func TestALeapIsWhatPrometheusItselfWouldHaveDone(t *testing.T) {
 	if lived.labels != leapt.labels {
 		t.Errorf("the alert is %s, and %s after a leap", lived.labels, leapt.labels)
 	}
-	if since := leapt.active.Add(d); since.Before(lived.active.Add(-3*time.Second)) || since.After(lived.active.Add(3*time.Second)) {
+	if since := leapt.active.Add(d); since.Sub(lived.active).Abs() > time.Minute {
 		t.Errorf("active since %s, and since %s before a leap of %s", lived.active, leapt.active, d)
 	}
-	// A busy machine can make Prometheus miss an evaluation; what it says at those that it made is exact.
+	// On a busy machine, Prometheus misses evaluations. Those that it makes, it makes at their time, and in a leap none
+	// is missed.
+	live := int(stopped.Sub(leapt.active.Add(d)) / time.Second)
 	for age, state := range lived.states {
-		if got := leapt.states[age]; got != state && (got != "" || age > 3) {
+		if got := leapt.states[age]; got != state && (got != "" || age > live) {
 			t.Errorf("%ds after it became active the alert is %q, and %q in a leap", age, state, got)
 		}
 	}
-	for age := range int(d/time.Second) - 3 {
+	for age := range int(d / time.Second) {
 		want := "firing"
-		if age < 10 {
+		if age < 20 {
 			want = "pending"
 		}
-		if got := leapt.states[age]; got != want && (got != "" || age > 3) {
+		if got := leapt.states[age]; got != want && (got != "" || age > live) {
 			t.Errorf("in the leap, %ds after it became active, the alert is %q, want %q", age, got, want)
 		}
 	}
