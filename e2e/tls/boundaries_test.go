@@ -27,23 +27,23 @@ var _ = Describe("The threshold", func() {
 			crossed := certificate.Leaf.NotAfter.Add(-threshold)
 			Expect(w.Host().Install(ctx, certificate)).To(Succeed())
 
-			By("being quiet while some seconds are left")
+			step("being quiet while some seconds are left")
 			Eventually(ctx, alert.Observe).WithTimeout(time.Until(crossed)).Should(BeQuiet())
 
 			if alert.For == 0 {
-				By("firing at once when they are over")
+				step("firing at once when they are over")
 				Eventually(ctx, alert.Observe).Should(And(BeFiring(), haveBegun(crossed)))
 			} else {
-				By("being pending when they are over")
+				step("being pending when they are over")
 				Eventually(ctx, alert.Observe).Should(And(BePending(), haveBegun(crossed)))
 
-				By("being pending still when the rule's time is almost over")
+				step("being pending still when the rule's time is almost over")
 				const little = 2 * time.Minute
 				Expect(w.Leap(ctx, alert.For-little)).To(Succeed())
 				Eventually(ctx, alert.Observe).Should(BePending())
 				Consistently(ctx, alert.Observe).ShouldNot(BeFiring())
 
-				By("firing when it is over")
+				step("firing when it is over")
 				Expect(w.Leap(ctx, little)).To(Succeed())
 				Eventually(ctx, alert.Observe).Should(BeFiring())
 			}

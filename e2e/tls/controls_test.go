@@ -21,7 +21,7 @@ var _ = Describe("Without its cure", func() {
 	} {
 		It(name+" does not clear by itself", Label(name), func(ctx SpecContext) {
 			alert, page := fire(ctx, name, fault)
-			By("waiting, for longer than it took to fire")
+			step("waiting, for longer than it took to fire")
 			Expect(w.Leap(ctx, alert.For+time.Hour)).To(Succeed())
 			Eventually(ctx, alert.Observe).Should(BeFiring())
 			Consistently(ctx, alert.Observe).ShouldNot(BeCleared())
@@ -79,11 +79,11 @@ var _ = Describe("Without its cure", func() {
 		Expect(err).NotTo(HaveOccurred())
 
 		Expect(w.Host().Run(ctx, "systemctl stop stemedb-api")).To(Succeed())
-		By("going silent")
+		step("going silent")
 		Eventually(ctx, w.Notifications).Should(HaveResolved(page.Receiver, alert), "Prometheus itself takes silence for a cure")
 		Eventually(ctx, alert.Observe).ShouldNot(BeFiring())
 		Consistently(ctx, alert.Observe).ShouldNot(BeCleared(), "we do not")
-		By("raising the guard")
+		step("raising the guard")
 		Eventually(ctx, guard.Observe).Should(BePending())
 		Expect(w.Leap(ctx, guard.For)).To(Succeed())
 		Eventually(ctx, guard.Observe).Should(BeFiring())

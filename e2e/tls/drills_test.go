@@ -107,16 +107,16 @@ func fire(ctx SpecContext, name string, fault func(context.Context, *world.Host)
 	Expect(err).NotTo(HaveOccurred())
 	Eventually(ctx, alert.Observe).Should(BeQuiet(), "before anything is broken")
 
-	By("breaking something real")
+	step("breaking something real")
 	Expect(fault(ctx, w.Host())).To(Succeed())
 	if alert.For > 0 {
 		Eventually(ctx, alert.Observe).Should(BePending())
-		By("lasting as long as the rule asks: " + alert.For.String())
+		step("lasting as long as the rule asks: " + alert.For.String())
 		Expect(w.Leap(ctx, alert.For)).To(Succeed())
 	}
 	Eventually(ctx, alert.Observe).Should(BeFiring())
 
-	By("reaching the on-call")
+	step("reaching the on-call")
 	page, err := w.Page(ctx, alert)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(page.Receiver).To(Equal(receivers[alert.Labels["severity"]]))
@@ -138,7 +138,7 @@ var _ = Describe("Each branch of each runbook", func() {
 			before, err := w.Firing(ctx)
 			Expect(err).NotTo(HaveOccurred())
 
-			By("investigating")
+			step("investigating")
 			investigation, err := book.Section("Investigation Steps")
 			Expect(err).NotTo(HaveOccurred())
 			transcript, err := host.Follow(ctx, investigation, page.Labels)
@@ -146,7 +146,7 @@ var _ = Describe("Each branch of each runbook", func() {
 			GinkgoWriter.Println(transcript)
 
 			if d.instead != "" {
-				By("following first the branch that cannot help: " + d.instead)
+				step("following first the branch that cannot help: " + d.instead)
 				branch, err := book.Branch(d.instead)
 				Expect(err).NotTo(HaveOccurred())
 				transcript, err := host.Follow(ctx, branch, page.Labels)
@@ -167,19 +167,19 @@ var _ = Describe("Each branch of each runbook", func() {
 				Expect(client.Get(ctx, "/healthz")).Error().NotTo(HaveOccurred())
 			}
 
-			By("following the branch, knowing only what the alert says")
+			step("following the branch, knowing only what the alert says")
 			branch, err := book.Branch(d.branch)
 			Expect(err).NotTo(HaveOccurred())
 			transcript, err = host.Follow(ctx, branch, page.Labels)
 			GinkgoWriter.Println(transcript)
 			Expect(err).NotTo(HaveOccurred())
 
-			By("clearing, and not by falling silent")
+			step("clearing, and not by falling silent")
 			Eventually(ctx, alert.Observe).Should(BeCleared())
 			Eventually(ctx, w.Notifications).Should(HaveResolved(page.Receiver, alert))
 			Expect(w.Firing(ctx)).To(Or(BeEmpty(), HaveEach(BeElementOf(before))), "no alert fires that did not fire before")
 
-			By("serving what a client trusts")
+			step("serving what a client trusts")
 			now, err := host.Certificate(ctx)
 			Expect(err).NotTo(HaveOccurred())
 			if d.selfSigned {

@@ -3,10 +3,12 @@ package tls
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -26,8 +28,8 @@ func TestTLS(t *testing.T) {
 	RegisterFailHandler(Fail)
 	EnforceDefaultTimeoutsWhenUsingContexts()
 	SetDefaultEventuallyTimeout(world.Patience)
-	SetDefaultEventuallyPollingInterval(world.Interval / 4)
-	SetDefaultConsistentlyDuration(6 * world.Interval)
+	SetDefaultEventuallyPollingInterval(world.Interval / 3)
+	SetDefaultConsistentlyDuration(4 * world.Interval)
 	SetDefaultConsistentlyPollingInterval(world.Interval / 2)
 	RunSpecs(t, "TLS certificates")
 }
@@ -42,6 +44,12 @@ var _ = SynchronizedBeforeSuite(func(ctx SpecContext) {
 	root, err := filepath.Abs("../..")
 	Expect(err).NotTo(HaveOccurred())
 	keep := os.Getenv("FIREDRILL_KEEP") != ""
+	run, _ := strconv.Atoi(os.Getenv("FIREDRILL_RUN")) // 0 where the suite is run by hand
+	var progress io.Writer = GinkgoWriter
+	if pipe := os.Getenv("FIREDRILL_PROGRESS"); pipe != "" {
+		progress, err = os.OpenFile(pipe, os.O_WRONLY|os.O_APPEND, 0)
+		Expect(err).NotTo(HaveOccurred())
+	}
 	began := time.Now()
 	w, err = world.Start(ctx, world.Config{
 		Root:     root,
@@ -49,11 +57,13 @@ var _ = SynchronizedBeforeSuite(func(ctx SpecContext) {
 		Runbooks: folder("FIREDRILL_RUNBOOKS", filepath.Join(root, "runbooks")),
 		Name:     fmt.Sprintf("tls%d-%06x", GinkgoParallelProcess(), rand.N(1<<24)),
 		Keep:     keep,
+		Progress: progress,
+		Run:      run,
 	})
 	Expect(err).NotTo(HaveOccurred(), "start the world")
 	DeferCleanup(func(ctx SpecContext) {
 		if keep {
-			fmt.Fprint(os.Stderr, w.Enter())
+			w.Say("%s", w.Enter())
 			return
 		}
 		Expect(w.Close(ctx)).To(Succeed())
@@ -74,7 +84,18 @@ func folder(variable, ours string) string {
 	return ours
 }
 
+// step says what comes next, in the report and at once.
+func step(text string) {
+	w.Say("%s", text)
+	By(text)
+}
+
 var _ = BeforeEach(func(ctx SpecContext) {
+	began := time.Now()
+	w.Say("begins: %s", CurrentSpecReport().FullText())
+	DeferCleanup(func() {
+		w.Say("%s after %s: %s", CurrentSpecReport().State, time.Since(began).Round(time.Second), CurrentSpecReport().FullText())
+	})
 	if !begun {
 		Expect(w.Begin(ctx)).To(Succeed(), "bring up a new host, Prometheus and Alertmanager")
 	}

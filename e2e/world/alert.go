@@ -94,12 +94,10 @@ type Target struct {
 // Observe looks at the alert, at the targets, and at the service.
 func (a *Alert) Observe(ctx context.Context) (Observation, error) {
 	w := a.world
+	changed := w.sinceWhen()
 	w.mu.Lock()
-	changed, last := w.changed, w.last
+	last := w.last
 	w.mu.Unlock()
-	if w.watchers.started.After(changed) {
-		changed = w.watchers.started
-	}
 	seen, err := w.watchers.look(ctx)
 	if err != nil {
 		return Observation{}, err

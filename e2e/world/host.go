@@ -74,7 +74,7 @@ func (h *Host) boot(ctx context.Context) error {
 	if err := h.world.parties.resolve(ctx, Domain, address.String()); err != nil {
 		return err
 	}
-	if err := await(ctx, "systemd to have booted the host", h.booted); err != nil {
+	if err := h.world.await(ctx, "systemd to have booted the host", h.booted); err != nil {
 		return err
 	}
 	// Docker's own name server would answer for the containers only.
@@ -92,7 +92,7 @@ func (h *Host) boot(ctx context.Context) error {
 	if err := h.run(ctx, "systemctl start stemedb-api"); err != nil {
 		return err
 	}
-	return await(ctx, "stemedb-api to be ready", func(ctx context.Context) error {
+	return h.world.await(ctx, "stemedb-api to be ready", func(ctx context.Context) error {
 		_, err := h.Get(ctx, "/readyz")
 		return err
 	})
@@ -316,6 +316,9 @@ func (c *Client) Close() error { return c.connection.Close() }
 // what each step did. It stops at the first step that does not exit as the runbook says. What others do meanwhile
 // happens: the CA answers a request that reached it by mail, and a DNS record that certbot asks for is published.
 func (h *Host) Follow(ctx context.Context, branch runbook.Branch, labels map[string]string) (runbook.Transcript, error) {
+	if len(branch.Steps) > 0 {
+		h.world.Say("following %s:%d %q, %d steps", h.world.relative(branch.Steps[0].File), branch.Line, branch.Name, len(branch.Steps))
+	}
 	answering, stop := context.WithCancel(ctx)
 	answered := make(chan error, 1)
 	go func() { answered <- h.deliverMail(answering) }()

@@ -59,7 +59,7 @@ func (w *World) Notifications(ctx context.Context) ([]Notification, error) {
 // Page waits for the alert to reach a receiver, firing, and returns what arrived: all that the on-call knows.
 func (w *World) Page(ctx context.Context, a *Alert) (Notification, error) {
 	var page Notification
-	err := await(ctx, a.Name+" to reach a receiver", func(ctx context.Context) error {
+	err := w.await(ctx, a.Name+" to reach a receiver", func(ctx context.Context) error {
 		got, err := w.Notifications(ctx)
 		if err != nil {
 			return err

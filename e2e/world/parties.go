@@ -124,7 +124,7 @@ func (w *World) newParties(ctx context.Context, gate string) (*parties, error) {
 	if address, err = outside[0].address(ctx, w.inside); err != nil {
 		return nil, err
 	}
-	if err := await(ctx, "the parties outside to be ready", p.ready); err != nil {
+	if err := w.await(ctx, "the parties outside to be ready", p.ready); err != nil {
 		return nil, errors.Join(err, p.complaints(context.WithoutCancel(ctx)))
 	}
 	for _, name := range []string{production, staging, mailServer} {

@@ -51,13 +51,13 @@ func (m *watchers) startAlertmanager(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return await(ctx, "Alertmanager to be ready", func(ctx context.Context) error {
+	return m.world.await(ctx, "Alertmanager to be ready", func(ctx context.Context) error {
 		_, err := m.world.parties.get(ctx, portAlertmanager, "/-/ready")
 		return err
 	})
 }
 
-// startPrometheus starts Prometheus, on the data given or on none, and returns when it has scraped and evaluated.
+// startPrometheus starts Prometheus, on the data given or on none.
 func (m *watchers) startPrometheus(ctx context.Context, data io.Reader) error {
 	files, err := m.world.prometheusFiles()
 	if err != nil {
@@ -86,7 +86,13 @@ func (m *watchers) startPrometheus(ctx context.Context, data io.Reader) error {
 		return fmt.Errorf("reach Prometheus: %w", err)
 	}
 	m.api = prometheus.NewAPI(client)
-	if err := await(ctx, "Prometheus to scrape and to evaluate", m.working); err != nil {
+	return nil
+}
+
+// work returns when Prometheus has scraped every target, and evaluated every rule on that, since the world
+// was changed last.
+func (m *watchers) work(ctx context.Context) error {
+	if err := m.world.await(ctx, "Prometheus to scrape and to evaluate", m.working); err != nil {
 		log, _ := m.prometheus.log(context.WithoutCancel(ctx))
 		return errors.Join(err, fmt.Errorf("log of prometheus:\n%s", log))
 	}
@@ -123,7 +129,7 @@ func (w *World) ruleFiles() []string {
 	return names
 }
 
-// working says what is missing until there are targets, and all is newer than this Prometheus.
+// working says what is missing until Prometheus has targets, and all that it says is about the world as it is.
 func (m *watchers) working(ctx context.Context) error {
 	seen, err := m.look(ctx)
 	if err != nil {
@@ -132,7 +138,7 @@ func (m *watchers) working(ctx context.Context) error {
 	if len(seen.targets) == 0 {
 		return errors.New("no target yet")
 	}
-	return m.since(ctx, seen, m.started)
+	return m.since(ctx, seen, m.world.sinceWhen())
 }
 
 // sight is what Prometheus says of itself at one moment.
@@ -206,10 +212,6 @@ func (m *watchers) types(ctx context.Context) (map[string]model.MetricType, erro
 		}
 	}
 	return types, nil
-}
-
-func (m *watchers) close(ctx context.Context) error {
-	return errors.Join(m.prometheus.remove(ctx), m.alertmanager.remove(ctx))
 }
 
 // untar writes the files of an archive of dataDir into a folder of the harness.

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -40,6 +41,10 @@ type Config struct {
 	Runbooks string // folder of runbooks
 	Name     string // of this world, unique among those that run: it begins the name of each container
 	Keep     bool   // the world is left up when its run ends
+	// Progress gets a line for all that takes its time, as it begins.
+	Progress io.Writer
+	// Run is the process whose end is the end of the run, beside this one's parent; 0 for none.
+	Run int
 }
 
 // World is one production. Its outside lives as long as the world; host and monitoring are new with each Begin.
@@ -86,11 +91,11 @@ func Start(ctx context.Context, config Config) (*World, error) {
 	return w, nil
 }
 
-// endWithRun ends this process and its world once the process that started it is no more: a run that is killed cannot
-// tell the processes that it runs specs in, and they would go on beside the next run.
+// endWithRun ends this process and its world once the process that started it, or the run, is no more: a run that is
+// killed cannot tell the processes that it runs specs in, and they would go on beside the next run.
 func (w *World) endWithRun(parent int) {
 	for range time.Tick(time.Second) {
-		if os.Getppid() != parent {
+		if os.Getppid() != parent || w.config.Run != 0 && !alive(w.config.Run) {
 			ctx, cancel := context.WithTimeout(context.Background(), Patience)
 			defer cancel()
 			fmt.Fprintln(os.Stderr, "the run was killed: removing its world:", w.Close(ctx))
@@ -132,18 +137,23 @@ func (w *World) Begin(ctx context.Context) error {
 		return err
 	})
 	begin.Go(func() error { return w.watchers.startAlertmanager(beginning) })
+	begin.Go(func() error { return w.watchers.startPrometheus(beginning, nil) })
 	if err := begin.Wait(); err != nil {
 		return err
 	}
 	w.touch()
-	return w.watchers.startPrometheus(ctx, nil)
+	return w.watchers.work(ctx)
 }
 
 func (w *World) end(ctx context.Context) error {
 	if w.watchers == nil {
 		return nil
 	}
-	ended := errors.Join(w.host.close(ctx), w.watchers.close(ctx))
+	var end errgroup.Group
+	end.Go(func() error { return w.host.close(ctx) })
+	end.Go(func() error { return w.watchers.prometheus.remove(ctx) })
+	end.Go(func() error { return w.watchers.alertmanager.remove(ctx) })
+	ended := end.Wait()
 	w.host, w.watchers = nil, nil
 	return ended
 }
@@ -169,11 +179,29 @@ func (w *World) began() time.Time {
 	return w.begun
 }
 
+// Say writes a line of progress.
+func (w *World) Say(format string, args ...any) {
+	if w.config.Progress != nil {
+		fmt.Fprintf(w.config.Progress, "[%s] %s\n", w.config.Name, fmt.Sprintf(format, args...))
+	}
+}
+
 // touch notes that something was changed: what has been observed before does not count any more.
 func (w *World) touch() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.changed = time.Now()
+}
+
+// sinceWhen is the moment before which nothing that was observed counts: the world's last change, or the start of the
+// Prometheus that observes it.
+func (w *World) sinceWhen() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.watchers.started.After(w.changed) {
+		return w.watchers.started
+	}
+	return w.changed
 }
 
 // fixture reads a file below fixtures/.
@@ -185,13 +213,15 @@ func (w *World) fixture(name string) ([]byte, error) {
 	return content, nil
 }
 
-// await looks until done says so, and says what was seen last where the time ran out.
-func await(ctx context.Context, what string, look func(context.Context) error) error {
+// await looks until there is nothing missing any more, says from time to time what is, and names what was missing last
+// where the time ran out.
+func (w *World) await(ctx context.Context, what string, look func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	var last error
+	say := time.Now().Add(5 * time.Second)
 	for {
 		seen := look(ctx)
 		if seen == nil {
@@ -199,6 +229,10 @@ func await(ctx context.Context, what string, look func(context.Context) error) e
 		}
 		if last == nil || ctx.Err() == nil { // a look that the end of the wait cut short saw nothing
 			last = seen
+		}
+		if time.Now().After(say) {
+			w.Say("waiting for %s: %v", what, last)
+			say = time.Now().Add(10 * time.Second)
 		}
 		select {
 		case <-ctx.Done():

@@ -161,7 +161,7 @@ func TestInterruptedIsOneWord(t *testing.T) {
 func TestGinkgoArgs(t *testing.T) {
 	args := strings.Join(proof{focus: "Let's Encrypt", procs: 3, suites: []string{"./e2e/tls"}}.ginkgoArgs(false), " ")
 	for _, want := range []string{
-		"run ", "--procs=3", "--randomize-all", "--keep-going", "--timeout=60m", "--poll-progress-after=15s", "--poll-progress-interval=15s",
+		"run ", "--procs=3", "--randomize-all", "--keep-going", "--timeout=60m",
 		"--output-dir=build", "--json-report=e2e.json", "--junit-report=e2e.xml", "--no-color", "--focus=Let's Encrypt ./e2e/tls",
 	} {
 		if !strings.Contains(args, want) {

@@ -34,6 +34,8 @@ const (
 	rulesVariable    = "FIREDRILL_RULES"
 	runbooksVariable = "FIREDRILL_RUNBOOKS"
 	keepVariable     = "FIREDRILL_KEEP"
+	progressVariable = "FIREDRILL_PROGRESS" // where to write lines that are to be seen at once
+	runVariable      = "FIREDRILL_RUN"      // the process whose end is the end of the run
 )
 
 // proof is what one run is to prove, and how.
@@ -119,6 +121,12 @@ func (p proof) runSuites(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNotStarted, err)
 	}
+	progress, stop, err := relay(stdout)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNotStarted, err)
+	}
+	defer stop()
+	variables = append(variables, progressVariable+"="+progress, fmt.Sprintf("%s=%d", runVariable, os.Getpid()))
 	cmd := exec.Command(strings.TrimSpace(string(path)), p.ginkgoArgs(isTerminal(stdout))...)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.Env = append(os.Environ(), variables...)
@@ -169,13 +177,11 @@ func (p proof) variables() ([]string, error) {
 // ginkgoArgs is the command line of Ginkgo.
 func (p proof) ginkgoArgs(color bool) []string {
 	args := []string{
-		"run", "-v",
+		"run",
 		fmt.Sprintf("--procs=%d", p.procs),
 		"--randomize-all",
 		"--keep-going",
 		"--timeout=60m",
-		"--poll-progress-after=15s",
-		"--poll-progress-interval=15s",
 		"--output-dir=" + outputDir,
 		"--json-report=" + jsonReport,
 		"--junit-report=" + junitReport,

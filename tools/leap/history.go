@@ -122,7 +122,7 @@ func (h *history) copyTo(ctx context.Context, out *store, shift int64) error {
 		if err := app.Commit(); err != nil {
 			return err
 		}
-		if err := out.reach(until - shift); err != nil {
+		if err := out.reach(min(until, h.newest) - shift); err != nil {
 			return err
 		}
 	}

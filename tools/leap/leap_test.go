@@ -520,6 +520,39 @@ groups:
 	}
 }
 
+// t0 is where one block ends and the next begins, and so is every second hour before and after it.
+func TestHistoriesAndLeapsAcrossTheEdgeOfABlock(t *testing.T) {
+	cfg := leap.Config{ScrapeInterval: 15 * time.Second, EvaluationInterval: 15 * time.Second}
+	cfg.RuleFiles = append(cfg.RuleFiles, rulesFile(t, `
+groups:
+- name: g
+	query_offset: 1m
+	rules:
+	- {record: recorded, expr: level}
+`))
+	dir := record(t, cfg, 2*time.Minute, `level 1x8`)
+	check := func(d, down time.Duration) {
+		t.Helper()
+		now := t0.Add(2*time.Minute + down)
+		db, _ := leapt(t, dir, d, now, cfg)
+		level, recorded := the(t, db, "level"), the(t, db, "recorded")
+		if got, want := len(level), int((2*time.Minute+down+d)/cfg.ScrapeInterval)+1; got != want {
+			t.Errorf("leap of %s, %s after the stop: %d samples, want %d", d, down, got, want)
+		}
+		for _, samples := range [][]point{level, recorded} {
+			for i := range samples[1:] {
+				if samples[i+1].at-samples[i].at != cfg.ScrapeInterval {
+					t.Fatalf("leap of %s, %s after the stop: there is nothing between %s and %s", d, down, samples[i].at, samples[i+1].at)
+				}
+			}
+		}
+	}
+	for around := -12 * time.Minute; around <= 12*time.Minute; around += time.Minute {
+		check(2*time.Hour+around, 0)
+		check(time.Hour, 12*time.Minute+around)
+	}
+}
+
 func TestTheDirectoryIsThatOfAStoppedPrometheus(t *testing.T) {
 	dir := record(t, everySecond(), time.Minute, `up`+target+` 1x59`)
 	before := files(t, dir)

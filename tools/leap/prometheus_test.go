@@ -139,7 +139,7 @@ func buildPrometheus(t *testing.T) string {
 	return path
 }
 
-// host is what Prometheus scrapes: a certificate, and a counter that counts one in a second.
+// host is what Prometheus scrapes: a certificate, and a counter that has counted for long, one in a second.
 type host struct {
 	*httptest.Server
 	left atomic.Int64
@@ -152,7 +152,7 @@ func newHost(t *testing.T) *host {
 	tg.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 		fmt.Fprintf(w, "# TYPE cert_seconds_left gauge\ncert_seconds_left %d\n", tg.left.Load())
-		fmt.Fprintf(w, "# TYPE lived_seconds_total counter\nlived_seconds_total %f\n", time.Since(began).Seconds())
+		fmt.Fprintf(w, "# TYPE lived_seconds_total counter\nlived_seconds_total %f\n", 1e6+time.Since(began).Seconds())
 	}))
 	t.Cleanup(tg.Close)
 	return tg
