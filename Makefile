@@ -11,7 +11,7 @@ UNITS := ./tools/... ./fixtures/...
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-e2e: $(FIREDRILL) ## prove every alert and runbook; FOCUS=regexp SUITE=tls PROCS=2 KEEP=1
+e2e: $(FIREDRILL) ## prove every alert and runbook; FOCUS=regexp SUITE=tls PROCS=4 KEEP=1
 	$(FIREDRILL) prove $(if $(FOCUS),--focus "$$FOCUS") $(if $(PROCS),--procs $(PROCS)) $(if $(KEEP),--keep) $(if $(SUITE),./e2e/$(SUITE))
 
 test: check ## everything that needs no Docker

@@ -63,7 +63,8 @@ func proveCommand() *cobra.Command {
 	p.inputs.addFlags(cmd)
 	cmd.Flags().StringVar(&p.focus, "focus", "", "run only the specs whose text matches this regular expression")
 	cmd.Flags().BoolVar(&p.keep, "keep", false, "leave the world up and print how to enter it")
-	cmd.Flags().IntVar(&p.procs, "procs", min(2, runtime.NumCPU()), "worlds to run side by side")
+	// A world mostly waits: twice as many as processors keep them busy.
+	cmd.Flags().IntVar(&p.procs, "procs", min(4, 2*runtime.NumCPU()), "worlds to run side by side")
 	return cmd
 }
 
