@@ -100,10 +100,13 @@ func (h *Host) boot(ctx context.Context) error {
 
 func (h *Host) booted(ctx context.Context) error {
 	state, err := h.box.exec(ctx, "sh", "-c", "systemctl is-system-running || systemctl --failed --plain --no-legend")
-	if strings.TrimSpace(state) == "running" {
-		return nil
+	switch state = strings.TrimSpace(state); {
+	case err != nil:
+		return fmt.Errorf("ask systemd how it is: %w", err)
+	case state != "running":
+		return fmt.Errorf("systemd says %q", state)
 	}
-	return fmt.Errorf("systemd says %q %w", strings.TrimSpace(state), err)
+	return nil
 }
 
 // firstCertificate has certbot get the first certificate, as the operator did when the service was set up, and keeps
