@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"syscall"
 
@@ -35,6 +36,15 @@ func Sweep(ctx context.Context) (names []string, err error) {
 		return nil, err
 	}
 	defer cli.Close()
+	// Suites that run side by side sweep one after the other: two that remove the same container disturb each other.
+	turn, err := os.OpenFile(filepath.Join(os.TempDir(), "firedrill-sweep.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("wait for another sweep to end: %w", err)
+	}
+	defer turn.Close() // which gives the lock up
+	if err := syscall.Flock(int(turn.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, fmt.Errorf("wait for another sweep to end: %w", err)
+	}
 	machine, _ := os.Hostname()
 	ours := make(client.Filters).Add("label", image.Label+"=1", labelOwner+"="+machine)
 	abandoned := map[string]bool{}
