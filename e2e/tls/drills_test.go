@@ -3,7 +3,6 @@ package tls
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -209,7 +208,7 @@ var _ = Describe("Each branch of each runbook", func() {
 			book, err := alert.Runbook()
 			Expect(err).NotTo(HaveOccurred())
 			for _, branch := range book.Branches() {
-				written = append(written, filepath.Base(alert.Name)+": "+branch.Name)
+				written = append(written, alert.Name+": "+branch.Name)
 			}
 		}
 		Expect(drilled).To(ConsistOf(written), "a branch that nobody follows is not proven")

@@ -56,7 +56,6 @@ var _ = SynchronizedBeforeSuite(func(ctx SpecContext) {
 		Rules:    folder("FIREDRILL_RULES", filepath.Join(root, "rules")),
 		Runbooks: folder("FIREDRILL_RUNBOOKS", filepath.Join(root, "runbooks")),
 		Name:     fmt.Sprintf("tls%d-%06x", GinkgoParallelProcess(), rand.N(1<<24)),
-		Keep:     keep,
 		Progress: progress,
 		Run:      run,
 	})

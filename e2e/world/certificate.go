@@ -162,25 +162,15 @@ func (c *acmeClient) prove(ctx context.Context, authorizationURL string) error {
 }
 
 // https is a client that reaches Let's Encrypt by its names, as the host does.
-func (p *parties) https() *http.Client {
+func (p *parties) https() *http.Client { return p.httpsAt(portACME) }
+
+// httpsAt is a client that reaches, by the names that the ACME servers' own certificate has, what a port leads to.
+func (p *parties) httpsAt(port int) *http.Client {
 	roots := x509.NewCertPool()
 	roots.AddCert(p.web.certificate)
 	return &http.Client{Transport: &http.Transport{
-		DialContext: p.dial(portACME), TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true,
+		DialContext: p.dial(port), TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true,
 	}}
-}
-
-// managementGet asks Pebble's management port, whose certificate does not name the loopback.
-func (p *parties) managementGet(ctx context.Context, address string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(p.web.certificate)
-	return fetch(&http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "pebble"}, DisableKeepAlives: true,
-	}}, request)
 }
 
 // authority is a root that lives as long as the world and signs the ACME servers' own HTTPS certificates.

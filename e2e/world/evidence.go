@@ -6,15 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
 	prometheus "github.com/prometheus/client_golang/api/prometheus/v1"
-)
 
-// privateKey is a PEM block that no report may hold.
-var privateKey = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\z)`)
+	"github.com/stemedb/firedrill/tools/runbook"
+)
 
 // Evidence writes what tells how things came to be as they are into a folder, which it makes: the log of each
 // container, the host's journal, the history of the alerts, the transcript of the steps, what the receivers got, what
@@ -28,8 +26,7 @@ func (w *World) Evidence(ctx context.Context, folder string) error {
 		if err != nil {
 			content += "\n(not to be had: " + err.Error() + ")\n"
 		}
-		content = privateKey.ReplaceAllString(content, "(private key left out)")
-		failed = append(failed, os.WriteFile(filepath.Join(folder, name), []byte(content), 0o644))
+		failed = append(failed, os.WriteFile(filepath.Join(folder, name), []byte(runbook.Redact(content)), 0o644))
 	}
 	boxes := append([]*box{}, w.parties.boxes...)
 	if w.watchers != nil {

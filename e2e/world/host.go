@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/stemedb/firedrill/tools/image"
 	"io"
 	"net/http"
 	"strings"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 
+	"github.com/stemedb/firedrill/tools/image"
 	"github.com/stemedb/firedrill/tools/runbook"
 )
 
@@ -27,12 +27,7 @@ type Host struct {
 	box   *box
 }
 
-// baseline is the state of the first host, once Let's Encrypt has issued its certificate: hosts that follow begin
-// with it, as tar archives of these folders.
-type baseline struct {
-	archives map[string][]byte
-}
-
+// baselineFolders are what hosts that follow take over from the first, once Let's Encrypt has issued its certificate.
 var baselineFolders = []string{"/etc/letsencrypt", "/etc/stemedb/tls"}
 
 // trustRoots is what update-ca-certificates does for our roots, without seconds of hashing a hundred others again.
@@ -119,13 +114,13 @@ certbot certonly --non-interactive --agree-tos --email ops@example.com \
 	if err != nil {
 		return fmt.Errorf("get the host's first certificate: %w", err)
 	}
-	kept := &baseline{archives: map[string][]byte{}}
+	kept := map[string][]byte{}
 	for _, folder := range baselineFolders {
 		stream, err := h.box.pack(ctx, folder)
 		if err != nil {
 			return err
 		}
-		kept.archives[folder], err = io.ReadAll(stream)
+		kept[folder], err = io.ReadAll(stream)
 		stream.Close()
 		if err != nil {
 			return fmt.Errorf("read %s of the host: %w", folder, err)
@@ -136,7 +131,7 @@ certbot certonly --non-interactive --agree-tos --email ops@example.com \
 }
 
 func (h *Host) restore(ctx context.Context) error {
-	for folder, archive := range h.world.lineage.archives {
+	for folder, archive := range h.world.lineage {
 		if err := h.box.unpack(ctx, folder[:strings.LastIndex(folder, "/")+1], bytes.NewReader(archive)); err != nil {
 			return err
 		}

@@ -59,7 +59,6 @@ func (w *World) Leap(ctx context.Context, d time.Duration) error {
 	if err := m.prometheus.remove(ctx); err != nil {
 		return err
 	}
-	w.touch()
 	if err := m.startPrometheus(ctx, data); err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/stemedb/firedrill/tools/image"
 	"io"
 	"net"
 	"net/http"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/stemedb/firedrill/tools/image"
 )
 
 const (
@@ -38,18 +39,17 @@ const (
 // parties are all those outside of the host whom the runbooks have to do with: Let's Encrypt twice (production and
 // staging), DNS, the certificate authority that works by mail, the pager.
 type parties struct {
-	docker *docker
-	boxes  []*box
-	ports  map[int]string // where the harness reaches them
-	dns    string         // the address of the name server on the private network
-	web    *authority     // signs what the ACME servers' own HTTPS needs
-	acme   *acmeClient
-	roots  *x509.CertPool // whom a client of the service trusts: Let's Encrypt's production root and the custom CA's
-	pems   [][]byte       // the same roots, and web's, as the host's trust store gets them
+	boxes []*box
+	ports map[int]string // where the harness reaches them
+	dns   string         // the address of the name server on the private network
+	web   *authority     // signs what the ACME servers' own HTTPS needs
+	acme  *acmeClient
+	roots *x509.CertPool // whom a client of the service trusts: Let's Encrypt's production root and the custom CA's
+	pems  [][]byte       // the same roots, and web's, as the host's trust store gets them
 }
 
 func (w *World) newParties(ctx context.Context, gate string) (*parties, error) {
-	p := &parties{docker: w.docker}
+	p := &parties{}
 	var err error
 	if p.web, err = newAuthority("Firedrill Web Root"); err != nil {
 		return nil, err
@@ -82,7 +82,8 @@ func (w *World) newParties(ctx context.Context, gate string) (*parties, error) {
 	}
 	p.dns = address.String()
 
-	var outside, pebbles [3]*box
+	var outside *box
+	var pebbles [2]*box
 	start, starting := errgroup.WithContext(ctx)
 	for i, name := range []string{"pebble", "pebble-staging"} {
 		start.Go(func() (err error) {
@@ -96,7 +97,7 @@ func (w *World) newParties(ctx context.Context, gate string) (*parties, error) {
 		})
 	}
 	start.Go(func() (err error) {
-		outside[0], err = w.docker.run(starting, blueprint{
+		outside, err = w.docker.run(starting, blueprint{
 			name: "outside", image: w.images.Ref(image.Outside), network: w.inside, also: gate,
 			publish: []int{portACME, portControl, portDNS, portAPI, portPrometheus, portPebble, portAlertmanager},
 			command: []string{
@@ -117,11 +118,11 @@ func (w *World) newParties(ctx context.Context, gate string) (*parties, error) {
 	if err := start.Wait(); err != nil {
 		return nil, err
 	}
-	p.boxes = []*box{dns, pebbles[0], pebbles[1], outside[0]}
-	if p.ports, err = outside[0].published(ctx); err != nil {
+	p.boxes = []*box{dns, pebbles[0], pebbles[1], outside}
+	if p.ports, err = outside.published(ctx); err != nil {
 		return nil, err
 	}
-	if address, err = outside[0].address(ctx, w.inside); err != nil {
+	if address, err = outside.address(ctx, w.inside); err != nil {
 		return nil, err
 	}
 	if err := w.await(ctx, "the parties outside to be ready", p.ready); err != nil {
@@ -161,13 +162,8 @@ func (p *parties) ready(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		response, err := p.https().Do(request)
-		if err != nil {
-			return err
-		}
-		response.Body.Close()
-		if response.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s/directory: %s", name, response.Status)
+		if _, err := fetch(p.https(), request); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil
@@ -175,7 +171,11 @@ func (p *parties) ready(ctx context.Context) error {
 
 // trust collects the roots that clients and the host trust.
 func (p *parties) trust(ctx context.Context) error {
-	letsEncrypt, err := p.managementGet(ctx, "https://"+p.ports[portPebble]+"/roots/0")
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://pebble/roots/0", nil)
+	if err != nil {
+		return err
+	}
+	letsEncrypt, err := fetch(p.httpsAt(portPebble), request)
 	if err != nil {
 		return fmt.Errorf("fetch Let's Encrypt's root: %w", err)
 	}

@@ -33,7 +33,6 @@ type watchers struct {
 	prometheus   *box
 	alertmanager *box
 	api          prometheus.API
-	started      time.Time // when this Prometheus was
 }
 
 func (m *watchers) startAlertmanager(ctx context.Context) error {
@@ -77,7 +76,7 @@ func (m *watchers) startPrometheus(ctx context.Context, data io.Reader) error {
 	if data != nil {
 		b.data, b.dataFolder = data, dataDir
 	}
-	m.started = time.Now()
+	m.world.touch() // what another Prometheus said counts no more
 	if m.prometheus, err = m.world.docker.run(ctx, b); err != nil {
 		return err
 	}

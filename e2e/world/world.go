@@ -40,7 +40,6 @@ type Config struct {
 	Rules    string // folder of rule files, as deployed
 	Runbooks string // folder of runbooks
 	Name     string // of this world, unique among those that run: it begins the name of each container
-	Keep     bool   // the world is left up when its run ends
 	// Progress gets a line for all that takes its time, as it begins.
 	Progress io.Writer
 	// Run is the process whose end is the end of the run, beside this one's parent; 0 for none.
@@ -56,7 +55,7 @@ type World struct {
 
 	inside   string // the private network
 	parties  *parties
-	lineage  *baseline // of the first host, put on all that follow
+	lineage  map[string][]byte // tar archives of the first host's baselineFolders, put on all that follow
 	host     *Host
 	watchers *watchers
 
@@ -193,14 +192,10 @@ func (w *World) touch() {
 	w.changed = time.Now()
 }
 
-// sinceWhen is the moment before which nothing that was observed counts: the world's last change, or the start of the
-// Prometheus that observes it.
+// sinceWhen is the moment before which nothing that was observed counts.
 func (w *World) sinceWhen() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.watchers.started.After(w.changed) {
-		return w.watchers.started
-	}
 	return w.changed
 }
 

@@ -243,7 +243,7 @@ func (s *session) skipTo(index int) {
 }
 
 func (s *session) result(step Step) Result {
-	step.Source = redacted(step.Source)
+	step.Source = Redact(step.Source)
 	return Result{Step: step, Branch: s.branch.Name, Index: s.next + 1, Of: len(s.branch.Steps)}
 }
 

@@ -159,8 +159,11 @@ func (r *redactor) release(n int) {
 // finish releases what is held back. Nothing can be written after it.
 func (r *redactor) finish() { r.release(len(r.held)) }
 
-func redacted(text string) string {
-	r := newRecording()
+// Redact returns a text without the private keys that are in it in PEM. A key that does not end hides all that follows.
+func Redact(text string) string {
+	var kept strings.Builder
+	r := redactor{pass: func(p []byte) { kept.Write(p) }}
 	r.Write([]byte(text))
-	return r.String()
+	r.finish()
+	return kept.String()
 }
