@@ -55,6 +55,7 @@ type World struct {
 
 	inside   string // the private network
 	parties  *parties
+	booting  *Host             // the first host, until Begin takes it over
 	lineage  map[string][]byte // tar archives of the first host's baselineFolders, put on all that follow
 	host     *Host
 	watchers *watchers
@@ -112,8 +113,17 @@ func (w *World) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.parties, err = w.newParties(ctx, gate)
-	return err
+	// The first host boots while the parties get ready: it needs them only afterwards.
+	start, starting := errgroup.WithContext(ctx)
+	start.Go(func() (err error) {
+		w.parties, err = w.newParties(starting, gate)
+		return err
+	})
+	start.Go(func() (err error) {
+		w.booting, err = w.powerOn(starting)
+		return err
+	})
+	return start.Wait()
 }
 
 // Begin brings a host, a Prometheus and an Alertmanager that have seen nothing yet, in place of those that the world
@@ -170,6 +180,17 @@ func (w *World) Leapt() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.leapt
+}
+
+// Followed is how long the steps that were followed since Begin took, all together.
+func (w *World) Followed() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var took time.Duration
+	for _, step := range w.steps {
+		took += step.Duration
+	}
+	return took
 }
 
 func (w *World) began() time.Time {

@@ -84,7 +84,8 @@ func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := p.inputs.check(stdout); err != nil {
 		return err
 	}
-	if _, err := image.Ensure(ctx, stdout); err != nil {
+	images, err := image.Ensure(ctx, stdout)
+	if err != nil {
 		return err
 	}
 
@@ -92,7 +93,7 @@ func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing the report of the last run: %w", err)
 	}
-	failure := p.runSuites(ctx, stdout, stderr)
+	failure := p.runSuites(ctx, images, stdout, stderr)
 	if errors.Is(failure, errNotStarted) {
 		return failure
 	}
@@ -112,7 +113,7 @@ var errNotStarted = errors.New("the suites cannot be started")
 
 // runSuites runs the suites with the Ginkgo of go.mod. An interrupt is theirs to heed: they take down
 // their worlds and write their report.
-func (p proof) runSuites(ctx context.Context, stdout, stderr io.Writer) error {
+func (p proof) runSuites(ctx context.Context, images image.Set, stdout, stderr io.Writer) error {
 	// The program itself, and not `go tool`, so that nothing stands between it and a signal.
 	path, err := exec.CommandContext(ctx, "go", "tool", "-n", "ginkgo").Output()
 	if err != nil {
@@ -127,6 +128,7 @@ func (p proof) runSuites(ctx context.Context, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%w: %w", errNotStarted, err)
 	}
 	defer stop()
+	variables = append(variables, images.Environ()...)
 	variables = append(variables, progressVariable+"="+progress, fmt.Sprintf("%s=%d", runVariable, os.Getpid()))
 	cmd := exec.Command(strings.TrimSpace(string(path)), p.ginkgoArgs(isTerminal(stdout))...)
 	cmd.Stdout, cmd.Stderr = stdout, stderr

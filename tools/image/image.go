@@ -54,6 +54,16 @@ type Set struct {
 // Ref is the reference of the named image, fit for creating a container of it.
 func (s Set) Ref(name Name) string { return s.refs[name] }
 
+// Environ are the environment variables by which another process gets these very images from Resolve, without
+// asking the go command what they are made of.
+func (s Set) Environ() []string {
+	var variables []string
+	for _, name := range names {
+		variables = append(variables, name.variable()+"="+s.refs[name])
+	}
+	return variables
+}
+
 // Ensure builds the images that are missing and tells on out what it builds, how long that tends to
 // take, and that it goes on. Images that a build has replaced are removed.
 // The error is one sentence that says what to do, and the log of a failed build ends on out.

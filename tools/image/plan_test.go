@@ -209,6 +209,11 @@ func TestGivenImagesAreUsedAsTheyAre(t *testing.T) {
 			t.Errorf("%s: ensured %q and resolved %q, want %q", name, ensured.Ref(name), resolved.Ref(name), want)
 		}
 	}
+	for _, variable := range ensured.Environ() {
+		if name, ref, _ := strings.Cut(variable, "="); os.Getenv(name) != ref {
+			t.Errorf("another process would get %q, want %q", variable, os.Getenv(name))
+		}
+	}
 	if e.requests != nil {
 		t.Errorf("it changed something: %q", e.requests)
 	}

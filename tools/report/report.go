@@ -14,8 +14,12 @@ import (
 	"github.com/onsi/ginkgo/v2/types"
 )
 
-// EntryName is the name under which a spec adds its Entry to Ginkgo's report. The last one counts.
-const EntryName = "firedrill"
+const (
+	// EntryName is the name under which a spec adds its Entry to Ginkgo's report. The last one counts.
+	EntryName = "firedrill"
+	// WorldUpName is the name under which a suite adds how long its world took to be up, a time.Duration.
+	WorldUpName = "world up"
+)
 
 // Entry is what a spec proved, in the words of the table.
 type Entry struct {
@@ -23,6 +27,9 @@ type Entry struct {
 	Branch string        // the branch of the runbook, or what else was tried
 	What   string        // what happened: "cleared"
 	Leapt  time.Duration // how much time was leapt
+	// Beyond is the time from the fault to the arrival of the resolution, less what the runbook's own commands took; 0
+	// where nothing was resolved.
+	Beyond time.Duration
 }
 
 // Summary is what a run of the suites came to.
@@ -32,6 +39,7 @@ type Summary struct {
 	rows  []row
 	took  time.Duration
 	leapt time.Duration
+	up    []time.Duration // of each world
 }
 
 // row is one line of the table.
@@ -71,6 +79,15 @@ func Read(r io.Reader) (Summary, error) {
 // add adds the line of one spec, if it has one.
 func (s *Summary) add(spec types.SpecReport) error {
 	failed := spec.State.Is(types.SpecStateFailureStates)
+	for _, entry := range spec.ReportEntries {
+		if entry.Name == WorldUpName {
+			var up time.Duration
+			if err := json.Unmarshal([]byte(entry.Value.AsJSON), &up); err != nil {
+				return fmt.Errorf("reading the entry %q: %w", WorldUpName, err)
+			}
+			s.up = append(s.up, up)
+		}
+	}
 	if !failed && (spec.LeafNodeType != types.NodeTypeIt || !spec.State.Is(types.SpecStatePassed)) {
 		return nil
 	}
@@ -118,8 +135,27 @@ func (s Summary) Write(w io.Writer) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
+	for _, figure := range s.figures() {
+		fmt.Fprintln(w, figure)
+	}
 	_, err := fmt.Fprintf(w, "%d proven, %d failed, in %s, %s leapt\n", s.Passed, s.Failed, short(s.took.Round(time.Second)), short(s.leapt))
 	return err
+}
+
+// figures says how fast it was: the worlds, and of all that was resolved the slowest.
+func (s Summary) figures() []string {
+	var figures []string
+	tenths := func(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }
+	if len(s.up) > 0 {
+		figures = append(figures, fmt.Sprintf("%d worlds up, side by side, in %s to %s", len(s.up), tenths(slices.Min(s.up)), tenths(slices.Max(s.up))))
+	}
+	if len(s.rows) > 0 {
+		if slowest := slices.MaxFunc(s.rows, func(a, b row) int { return cmp.Compare(a.Beyond, b.Beyond) }); slowest.Beyond > 0 {
+			figures = append(figures, fmt.Sprintf("from fault to resolution in at most %s beyond what the runbook's own commands took (%s, %s)",
+				tenths(slowest.Beyond), slowest.Alert, slowest.Branch))
+		}
+	}
+	return figures
 }
 
 // short is a duration without the parts that are zero at its end: 31h, not 31h0m0s.

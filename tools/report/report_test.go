@@ -48,12 +48,15 @@ func TestTable(t *testing.T) {
 	skipped.State = types.SpecStateSkipped
 	setup := spec(time.Second, "")
 	setup.LeafNodeType = types.NodeTypeSynchronizedBeforeSuite
+	for _, up := range []time.Duration{8040 * time.Millisecond, 12 * time.Second} {
+		setup.ReportEntries = append(setup.ReportEntries, types.ReportEntry{Name: WorldUpName, Value: types.WrapEntryValue(up)})
+	}
 
 	summary, err := Read(written(t,
 		types.Report{RunTime: 3*time.Minute + 11*time.Second + 700*time.Millisecond, SuiteSucceeded: false, SpecReports: types.SpecReports{
 			setup,
-			with(spec(12345*time.Millisecond, "CertificateExpiringSoon", "is cleared by"), Entry{Alert: "CertificateExpiringSoon", Branch: "If Using Let's Encrypt", What: "cleared", Leapt: time.Hour}),
-			failed(with(spec(71*time.Second, "CertificateExpiringSoon", "is cleared by"), Entry{Alert: "CertificateExpiringSoon", Branch: "If Renewal Fails", What: "cleared", Leapt: 90 * time.Minute}),
+			with(spec(12345*time.Millisecond, "CertificateExpiringSoon", "is cleared by"), Entry{Alert: "CertificateExpiringSoon", Branch: "If Using Let's Encrypt", What: "cleared", Leapt: time.Hour, Beyond: 9 * time.Second}),
+			failed(with(spec(71*time.Second, "CertificateExpiringSoon", "is cleared by"), Entry{Alert: "CertificateExpiringSoon", Branch: "If Renewal Fails", What: "cleared", Leapt: 90 * time.Minute, Beyond: 16310 * time.Millisecond}),
 				types.SpecStateTimedout, "Expected the alert to be cleared, but\n  CertificateExpiringSoon{domain=\"stemedb.example.com\"} is firing: 6d23h left (< 7d, rules/tls.yml:12),\n  for 1h0m42s, evaluated 1s ago"),
 			with(spec(5*time.Second, "CertificateExpired", "fires"), Entry{Alert: "CertificateExpired", Branch: "the boundary at 0, über Nacht", Leapt: 28*time.Hour + 30*time.Minute}),
 			skipped,
