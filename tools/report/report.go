@@ -146,7 +146,11 @@ func (s Summary) Write(w io.Writer) error {
 func (s Summary) figures() []string {
 	var figures []string
 	tenths := func(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }
-	if len(s.up) > 0 {
+	switch len(s.up) {
+	case 0:
+	case 1:
+		figures = append(figures, "world up in "+tenths(s.up[0]))
+	default:
 		figures = append(figures, fmt.Sprintf("%d worlds up, side by side, in %s to %s", len(s.up), tenths(slices.Min(s.up)), tenths(slices.Max(s.up))))
 	}
 	if len(s.rows) > 0 {
