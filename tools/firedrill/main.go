@@ -75,7 +75,7 @@ machine cannot be used.`,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.AddCommand(checkCommand(), imagesCommand(), proveCommand(), tableCommand(), cleanCommand(),
-		affectedCommand(), watchCommand())
+		affectedCommand(), watchCommand(), newAlertCommand())
 	return root
 }
 
