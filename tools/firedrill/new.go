@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,7 @@ func newAlertCommand() *cobra.Command {
 	alert.Flags().StringVar(&in.Suites, "suites", "e2e", "folder of the suites")
 
 	cmd := &cobra.Command{Use: "new", Short: "Write skeletons", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		return fmt.Errorf("new what? write firedrill new alert NAME")
+		return errors.New("new what? write firedrill new alert NAME")
 	}}
 	cmd.AddCommand(alert)
 	return cmd

@@ -21,13 +21,13 @@ var watchedFiles = map[string]string{
 
 // watching runs firedrill watch. The function until returns the next block that it prints that holds all of the texts: a
 // slow save may be seen half done, in a block of its own. The function end interrupts it and returns its exit status.
-func watching(t *testing.T) (until func(texts ...string) string, end func() int) {
+func watching(t testing.TB, alertmanager string) (until func(texts ...string) string, end func() int) {
 	t.Helper()
 	ctx, interrupt := context.WithCancel(t.Context())
 	out, w := io.Pipe()
 	status := make(chan int, 1)
 	go func() {
-		status <- run(ctx, []string{"watch", "--alertmanager=routes.yml"}, w, w)
+		status <- run(ctx, []string{"watch", "--alertmanager=" + alertmanager}, w, w)
 		w.Close()
 	}()
 	t.Cleanup(interrupt)
@@ -57,7 +57,7 @@ func watching(t *testing.T) (until func(texts ...string) string, end func() int)
 func TestWatch(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(lay(t, watchedFiles))
-	until, end := watching(t)
+	until, end := watching(t, "routes.yml")
 	g.Expect(until()).To(MatchRegexp(`^\d\d:\d\d:\d\d watching rules, runbooks, routes.yml\n(?s:.*)check: 1 alerts, 1 findings\n$`))
 
 	replace(t, "rules/tls.yml", "alert: CertificateExpiringSoon", "alert: CertificateSoon")
@@ -89,7 +89,7 @@ func TestWatch(t *testing.T) {
 func TestWatchAFolderThatIsReplaced(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(lay(t, watchedFiles))
-	until, end := watching(t)
+	until, end := watching(t, "routes.yml")
 	until()
 	g.Expect(os.CopyFS("others", os.DirFS("rules"))).To(Succeed())
 	g.Expect(os.Rename("rules", "old")).To(Succeed())
