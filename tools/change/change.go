@@ -27,7 +27,7 @@ type Set struct {
 // the runbooks and the workflows count. It is an error when rev is no revision, when the working directory is in no git
 // working tree, and when a rule file or a test as it is now cannot be read; that error names the file.
 func Since(ctx context.Context, rev, rulesDir, runbooksDir string) (*Set, error) {
-	repo, err := open(ctx, ".")
+	repo, err := open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -457,7 +457,7 @@ func TestUnusable(t *testing.T) {
 		"a revision of several words": {nil, "HEAD\nmain", `"HEAD\nmain" is no revision`},
 		"no revision":                 {nil, "", `"" is no revision`},
 		"a file":                      {nil, "HEAD:go.mod", `"HEAD:go.mod" is no revision`},
-		"no repository":               {func(t *testing.T) { remove(t, ".git") }, "HEAD", "is in no git working tree: git rev-parse: not a git repository"},
+		"no repository":               {func(t *testing.T) { remove(t, ".git") }, "HEAD", "is in no git working tree: git rev-parse: not a git repository (or any of the parent directories): .git"},
 		"no common history": {func(t *testing.T) {
 			git(t, "checkout", "--quiet", "--orphan", "other")
 			git(t, "commit", "--quiet", "--message=other")
@@ -484,7 +484,7 @@ func TestUnusable(t *testing.T) {
 		commit(t, ".")
 		t.Setenv("PATH", "")
 		_, err := Since(t.Context(), "HEAD", "rules", "runbooks")
-		g.Expect(err).To(MatchError(ContainSubstring("executable file not found")))
+		g.Expect(err).To(MatchError(ContainSubstring("the git program is needed: ")))
 	})
 	t.Run("interrupted", func(t *testing.T) {
 		g := NewWithT(t)

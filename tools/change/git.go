@@ -19,9 +19,16 @@ type repository struct {
 	root string // of the working tree, absolute, without symbolic links
 }
 
-// open finds the repository whose working tree holds a folder.
-func open(ctx context.Context, folder string) (repository, error) {
+// open finds the repository whose working tree holds the working directory.
+func open(ctx context.Context) (repository, error) {
+	folder, err := os.Getwd()
+	if err != nil {
+		return repository{}, err
+	}
 	out, err := run(ctx, folder, "rev-parse", "--show-toplevel")
+	if errors.Is(err, exec.ErrNotFound) {
+		return repository{}, fmt.Errorf("the git program is needed: %w", err)
+	}
 	if err != nil {
 		return repository{}, fmt.Errorf("%s is in no git working tree: %w", folder, err)
 	}
@@ -37,11 +44,11 @@ func open(ctx context.Context, folder string) (repository, error) {
 func (r repository) base(ctx context.Context, rev string) (string, error) {
 	// What is named must be a commit; --end-of-options because a name may begin with a dash.
 	out, err := run(ctx, r.root, "rev-parse", "--verify", "--quiet", "--end-of-options", rev+"^{commit}")
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
 	if err != nil {
-		if _, isExit := errors.AsType[*exec.ExitError](err); isExit {
-			return "", fmt.Errorf("%q is no revision of the git repository %s: name a commit, a branch or a tag, such as origin/main", rev, r.root)
-		}
-		return "", err
+		return "", fmt.Errorf("%q is no revision of the git repository %s: name a commit, a branch or a tag, such as origin/main", rev, r.root)
 	}
 	commit := strings.TrimSpace(string(out))
 	out, err = run(ctx, r.root, "merge-base", commit, "HEAD")
@@ -146,7 +153,7 @@ func run(ctx context.Context, folder string, args ...string) ([]byte, error) {
 	}
 	if err != nil {
 		if said, _, _ := strings.Cut(strings.TrimSpace(stderr.String()), "\n"); said != "" {
-			return nil, fmt.Errorf("git %s: %s: %w", args[0], strings.TrimPrefix(said, "fatal: "), err)
+			return nil, fmt.Errorf("git %s: %s", args[0], strings.TrimPrefix(said, "fatal: "))
 		}
 		return nil, fmt.Errorf("git %s: %w", args[0], err)
 	}
