@@ -198,6 +198,13 @@ var changes = map[string]struct {
 	"a label of a group": {func(t *testing.T) {
 		edit(t, "rules/backup.yml", "- name: backup\n", "- name: backup\n    labels: {team: storage}\n")
 	}, "BackupTooOld"},
+	"files of other names": {func(t *testing.T) {
+		for from, to := range map[string]string{"rules/backup.yml": "rules/storage.yml", "runbooks/Expired.md": "runbooks/Nobody.md"} {
+			if err := os.Rename(from, to); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}, "Expired"},
 	"a recording rule": {func(t *testing.T) {
 		edit(t, tlsRules, "/ 86400", "/ 3600")
 	}, "Soon"},

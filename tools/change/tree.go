@@ -39,7 +39,7 @@ func (t tree) kind(file string) kind {
 		}
 		return ruleFile
 	}
-	if folder == t.runbooks && ext == ".md" && stem != "README" && stem != "FINDINGS" {
+	if folder == t.runbooks && ext == ".md" { // a README is the runbook of no alert
 		return runbookFile
 	}
 
