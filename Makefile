@@ -1,7 +1,7 @@
 # Needs Go and a Docker Engine, and nothing else prepared.
 
 .DEFAULT_GOAL := help
-.PHONY: help e2e test check images bench clean FORCE
+.PHONY: help e2e test check images bench fuzz clean FORCE
 
 FIREDRILL := build/firedrill
 
@@ -14,14 +14,15 @@ PROMTOOL := CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=remove_all_sd
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-e2e: $(FIREDRILL) ## prove every alert and runbook; FOCUS=regexp SUITE=tls PROCS=4 KEEP=1
-	$(FIREDRILL) prove $(if $(FOCUS),--focus "$$FOCUS") $(if $(PROCS),--procs $(PROCS)) $(if $(KEEP),--keep) $(if $(SUITE),./e2e/$(SUITE))
+e2e: $(FIREDRILL) ## prove every alert and runbook; FOCUS=regexp LABELS=filter SUITE=tls PROCS=4 KEEP=1
+	$(FIREDRILL) prove $(if $(FOCUS),--focus "$$FOCUS") $(if $(LABELS),--labels "$$LABELS") $(if $(PROCS),--procs $(PROCS)) $(if $(KEEP),--keep) $(if $(SUITE),./e2e/$(SUITE))
 
 test: check ## everything that needs no Docker
 	@unformatted=$$(gofmt -l tools fixtures e2e) && { [ -z "$$unformatted" ] || { echo "run gofmt -w on:" $$unformatted; exit 1; }; }
 	go vet $(UNITS) ./e2e/...
 	go test $(UNITS)
 	$(PROMTOOL) test rules rules/*_test.yml
+	FUZZTIME=3s .ci/fuzz $(UNITS)
 
 check: $(FIREDRILL) ## rules and runbooks against each other
 	$(FIREDRILL) check
@@ -32,6 +33,9 @@ images: $(FIREDRILL) ## build the container images that are missing
 bench: images ## how long the costly parts take
 	go test -run '^$$' -bench . $(UNITS)
 	go test -run '^$$' -bench . -benchtime 3x ./e2e/world
+
+fuzz: ## every fuzz test for a minute; FUZZTIME=10s
+	.ci/fuzz $(UNITS)
 
 clean: $(FIREDRILL) ## remove what is ours: containers, networks, images, reports
 	$(FIREDRILL) clean

@@ -77,6 +77,7 @@ func Run(rulesDir, runbooksDir, alertmanagerFile string) ([]Finding, []rule.Aler
 		}
 		c.labels(alert)
 		c.annotations(alert)
+		c.unfinished(alert)
 		c.agreement(alert, expr, alert.Annotations["summary"], "summary", alert.File, at(alert, "annotations.summary"))
 		if routing != nil && alert.Labels["severity"] != "" {
 			c.route(alert, routing)

@@ -179,6 +179,20 @@ func TestSabotage(t *testing.T) {
 		"a bad query in a template": {rules, "It ended {{ $value | humanizeDuration }} ago.", `'{{ query "up ==" | first | value }}'`, []string{
 			`rules/stemedb.yml:27:28 alert/template: a notification of BackupTooOld would show an error in place of the annotation "description": <query "up ==">: error calling query: the query "up ==": 1:6: parse error: unexpected end of input; mend the template`,
 		}},
+		"a rule that is not filled in": {rules, "stemedb_tls_cert_expiry_seconds", "TODO_metric", []string{
+			`rules/stemedb.yml:8:11 alert/unfinished: CertificateExpiringSoon is not filled in, since its expr says "TODO_metric": write what it is to say`,
+			`rules/stemedb.yml:8:11 runbook/metric: the runbook of CertificateExpiringSoon never mentions the metric that raises it, TODO_metric: name it in runbooks/CertificateExpiringSoon.md, or mend the rule`,
+		}},
+		"an annotation that is not filled in": {rules, "description: It ended", "description: TODO or so, it ended", []string{
+			`rules/stemedb.yml:27:24 alert/unfinished: BackupTooOld is not filled in, since its annotation description says "TODO": write what it is to say`,
+		}},
+		"a team that is not filled in": {rules, "team: infrastructure", "team: TODO", []string{
+			`rules/stemedb.yml:4:13 alert/unfinished: BackupTooOld is not filled in, since its label team says "TODO": write what it is to say`,
+			`rules/stemedb.yml:4:13 alert/unfinished: CertificateExpiringSoon is not filled in, since its label team says "TODO": write what it is to say`,
+		}},
+		"a runbook that is not filled in": {backup, "## Resolution", "É TODO: say more; the METHODTODO is none\n\n## Resolution", []string{
+			`runbooks/BackupTooOld.md:10:3 runbook/unfinished: the runbook of BackupTooOld is not filled in ("TODO"): write what whoever is called is to read`,
+		}},
 		"an alert without a runbook": {backup, "", removed, []string{
 			`rules/stemedb.yml:20:16 runbook/missing: whoever is called by BackupTooOld has no runbook: write runbooks/BackupTooOld.md`,
 		}},

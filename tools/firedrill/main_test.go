@@ -139,6 +139,10 @@ func TestUnusableCommandLines(t *testing.T) {
 		{"no such file", []string{"table", "none.json"}},
 		{`"(" is no regular expression`, []string{"prove", "--focus=("}},
 		{"--procs 0: at least 1", []string{"prove", "--procs=0"}},
+		{`--labels "A ||" is no label filter of Ginkgo`, []string{"prove", "--labels=A ||"}},
+		{`required flag(s) "since" not set`, []string{"affected"}},
+		{`no git working tree`, []string{"affected", "--since=HEAD"}},
+		{`no git working tree`, []string{"check", "--changed-since="}},
 		{`no suite folder "e2e/tsl"`, []string{"prove", "e2e/tsl"}},
 		{"rules", []string{"check"}},
 	} {
@@ -159,10 +163,10 @@ func TestInterruptedIsOneWord(t *testing.T) {
 }
 
 func TestGinkgoArgs(t *testing.T) {
-	args := strings.Join(proof{focus: "Let's Encrypt", procs: 3, suites: []string{"./e2e/tls"}}.ginkgoArgs(false), " ")
+	args := strings.Join(proof{focus: "Let's Encrypt", labels: "!none", procs: 3, suites: []string{"./e2e/tls"}}.ginkgoArgs(false), " ")
 	for _, want := range []string{
 		"run ", "--procs=3", "--randomize-all", "--keep-going", "--timeout=60m",
-		"--output-dir=build", "--json-report=e2e.json", "--junit-report=e2e.xml", "--no-color", "--focus=Let's Encrypt ./e2e/tls",
+		"--output-dir=build", "--json-report=e2e.json", "--junit-report=e2e.xml", "--no-color", "--focus=Let's Encrypt --label-filter=!none ./e2e/tls",
 	} {
 		if !strings.Contains(args, want) {
 			t.Errorf("%s lacks %s", args, want)

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/onsi/ginkgo/v2/types"
 	"github.com/spf13/cobra"
 
 	"github.com/stemedb/firedrill/tools/image"
@@ -42,6 +43,7 @@ const (
 type proof struct {
 	inputs
 	focus  string
+	labels string
 	keep   bool
 	procs  int
 	suites []string
@@ -62,6 +64,7 @@ func proveCommand() *cobra.Command {
 	}
 	p.inputs.addFlags(cmd)
 	cmd.Flags().StringVar(&p.focus, "focus", "", "run only the specs whose text matches this regular expression")
+	cmd.Flags().StringVar(&p.labels, "labels", "", "run only the specs whose labels match this Ginkgo label filter, as in \"CertificateExpired || CertificateExpiringSoon\"")
 	cmd.Flags().BoolVar(&p.keep, "keep", false, "leave the world up and print how to enter it")
 	// A world mostly waits: twice as many as processors keep them busy.
 	cmd.Flags().IntVar(&p.procs, "procs", min(4, 2*runtime.NumCPU()), "worlds to run side by side")
@@ -72,6 +75,9 @@ func proveCommand() *cobra.Command {
 func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if _, err := regexp.Compile(p.focus); err != nil {
 		return fmt.Errorf("--focus %q is no regular expression: %w", p.focus, err)
+	}
+	if _, err := types.ParseLabelFilter(p.labels); err != nil {
+		return fmt.Errorf("--labels %q is no label filter of Ginkgo: write names with ||, && and ! between them, as in %q", p.labels, "CertificateExpired || CertificateExpiringSoon")
 	}
 	if p.procs < 1 {
 		return fmt.Errorf("--procs %d: at least 1 is needed", p.procs)
@@ -195,6 +201,9 @@ func (p proof) ginkgoArgs(color bool) []string {
 	if p.focus != "" {
 		args = append(args, "--focus="+p.focus)
 	}
+	if p.labels != "" {
+		args = append(args, "--label-filter="+p.labels)
+	}
 	return append(args, p.suites...)
 }
 
@@ -238,7 +247,7 @@ func readReport(path string) (report.Summary, error) {
 // printTable prints the table, then one plain line that closes the run.
 func printTable(w io.Writer, summary report.Summary) error {
 	if summary.Passed+summary.Failed == 0 {
-		return errors.New("no spec ran: --focus matches none, or the suites are empty")
+		return errors.New("no spec ran: --focus or --labels match none, or the suites are empty")
 	}
 	fmt.Fprintln(w)
 	if err := summary.Write(w); err != nil {

@@ -1,0 +1,136 @@
+package change
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+// promql parses what an unconfigured Prometheus does.
+var promql = parser.NewParser(parser.Options{})
+
+// rules are those of all rule files at one moment.
+type rules []parsed
+
+// parsed is a rule as Prometheus understands it: without comments, order and layout.
+type parsed struct {
+	alert, record string // one of them is empty
+	text          string // the same for rules that do the same
+	selectors     []*parser.VectorSelector
+}
+
+// parseRules reads a rule file.
+func parseRules(content []byte) (rules, error) {
+	groups, errs := rulefmt.Parse(content, true, model.UTF8Validation, promql, slog.New(slog.DiscardHandler))
+	if len(errs) > 0 {
+		return nil, errs[0]
+	}
+	var all rules
+	for _, group := range groups.Groups {
+		for _, r := range group.Rules {
+			expr, err := promql.ParseExpr(r.Expr)
+			if err != nil {
+				return nil, fmt.Errorf("the expression of %s%s: %w", r.Alert, r.Record, err)
+			}
+			lifted := maps.Clone(group.Labels)
+			if lifted == nil {
+				lifted = map[string]string{}
+			}
+			maps.Copy(lifted, r.Labels)
+			// The name of the group and its place in the file are left out: a rule that has moved is the same rule.
+			text, err := json.Marshal([]any{r.Alert, r.Record, expr.String(), r.For, r.KeepFiringFor, lifted, r.Annotations,
+				group.Interval, group.QueryOffset, group.Limit})
+			if err != nil {
+				return nil, fmt.Errorf("writing down %s%s: %w", r.Alert, r.Record, err)
+			}
+			all = append(all, parsed{alert: r.Alert, record: r.Record, text: string(text), selectors: selectors(expr)})
+		}
+	}
+	return all, nil
+}
+
+func selectors(expr parser.Expr) (found []*parser.VectorSelector) {
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		if selector, ok := node.(*parser.VectorSelector); ok {
+			found = append(found, selector)
+		}
+		return nil
+	})
+	return found
+}
+
+// alerts returns the names of the alerts, each once.
+func (rs rules) alerts() []string {
+	var names []string
+	for _, r := range rs {
+		if r.alert != "" {
+			names = append(names, r.alert)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// behind returns the rules that an alert stands on: those of its name, and, through recording rules and the ALERTS of
+// other alerts, all that they read.
+func (rs rules) behind(alert string) rules {
+	var found rules
+	isFound := make([]bool, len(rs))
+	var add func(int)
+	add = func(i int) {
+		if isFound[i] {
+			return // as it will be where rules read each other in a circle
+		}
+		isFound[i] = true
+		found = append(found, rs[i])
+		for _, selector := range rs[i].selectors {
+			for j := range rs {
+				if rs[j].feeds(selector) {
+					add(j)
+				}
+			}
+		}
+	}
+	for i, r := range rs {
+		if r.alert == alert {
+			add(i)
+		}
+	}
+	return found
+}
+
+// feeds reports whether a selector can read what the rule writes, going by the names alone.
+func (r parsed) feeds(selector *parser.VectorSelector) bool {
+	names := []string{r.record}
+	if r.alert != "" {
+		names = []string{"ALERTS", "ALERTS_FOR_STATE"}
+	}
+	return slices.ContainsFunc(names, func(name string) bool {
+		for _, m := range selector.LabelMatchers {
+			switch {
+			case m.Name == labels.MetricName && !m.Matches(name):
+				return false
+			case m.Name == labels.AlertName && r.alert != "" && !m.Matches(r.alert):
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// texts returns what the rules say, in one order, each once.
+func (rs rules) texts() []string {
+	texts := make([]string, len(rs))
+	for i, r := range rs {
+		texts[i] = r.text
+	}
+	slices.Sort(texts)
+	return slices.Compact(texts)
+}

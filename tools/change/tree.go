@@ -1,0 +1,226 @@
+package change
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// tree is where things are in the repository: folders relative to its root.
+type tree struct {
+	repo                     repository
+	project, rules, runbooks string
+}
+
+// kind is what a file is to us.
+type kind int
+
+const (
+	harness kind = iota // and all that we know nothing of
+	ruleFile
+	testFile
+	runbookFile
+	documentation // and what belongs to other projects in the repository
+)
+
+func (t tree) kind(file string) kind {
+	folder, name, ext := path.Dir(file), path.Base(file), path.Ext(file)
+	stem := strings.TrimSuffix(name, ext)
+	if folder == t.rules && (ext == ".yml" || ext == ".yaml") {
+		if strings.HasSuffix(stem, "_test") {
+			return testFile
+		}
+		return ruleFile
+	}
+	if folder == t.runbooks && ext == ".md" { // a README is the runbook of no alert
+		return runbookFile
+	}
+
+	inProject := file
+	if t.project != "." {
+		var isInside bool
+		inProject, isInside = strings.CutPrefix(file, t.project+"/")
+		isOurs := isInside || under(file, t.rules) || under(file, t.runbooks) || under(file, ".github")
+		if !isOurs {
+			return documentation
+		}
+	}
+	top, _, _ := strings.Cut(inProject, "/")
+	isCode := slices.Contains([]string{"tools", "e2e", "fixtures"}, top) // where Markdown may be a test's input
+	if top == "docs" || ext == ".md" && !isCode || inProject == "LICENSE" {
+		return documentation
+	}
+	return harness
+}
+
+func under(file, folder string) bool {
+	return folder == "." || strings.HasPrefix(file, folder+"/")
+}
+
+// touched says what changed files touch.
+func (t tree) touched(ctx context.Context, changed []file) (*Set, error) {
+	s := &Set{repo: t.repo, files: map[string]bool{}, alerts: map[string][]string{}}
+	olds := map[string]string{} // git's names of old rule files
+	var testFiles []file
+	var books []string
+	for _, f := range changed {
+		s.files[f.path] = true
+		switch t.kind(f.path) {
+		case harness:
+			s.harness = append(s.harness, f.path)
+		case ruleFile:
+			olds[f.path] = f.old
+		case testFile:
+			testFiles = append(testFiles, f)
+		case runbookFile:
+			books = append(books, f.path)
+		}
+	}
+	slices.Sort(s.harness)
+	s.harness = slices.Compact(s.harness)
+
+	before, after, err := t.loadRules(ctx, olds)
+	if err != nil {
+		return nil, err
+	}
+	behind := map[string]rules{} // what an alert stood on before the change, or stands on now
+	for _, alert := range append(before.alerts(), after.alerts()...) {
+		if _, isKnown := s.alerts[alert]; isKnown {
+			continue
+		}
+		was, is := before.behind(alert), after.behind(alert)
+		behind[alert] = append(was, is...)
+		s.alerts[alert] = nil
+		if why := compare(alert, was, is); why != "" {
+			s.alerts[alert] = []string{why}
+		}
+	}
+	for _, book := range books {
+		alert := strings.TrimSuffix(path.Base(book), ".md")
+		if why, isKnown := s.alerts[alert]; isKnown {
+			s.alerts[alert] = append(why, "its runbook has changed")
+		}
+	}
+	for _, f := range testFiles {
+		groups, err := t.changedTests(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for alert, why := range s.alerts {
+			if slices.ContainsFunc(groups, func(g test) bool { return g.names(alert, behind[alert]) }) {
+				s.alerts[alert] = append(why, fmt.Sprintf("its tests in %q have changed", path.Base(f.path)))
+			}
+		}
+	}
+	return s, nil
+}
+
+// compare says how what an alert stands on has changed, or "" when it has not.
+func compare(alert string, was, is rules) string {
+	own := func(rs rules) []string {
+		return slices.DeleteFunc(slices.Clone(rs), func(r parsed) bool { return r.alert != alert }).texts()
+	}
+	switch {
+	case len(was) == 0:
+		return "it is new"
+	case len(is) == 0:
+		return "it is gone"
+	case !slices.Equal(own(was), own(is)):
+		return "its rule has changed"
+	case !slices.Equal(was.texts(), is.texts()):
+		return "a rule that it uses has changed"
+	}
+	return ""
+}
+
+// loadRules reads all rule files as they are and as they were. An old version that cannot be read had no rules.
+func (t tree) loadRules(ctx context.Context, olds map[string]string) (before, after rules, err error) {
+	folder := filepath.Join(t.repo.root, filepath.FromSlash(t.rules))
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the folder of rules: %w", err)
+	}
+	for _, entry := range entries {
+		file := path.Join(t.rules, entry.Name())
+		if t.kind(file) != ruleFile {
+			continue
+		}
+		content, err := t.now(file)
+		if err != nil {
+			return nil, nil, err
+		}
+		found, err := parseRules(content)
+		if err != nil {
+			return nil, nil, t.place(file, err)
+		}
+		after = append(after, found...)
+		if _, hasChanged := olds[file]; !hasChanged {
+			before = append(before, found...)
+		}
+	}
+	for _, old := range olds {
+		if old == "" {
+			continue
+		}
+		content, err := t.repo.read(ctx, old)
+		if err != nil {
+			return nil, nil, err
+		}
+		if found, err := parseRules(content); err == nil {
+			before = append(before, found...)
+		}
+	}
+	return before, after, nil
+}
+
+// changedTests returns the groups that only one version of a test file has.
+func (t tree) changedTests(ctx context.Context, f file) (tests, error) {
+	var before, after tests
+	content, err := t.now(f.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if after, err = parseTests(content); err != nil {
+		return nil, t.place(f.path, err)
+	}
+	if f.old != "" {
+		content, err := t.repo.read(ctx, f.old)
+		if err != nil {
+			return nil, err
+		}
+		before, _ = parseTests(content) // one that cannot be read had no tests
+	}
+	return append(before.without(after), after.without(before)...), nil
+}
+
+// now returns the content of a file in the working tree.
+func (t tree) now(file string) ([]byte, error) {
+	path := filepath.Join(t.repo.root, filepath.FromSlash(file))
+	info, err := os.Stat(path) // before opening: to open a named pipe is to wait for its writer
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: is not a regular file: name one, or remove it", file)
+	case info.Size() > maxFileSize:
+		return nil, fmt.Errorf("%s: is too large (%d bytes): keep it within %d", file, info.Size(), maxFileSize)
+	}
+	return os.ReadFile(path)
+}
+
+var yamlLine = regexp.MustCompile(`(?s)line (\d+): (.*)$`)
+
+// place says where in a file something is wrong.
+func (t tree) place(file string, err error) error {
+	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Errorf("%s:%s: %s", file, m[1], m[2])
+	}
+	return fmt.Errorf("%s: %w", file, err)
+}

@@ -1,0 +1,42 @@
+package check
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/stemedb/firedrill/tools/rule"
+)
+
+// todo is what a skeleton has in the places that are to be filled in, alone or at the beginning of a name.
+var todo = regexp.MustCompile(`\bTODO(?:\b|_\w*)`)
+
+// unfinished demands that nobody is called by a skeleton, or reads one at night. Comments in rules may say what they
+// like.
+func (c *checker) unfinished(alert rule.Alert) {
+	fields := map[string]string{"expr": alert.Expr}
+	for name, value := range alert.Labels {
+		fields["labels."+name] = value
+	}
+	for name, value := range alert.Annotations {
+		fields["annotations."+name] = value
+	}
+	for field, value := range fields {
+		if found := todo.FindStringIndex(value); found != nil {
+			kind, name, _ := strings.Cut(field, ".")
+			c.reportAt(alert, field, found[0], "alert/unfinished", "%s is not filled in, since its %s says %q: write what it is to say",
+				alert.Name, strings.TrimSpace(strings.TrimSuffix(kind, "s")+" "+name), value[found[0]:found[1]])
+		}
+	}
+	book, ok := c.books[alert.Name]
+	if !ok {
+		return
+	}
+	line := 0
+	for text := range strings.Lines(book.text) {
+		line++
+		if found := todo.FindStringIndex(text); found != nil {
+			c.report("runbook/unfinished", book.Path, line, 1+len([]rune(text[:found[0]])), "the runbook of %s is not filled in (%q): write what whoever is called is to read",
+				alert.Name, text[found[0]:found[1]])
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stemedb/firedrill/tools/change"
+	"github.com/stemedb/firedrill/tools/check"
+	"github.com/stemedb/firedrill/tools/rule"
+)
+
+func affectedCommand() *cobra.Command {
+	var rev, rules, runbooks string
+	cmd := &cobra.Command{
+		Use:   "affected --since REV",
+		Short: "Print the label filter for the specs that a git change calls for",
+		Long: `Affected compares the working tree, uncommitted and new files included, with the commit at which its
+branch left REV, and prints one line: Ginkgo's label filter for the specs that the change calls for, as
+"firedrill prove --labels" takes it. Why goes to standard error.
+
+  A || B   the proofs of these alerts: their rules (after parsing), the recording rules that they use,
+           their runbooks or their tests have changed, or they are gone
+  ` + change.Every + `    all proofs: something changed that is none of that, and no documentation
+  ` + change.None + `     no proof: nothing changed that any could show
+
+Run it where the project is: of what lies outside of the working directory, only the workflows count.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			set, err := change.Since(cmd.Context(), rev, rules, runbooks)
+			if err != nil {
+				return err
+			}
+			for line := range strings.Lines(set.String()) {
+				fmt.Fprint(cmd.ErrOrStderr(), "affected: ", line)
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), set.LabelFilter())
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&rev, "since", "", "revision to compare with, such as origin/main")
+	cmd.Flags().StringVar(&rules, "rules", "rules", "folder of the rule files")
+	cmd.Flags().StringVar(&runbooks, "runbooks", "runbooks", "folder of the runbooks")
+	_ = cmd.MarkFlagRequired("since") // it exists
+	return cmd
+}
+
+// touched returns the findings about what a change touches.
+func touched(set *change.Set, findings []check.Finding, alerts []rule.Alert) []check.Finding {
+	var left []check.Finding
+	for _, f := range findings {
+		if set.Touches(f.File, alertAt(f.File, f.Line, alerts)) {
+			left = append(left, f)
+		}
+	}
+	return left
+}
+
+// alertAt returns the name of the alert that a line of a rule file or of a runbook is about, or "". Within a file, the
+// alerts come in its order.
+func alertAt(file string, line int, alerts []rule.Alert) string {
+	if name, isRunbook := strings.CutSuffix(filepath.Base(file), ".md"); isRunbook {
+		return name
+	}
+	name := ""
+	for _, a := range alerts {
+		if a.File == file && min(a.Line, cmp.Or(a.ExprLine, a.Line)) <= line {
+			name = a.Name
+		}
+	}
+	return name
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"github.com/spf13/cobra"
+)
+
+// quiet is how long nothing more must be saved before a check: an editor that saves does so in several steps.
+const quiet = 100 * time.Millisecond
+
+func watchCommand() *cobra.Command {
+	var in inputs
+	cmd := &cobra.Command{
+		Use:   "watch",
+		Short: "Check again on each save, until interrupted",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return in.watch(cmd.Context(), cmd.OutOrStdout())
+		},
+	}
+	in.addFlags(cmd)
+	return cmd
+}
+
+// watch checks the inputs, and again each time one of them is saved, until ctx is done. What is wrong with them is
+// printed and is no reason to end.
+func (in inputs) watch(ctx context.Context, w io.Writer) error {
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("watching for saves: %w", err)
+	}
+	defer watcher.Close()
+	if err := in.watchFolders(watcher); err != nil {
+		return err
+	}
+	in.checkNow(w, "watching "+strings.Join(in.watched(), ", "))
+
+	var saved []string
+	due := time.NewTimer(quiet)
+	due.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case event := <-watcher.Events:
+			if in.reads(event) {
+				saved = append(saved, filepath.Clean(event.Name))
+				due.Reset(quiet)
+			}
+		case err := <-watcher.Errors:
+			if !errors.Is(err, fsnotify.ErrEventOverflow) {
+				return fmt.Errorf("watching for saves: %w", err)
+			}
+			due.Reset(quiet) // too many events to tell which
+		case <-due.C:
+			_ = in.watchFolders(watcher) // a folder that was replaced; of one that is gone, the check tells
+			slices.Sort(saved)
+			in.checkNow(w, "saved "+strings.Join(slices.Compact(saved), ", "))
+			saved = nil
+		}
+	}
+}
+
+// watched are the folders and files whose change calls for a check.
+func (in inputs) watched() []string {
+	paths := []string{filepath.Clean(in.rules), filepath.Clean(in.runbooks)}
+	if in.alertmanager != "" {
+		paths = append(paths, filepath.Clean(in.alertmanager))
+	}
+	return paths
+}
+
+// watchFolders watches the folders of what is watched, and the folders above: an editor saves a file by putting another
+// in its place, and git does the same with a folder. To watch one twice is to watch it once.
+func (in inputs) watchFolders(watcher *fsnotify.Watcher) error {
+	var errs []error
+	for _, path := range in.watched() {
+		errs = append(errs, watcher.Add(filepath.Dir(path)))
+		if path != filepath.Clean(in.alertmanager) {
+			errs = append(errs, watcher.Add(path))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("watching for saves: %w", err)
+	}
+	return nil
+}
+
+// reads reports whether an event is about something that a check reads, and not, say, an editor's swap file.
+func (in inputs) reads(event fsnotify.Event) bool {
+	if event.Op == fsnotify.Chmod {
+		return false
+	}
+	path := filepath.Clean(event.Name)
+	if slices.Contains(in.watched(), path) {
+		return true
+	}
+	switch folder, ext := filepath.Dir(path), filepath.Ext(path); folder {
+	case filepath.Clean(in.rules):
+		return ext == ".yml" || ext == ".yaml"
+	case filepath.Clean(in.runbooks):
+		return ext == ".md"
+	}
+	return false
+}
+
+// checkNow prints one block: when and why, what the check says, and how long it took.
+func (in inputs) checkNow(w io.Writer, why string) {
+	if isTerminal(w) {
+		fmt.Fprint(w, "\x1b[H\x1b[2J\x1b[3J") // to the top of a screen that is empty
+	}
+	began := time.Now()
+	fmt.Fprintf(w, "%s %s\n", began.Format(time.TimeOnly), why)
+	if err := in.check(w); err != nil && !errors.Is(err, errRefuted) {
+		for line := range strings.Lines(err.Error()) {
+			fmt.Fprintf(w, "check: %s\n", strings.TrimRight(line, "\n"))
+		}
+	}
+	fmt.Fprintf(w, "took %s\n\n", time.Since(began).Round(time.Millisecond))
+}

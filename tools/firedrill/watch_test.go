@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	. "github.com/onsi/gomega"
+)
+
+// watchedFiles can be checked; that there is no runbook is their one finding.
+var watchedFiles = map[string]string{
+	"rules/tls.yml":      sound["rules/tls.yml"],
+	"runbooks/README.md": "",
+	"routes.yml":         "route:\n  receiver: page\nreceivers:\n  - name: page\n    webhook_configs:\n      - url: http://example.com/\n",
+}
+
+// watching runs firedrill watch. The function until returns the next block that it prints that holds all of the texts: a
+// slow save may be seen half done, in a block of its own. The function end interrupts it and returns its exit status.
+func watching(t testing.TB, alertmanager string) (until func(texts ...string) string, end func() int) {
+	t.Helper()
+	ctx, interrupt := context.WithCancel(t.Context())
+	out, w := io.Pipe()
+	status := make(chan int, 1)
+	go func() {
+		status <- run(ctx, []string{"watch", "--alertmanager=" + alertmanager}, w, w)
+		w.Close()
+	}()
+	t.Cleanup(interrupt)
+	lines := bufio.NewScanner(out)
+	until = func(texts ...string) string {
+		var block strings.Builder
+		for lines.Scan() {
+			if !strings.HasPrefix(lines.Text(), "took ") {
+				block.WriteString(lines.Text() + "\n")
+				continue
+			}
+			if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(block.String(), text) }) {
+				return block.String()
+			}
+			block.Reset()
+		}
+		t.Fatalf("ended before it printed %q, after\n%s", texts, block.String())
+		return ""
+	}
+	return until, func() int {
+		interrupt()
+		go io.Copy(io.Discard, out)
+		return <-status
+	}
+}
+
+func TestWatch(t *testing.T) {
+	g := NewWithT(t)
+	t.Chdir(lay(t, watchedFiles))
+	until, end := watching(t, "routes.yml")
+	g.Expect(until()).To(MatchRegexp(`^\d\d:\d\d:\d\d watching rules, runbooks, routes.yml\n(?s:.*)check: 1 alerts, 1 findings\n$`))
+
+	replace(t, "rules/tls.yml", "alert: CertificateExpiringSoon", "alert: CertificateSoon")
+	block := until("saved rules/tls.yml\n", "whoever is called by CertificateSoon has no runbook")
+	g.Expect(block).NotTo(ContainSubstring("\x1b"), "no screen is cleared that is none")
+
+	// As an editor saves that keeps the old version until the new one is whole.
+	g.Expect(os.WriteFile("rules/.tls.yml.swp", []byte("groups: ["), 0o644)).To(Succeed())
+	g.Expect(os.WriteFile("rules/tls.yml~", []byte(sound["rules/tls.yml"]), 0o644)).To(Succeed())
+	g.Expect(os.Rename("rules/tls.yml~", "rules/tls.yml")).To(Succeed())
+	block = until("whoever is called by CertificateExpiringSoon has no runbook")
+	g.Expect(block).To(ContainSubstring("saved rules/tls.yml\n"))
+
+	// Unusable input is no reason to end.
+	g.Expect(os.WriteFile("runbooks/CertificateExpiringSoon.md", []byte("# Soon\n"), 0o644)).To(Succeed())
+	until("saved runbooks/CertificateExpiringSoon.md\n", "check: runbooks/CertificateExpiringSoon.md:1: ")
+	g.Expect(os.Remove("runbooks/CertificateExpiringSoon.md")).To(Succeed())
+	until("saved runbooks/CertificateExpiringSoon.md\n", "check: 1 alerts, 1 findings\n")
+
+	replace(t, "routes.yml", "receiver: page", "receiver: nobody")
+	until("saved routes.yml\n", `undefined receiver "nobody"`)
+	replace(t, "routes.yml", "receiver: nobody", "receiver: page")
+	until("saved routes.yml\n", "check: 1 alerts, 1 findings\n")
+
+	g.Expect(end()).To(Equal(proven))
+}
+
+// git puts other folders in the place of ours.
+func TestWatchAFolderThatIsReplaced(t *testing.T) {
+	g := NewWithT(t)
+	t.Chdir(lay(t, watchedFiles))
+	until, end := watching(t, "routes.yml")
+	until()
+	g.Expect(os.CopyFS("others", os.DirFS("rules"))).To(Succeed())
+	g.Expect(os.Rename("rules", "old")).To(Succeed())
+	g.Expect(os.Rename("others", "rules")).To(Succeed())
+	until("saved rules\n", "check: 1 alerts, 1 findings\n")
+	replace(t, "rules/tls.yml", "alert: CertificateExpiringSoon", "alert: CertificateSoon")
+	until("whoever is called by CertificateSoon has no runbook")
+
+	g.Expect(os.RemoveAll("rules")).To(Succeed())
+	until("check: rules: cannot be read as a folder of rules")
+	g.Expect(os.CopyFS("rules", os.DirFS("old"))).To(Succeed())
+	until("whoever is called by CertificateExpiringSoon has no runbook")
+	g.Expect(end()).To(Equal(proven))
+}
+
+func TestWatchNothing(t *testing.T) {
+	g := NewWithT(t)
+	t.Chdir(t.TempDir())
+	status, _, stderr := firedrill(t, t.Context(), "watch") // there are no folders here
+	g.Expect(status).To(Equal(unusable))
+	g.Expect(stderr).To(ContainSubstring("watching for saves: "))
+}
