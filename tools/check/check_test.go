@@ -56,7 +56,7 @@ func sabotage(t *testing.T, file, old, new string) {
 
 func run(t *testing.T) []string {
 	t.Helper()
-	findings, _, err := Run("rules", "runbooks", routes)
+	findings, _, err := Run(Inputs{Rules: "rules", Runbooks: "runbooks", Alertmanager: routes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,12 +70,12 @@ func run(t *testing.T) []string {
 func TestGood(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
-	findings, alerts, err := Run("rules", "runbooks", routes)
+	findings, alerts, err := Run(Inputs{Rules: "rules", Runbooks: "runbooks", Alertmanager: routes})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(findings).To(BeEmpty())
 	g.Expect(alerts).To(HaveLen(2))
 
-	findings, _, err = Run("rules", "runbooks", "")
+	findings, _, err = Run(Inputs{Rules: "rules", Runbooks: "runbooks"})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(findings).To(BeEmpty(), "without an Alertmanager configuration")
 }
@@ -86,21 +86,21 @@ func TestSabotage(t *testing.T) {
 		want           []string
 	}{
 		"threshold 7 to 70": {rules, "< 7 * 86400", "< 70 * 86400", []string{
-			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 70 * 86400, that is 70 days, but its runbook's trigger says "within 7 days" (runbooks/CertificateExpiringSoon.md:5): write the same in both`,
-			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 70 * 86400, that is 70 days, but its summary says "less than 7 days" (rules/stemedb.yml:14): write the same in both`,
+			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 70 * 86400, that is 70 days, but its runbook's trigger says "within 7 days" (runbooks/CertificateExpiringSoon.md:5:53): write the same in both`,
+			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 70 * 86400, that is 70 days, but its summary says "less than 7 days" (rules/stemedb.yml:14:71): write the same in both`,
 		}},
 		"threshold 7 to 0.7": {rules, "< 7 * 86400", "< 0.7 * 86400", []string{
-			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 0.7 * 86400, that is 0.7 days, but its runbook's trigger says "within 7 days" (runbooks/CertificateExpiringSoon.md:5): write the same in both`,
-			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 0.7 * 86400, that is 0.7 days, but its summary says "less than 7 days" (rules/stemedb.yml:14): write the same in both`,
+			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 0.7 * 86400, that is 0.7 days, but its runbook's trigger says "within 7 days" (runbooks/CertificateExpiringSoon.md:5:53): write the same in both`,
+			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 0.7 * 86400, that is 0.7 days, but its summary says "less than 7 days" (rules/stemedb.yml:14:71): write the same in both`,
 		}},
 		"threshold in another form": {rules, "< 7 * 86400", "< 604800", nil},
 		"threshold as a duration":   {rules, "< 7 * 86400", "< 1w", nil},
 		"< to >": {rules, "< 7 * 86400", "> 7 * 86400", []string{
-			`rules/stemedb.yml:9:15 trigger/direction: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds > 7 * 86400, that is above 7 days, but its runbook's trigger says "within 7 days" (runbooks/CertificateExpiringSoon.md:5), that is below: turn the comparison round, or mend the text`,
-			`rules/stemedb.yml:9:15 trigger/direction: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds > 7 * 86400, that is above 7 days, but its summary says "less than 7 days" (rules/stemedb.yml:14), that is below: turn the comparison round, or mend the text`,
+			`rules/stemedb.yml:9:15 trigger/direction: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds > 7 * 86400, that is above 7 days, but its runbook's trigger says "within 7 days" (runbooks/CertificateExpiringSoon.md:5:53), that is below: turn the comparison round, or mend the text`,
+			`rules/stemedb.yml:9:15 trigger/direction: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds > 7 * 86400, that is above 7 days, but its summary says "less than 7 days" (rules/stemedb.yml:14:71), that is below: turn the comparison round, or mend the text`,
 		}},
 		"> to <": {rules, "> 26 * 3600", "< 26 * 3600", []string{
-			`rules/stemedb.yml:21:72 trigger/direction: BackupTooOld fires at time() - stemedb_backup_last_success_timestamp_seconds < 26 * 3600, that is below 26 hours, but its summary says "older than 26 hours" (rules/stemedb.yml:26), that is above: turn the comparison round, or mend the text`,
+			`rules/stemedb.yml:21:72 trigger/direction: BackupTooOld fires at time() - stemedb_backup_last_success_timestamp_seconds < 26 * 3600, that is below 26 hours, but its summary says "older than 26 hours" (rules/stemedb.yml:26:44), that is above: turn the comparison round, or mend the text`,
 		}},
 		"for 10s": {rules, "for: 1h", "for: 10s", []string{
 			`rules/stemedb.yml:10:14 header/duration: CertificateExpiringSoon fires once its condition has lasted 10s, but its runbook says 1h (runbooks/CertificateExpiringSoon.md:6): write the same in both`,
@@ -139,10 +139,10 @@ func TestSabotage(t *testing.T) {
 		"no severity": {rules, "        labels:\n          severity: warning\n", "", []string{
 			`rules/stemedb.yml:20:16 alert/labels: BackupTooOld has no label "severity", by which it is routed: add it to the rule`,
 		}},
-		"no team": {rules, "    labels:\n      team: infrastructure\n", "", []string{
-			`rules/stemedb.yml:4:16 alert/labels: CertificateExpiringSoon has no label "team", by which it is routed: add it to the rule`,
-			`rules/stemedb.yml:18:16 alert/labels: BackupTooOld has no label "team", by which it is routed: add it to the rule`,
+		"no team": {rules, "severity: critical", "severity: critical\n          team: ''", []string{
+			`rules/stemedb.yml:13:18 alert/labels: CertificateExpiringSoon has no label "team", by which it is routed: add it to the rule`,
 		}},
+		"no alert of any team": {rules, "    labels:\n      team: infrastructure\n", "", nil},
 		"metric renamed in the rule": {rules, "stemedb_tls_cert_expiry_seconds", "stemedb_tls_cert_expires_seconds", []string{
 			`rules/stemedb.yml:8:11 runbook/metric: the runbook of CertificateExpiringSoon never mentions the metric that raises it, stemedb_tls_cert_expires_seconds: name it in runbooks/CertificateExpiringSoon.md, or mend the rule`,
 		}},
@@ -156,10 +156,10 @@ func TestSabotage(t *testing.T) {
 			`rules/stemedb.yml:22:14 header/duration: BackupTooOld fires once its condition has lasted 5m, but its runbook says 0s (runbooks/BackupTooOld.md:6): write the same in both`,
 		}},
 		"runbook trigger": {backup, "within 26 hours", "within 2 days", []string{
-			`rules/stemedb.yml:21:72 trigger/threshold: BackupTooOld fires at time() - stemedb_backup_last_success_timestamp_seconds > 26 * 3600, that is 1.08333 days, but its runbook's trigger says "within 2 days" (runbooks/BackupTooOld.md:5): write the same in both`,
+			`rules/stemedb.yml:21:72 trigger/threshold: BackupTooOld fires at time() - stemedb_backup_last_success_timestamp_seconds > 26 * 3600, that is 1.08333 days, but its runbook's trigger says "within 2 days" (runbooks/BackupTooOld.md:5:40): write the same in both`,
 		}},
 		"runbook trigger, the other way": {soon, "within 7 days", "in more than 7 days", []string{
-			`rules/stemedb.yml:9:15 trigger/direction: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 7 * 86400, that is below 7 days, but its runbook's trigger says "more than 7 days" (runbooks/CertificateExpiringSoon.md:5), that is above: turn the comparison round, or mend the text`,
+			`rules/stemedb.yml:9:15 trigger/direction: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 7 * 86400, that is below 7 days, but its runbook's trigger says "more than 7 days" (runbooks/CertificateExpiringSoon.md:5:56), that is above: turn the comparison round, or mend the text`,
 		}},
 		"no summary": {rules, "          summary: The last good backup is older than 26 hours\n", "", []string{
 			`rules/stemedb.yml:20:16 alert/annotations: a notification of BackupTooOld comes without the annotation "summary": add it to the rule`,
@@ -201,39 +201,15 @@ func TestRoutesReadAsAlertmanagerReadsThem(t *testing.T) {
 	g.Expect(run(t)).To(BeEmpty())
 }
 
-func TestFindingString(t *testing.T) {
-	for name, tc := range map[string]struct {
-		finding Finding
-		want    string
-	}{
-		"with a caret": {Finding{Check: "trigger/threshold", File: "rules/tls.yml", Line: 9, Column: 8, Message: "70 is not 7", Source: "\t\té: < 70"}, "" +
-			"Error: 70 is not 7 (trigger/threshold)\n" +
-			"  --> rules/tls.yml:9\n" +
-			"    9 | \t\té: < 70\n" +
-			"      | \t\t     ^"},
-		"of a line as a whole": {Finding{Check: "runbook/orphan", File: "runbooks/A.md", Line: 120, Message: "nobody reads this", Source: "# A"}, "" +
-			"Error: nobody reads this (runbook/orphan)\n" +
-			"  --> runbooks/A.md:120\n" +
-			"  120 | # A"},
-		"without a line to show": {Finding{Check: "c", File: "f", Line: 1, Column: 5, Message: "m"}, "Error: m (c)\n  --> f:1"},
-		"of a long line": {Finding{Check: "c", File: "f", Line: 1, Column: 500, Message: "m", Source: strings.Repeat("x", 1000)}, "" +
-			"Error: m (c)\n  --> f:1\n    1 | " + strings.Repeat("x", 160) + "…"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			NewWithT(t).Expect(tc.finding.String()).To(Equal(tc.want))
-		})
-	}
-}
-
 func TestFindingShowsItsPlace(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
 	sabotage(t, rules, "for: 1h", "for: 10s")
-	findings, _, err := Run("rules", "runbooks", "")
+	findings, _, err := Run(Inputs{Rules: "rules", Runbooks: "runbooks"})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(findings).To(HaveLen(1))
 	g.Expect(findings[0].String()).To(Equal(`Error: CertificateExpiringSoon fires once its condition has lasted 10s, but its runbook says 1h (runbooks/CertificateExpiringSoon.md:6): write the same in both (header/duration)
-  --> rules/stemedb.yml:10
+  --> rules/stemedb.yml:10:14
    10 |         for: 10s
       |              ^`))
 }
@@ -257,7 +233,7 @@ func TestUnusableInput(t *testing.T) {
 			g := NewWithT(t)
 			copyGood(t)
 			sabotage(t, tc.file, tc.old, tc.new)
-			findings, alerts, err := Run("rules", "runbooks", routes)
+			findings, alerts, err := Run(Inputs{Rules: "rules", Runbooks: "runbooks", Alertmanager: routes})
 			g.Expect(err).To(MatchError(tc.want))
 			g.Expect(findings).To(BeEmpty())
 			g.Expect(alerts).To(BeEmpty())
@@ -271,11 +247,11 @@ func TestUnusableInputIsSaidAllAtOnce(t *testing.T) {
 	sabotage(t, rules, "for: 1h", "for: 1hour")
 	sabotage(t, backup, "**Duration:** 5m", "**Duration:** soon")
 	sabotage(t, routes, "", "")
-	_, _, err := Run("rules", "runbooks", routes)
+	_, _, err := Run(Inputs{Rules: "rules", Runbooks: "runbooks", Alertmanager: routes})
 	g.Expect(err).To(MatchError(And(
 		ContainSubstring("rules/stemedb.yml:10: "), ContainSubstring("runbooks/BackupTooOld.md:6: "), ContainSubstring("alertmanager.yml: no route provided in config"))))
 
-	_, _, err = Run("rules", "nowhere", "")
+	_, _, err = Run(Inputs{Rules: "rules", Runbooks: "nowhere"})
 	g.Expect(err).To(MatchError(ContainSubstring("reading the folder of runbooks: open nowhere: no such file or directory")))
 }
 

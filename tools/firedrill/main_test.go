@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/onsi/ginkgo/v2/types"
+
+	"github.com/stemedb/firedrill/tools/check"
 )
 
 // firedrill runs a command line.
@@ -176,7 +178,7 @@ func TestSuitesLearnWhatToProve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := proof{inputs: inputs{rules: "rules", runbooks: "/srv/runbooks"}, keep: true}
+	p := proof{inputs: inputs{Inputs: check.Inputs{Rules: "rules", Runbooks: "/srv/runbooks"}}, keep: true}
 	got, err := p.variables()
 	if err != nil {
 		t.Fatal(err)
