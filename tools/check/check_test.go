@@ -14,6 +14,8 @@ const (
 	soon    = "runbooks/CertificateExpiringSoon.md"
 	backup  = "runbooks/BackupTooOld.md"
 	routes  = "alertmanager.yml"
+	host    = "programs.txt"
+	drills  = "e2e/drills_test.go"
 	stray   = "runbooks/Gone.md"
 	removed = "\x00" // in place of a file's new text
 )
@@ -54,9 +56,17 @@ func sabotage(t *testing.T, file, old, new string) {
 	}
 }
 
+// all is everything that there is to compare in the good set.
+var all = Inputs{Rules: "rules", Runbooks: "runbooks", Alertmanager: routes, Programs: host, Specs: "e2e"}
+
 func run(t *testing.T) []string {
 	t.Helper()
-	findings, _, err := Run(Inputs{Rules: "rules", Runbooks: "runbooks", Alertmanager: routes})
+	return runOn(t, all)
+}
+
+func runOn(t *testing.T, in Inputs) []string {
+	t.Helper()
+	findings, _, err := Run(in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,14 +80,14 @@ func run(t *testing.T) []string {
 func TestGood(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
-	findings, alerts, err := Run(Inputs{Rules: "rules", Runbooks: "runbooks", Alertmanager: routes})
+	findings, alerts, err := Run(all)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(findings).To(BeEmpty())
 	g.Expect(alerts).To(HaveLen(2))
 
-	findings, _, err = Run(Inputs{Rules: "rules", Runbooks: "runbooks"})
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(findings).To(BeEmpty(), "without an Alertmanager configuration")
+	g.Expect(runOn(t, Inputs{Rules: "rules", Runbooks: "runbooks"})).To(BeEmpty(), "without what is optional")
+	g.Expect(os.RemoveAll("runbooks")).To(Succeed())
+	g.Expect(runOn(t, Inputs{Rules: "rules"})).To(BeEmpty(), "without runbooks")
 }
 
 func TestSabotage(t *testing.T) {
@@ -128,6 +138,7 @@ func TestSabotage(t *testing.T) {
 		}},
 		"a linked heading renamed": {soon, "### If Using Let's Encrypt", "### If Using ACME", []string{
 			`rules/stemedb.yml:18:24 runbook/url: the runbook_url of CertificateExpiringSoon leads to no heading of CertificateExpiringSoon.md ("#if-using-lets-encrypt"): its headings are #certificate-expiring-soon, #resolution, #if-using-acme`,
+			`runbooks/CertificateExpiringSoon.md:12:5 runbook/spec: no spec in e2e follows the branch "If Using ACME" of CertificateExpiringSoon: write one that names both, or nobody knows that it works`,
 		}},
 		"severity that routes to nobody": {rules, "severity: warning", "severity: nobody", []string{
 			`rules/stemedb.yml:24:21 header/severity: BackupTooOld has severity "nobody", but its runbook says "warning" (runbooks/BackupTooOld.md:3): write the same in both`,
@@ -179,6 +190,22 @@ func TestSabotage(t *testing.T) {
 		"a bad query in a template": {rules, "It ended {{ $value | humanizeDuration }} ago.", `'{{ query "up ==" | first | value }}'`, []string{
 			`rules/stemedb.yml:27:28 alert/template: a notification of BackupTooOld would show an error in place of the annotation "description": <query "up ==">: error calling query: the query "up ==": 1:6: parse error: unexpected end of input; mend the template`,
 		}},
+		"a drill removed": {drills, "	{alert: soon, branch: \"If Using Let's Encrypt\"},\n", "", []string{
+			`runbooks/CertificateExpiringSoon.md:12:5 runbook/spec: no spec in e2e follows the branch "If Using Let's Encrypt" of CertificateExpiringSoon: write one that names both, or nobody knows that it works`,
+		}},
+		"a drill of another alert": {drills, "alert: soon", `alert: "BackupTooOld"`, []string{
+			`runbooks/CertificateExpiringSoon.md:12:5 runbook/spec: no spec in e2e follows the branch "If Using Let's Encrypt" of CertificateExpiringSoon: write one that names both, or nobody knows that it works`,
+		}},
+		"a program misspelt": {backup, "systemctl start", "sysemctl start", []string{
+			`runbooks/BackupTooOld.md:15:1 runbook/program: the host has no program "sysemctl" (it has "systemctl"): mend the name, or install it and add it to programs.txt`,
+		}},
+		"a variable that nothing sets": {backup, "start stemedb", "start \"$untit\"; unit=x; echo stemedb", []string{
+			`runbooks/BackupTooOld.md:15:18 runbook/misspelling: nothing is known to set $untit: write $unit if that is meant`,
+		}},
+		"a redirection by accident": {backup, "start stemedb-backup.service", "start stemedb-backup.service 2>1", []string{
+			`runbooks/BackupTooOld.md:15:40 runbook/redirection: this writes a file named "1": write >&1 for a descriptor, or quote the >`,
+		}},
+		"runbook_url to a site made of the runbooks": {rules, "https://github.com/stemedb/firedrill/blob/main/runbooks/BackupTooOld.md", "https://runbooks.example.com/backup/backuptooold/", nil},
 		"an alert without a runbook": {backup, "", removed, []string{
 			`rules/stemedb.yml:20:16 runbook/missing: whoever is called by BackupTooOld has no runbook: write runbooks/BackupTooOld.md`,
 		}},
@@ -233,7 +260,7 @@ func TestUnusableInput(t *testing.T) {
 			g := NewWithT(t)
 			copyGood(t)
 			sabotage(t, tc.file, tc.old, tc.new)
-			findings, alerts, err := Run(Inputs{Rules: "rules", Runbooks: "runbooks", Alertmanager: routes})
+			findings, alerts, err := Run(all)
 			g.Expect(err).To(MatchError(tc.want))
 			g.Expect(findings).To(BeEmpty())
 			g.Expect(alerts).To(BeEmpty())
@@ -247,8 +274,11 @@ func TestUnusableInputIsSaidAllAtOnce(t *testing.T) {
 	sabotage(t, rules, "for: 1h", "for: 1hour")
 	sabotage(t, backup, "**Duration:** 5m", "**Duration:** soon")
 	sabotage(t, routes, "", "")
-	_, _, err := Run(Inputs{Rules: "rules", Runbooks: "runbooks", Alertmanager: routes})
+	sabotage(t, host, "systemctl", "system ctl")
+	sabotage(t, drills, "package e2e", "package 2e2")
+	_, _, err := Run(all)
 	g.Expect(err).To(MatchError(And(
+		ContainSubstring("programs.txt:3: "), ContainSubstring("e2e/drills_test.go:1:9: "),
 		ContainSubstring("rules/stemedb.yml:10: "), ContainSubstring("runbooks/BackupTooOld.md:6: "), ContainSubstring("alertmanager.yml: no route provided in config"))))
 
 	_, _, err = Run(Inputs{Rules: "rules", Runbooks: "nowhere"})

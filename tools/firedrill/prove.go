@@ -82,6 +82,9 @@ func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
 			return fmt.Errorf("there is no suite folder %q: name one under e2e", suite)
 		}
 	}
+	if info, err := os.Stat(p.Runbooks); err != nil || !info.IsDir() { // a check can do without, a proof cannot
+		return fmt.Errorf("there is no folder of runbooks %q: name it with --runbooks", p.Runbooks)
+	}
 	if err := p.inputs.check(stdout, output{format: "text"}); err != nil {
 		return err
 	}
