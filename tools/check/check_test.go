@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	"github.com/stemedb/firedrill/tools/rule"
 )
 
 const (
@@ -219,6 +220,19 @@ func TestSabotage(t *testing.T) {
 			NewWithT(t).Expect(run(t)).To(Equal(tc.want))
 		})
 	}
+}
+
+func TestCustoms(t *testing.T) {
+	g := NewWithT(t)
+	found := customs([]rule.Alert{
+		{Labels: map[string]string{"severity": "x", "team": "y"}},
+		{Labels: map[string]string{"severity": "x"}, Annotations: map[string]string{"summary": "z"}},
+		{Labels: map[string]string{"severity": ""}},
+	})
+	g.Expect(found["labels.severity"]).To(BeTrue(), "two of three")
+	g.Expect(found["labels.team"]).To(BeFalse(), "one of three")
+	g.Expect(found["annotations.summary"]).To(BeFalse())
+	g.Expect(found["annotations.runbook_url"]).To(BeFalse(), "none")
 }
 
 func TestRoutesReadAsAlertmanagerReadsThem(t *testing.T) {

@@ -189,6 +189,7 @@ func TestLabelsOf(t *testing.T) {
 		`sum by (a, c) (x) / on (a) sum by (a) (y)`:                "map[a:true] true",
 		`sum by (a, c) (x) / ignoring (c) sum by (a) (y)`:          "map[a:true] true",
 		`sum by (a, c) (x) > on (a) sum by (a) (y)`:                "map[a:true c:true] true",
+		`x / on (a) y`:                                             "map[a:true] true",
 		`x and on (a) sum by (a) (y)`:                              "map[] false",
 		`sum by (a) (x) or sum by (b) (y)`:                         "map[a:true b:true] true",
 		`sum by (a) (x) or up`:                                     "map[a:true] false",

@@ -32,7 +32,7 @@ var report = Report{
 			Message: "nothing is known to set $domian:\nwrite $domain", Source: `dig "$domian"`},
 		{Severity: Error, Check: "route/receiver", Alert: "CertificateExpiringSoon", File: "rules/tls.yml", Line: 11, Column: 3, Message: "nobody hears of it", Source: "  x: y"},
 		{Severity: Error, Check: "runbook/orphan", Alert: "Gone", File: "runbooks/Gone.md", Line: 1, Message: "no rule raises Gone"},
-		{Severity: Warning, Check: "runbook/misspelling", Alert: "BackupTooOld", File: "/srv/a b.md", Line: 2, Message: "control \x1b[31m\x00"},
+		{Severity: Warning, Check: "runbook/misspelling", Alert: "BackupTooOld", File: "/srv/a, b: 100%.md", Line: 2, Message: "control \x1b[31m\x00"},
 	},
 }
 
