@@ -89,7 +89,9 @@ var _ = Describe("The harness fails when", Label("sabotage"), func() {
 		if s.static != "" {
 			It(s.what+", before anything starts", func() {
 				folder := s.commit()
-				findings, _, err := check.Run(filepath.Join(folder, "rules"), filepath.Join(folder, "runbooks"), "../../fixtures/alertmanager/alertmanager.yml")
+				findings, _, err := check.Run(check.Inputs{
+					Rules: filepath.Join(folder, "rules"), Runbooks: filepath.Join(folder, "runbooks"),
+					Alertmanager: "../../fixtures/alertmanager/alertmanager.yml"})
 				Expect(err).NotTo(HaveOccurred())
 				Expect(findings).To(ContainElement(HaveField("String()", ContainSubstring(s.static))))
 				AddReportEntry(report.EntryName, ReportEntryVisibilityNever,

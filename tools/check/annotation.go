@@ -30,7 +30,7 @@ import (
 // that fails does not stop Prometheus, which sends the error in its place.
 func (c *checker) annotations(alert rule.Alert) {
 	for _, name := range []string{"summary", "description", "runbook_url"} {
-		if alert.Annotations[name] == "" {
+		if alert.Annotations[name] == "" && c.customs["annotations."+name] {
 			c.reportAt(alert, "annotations."+name, 0, "alert/annotations", "a notification of %s comes without the annotation %q: add it to the rule", alert.Name, name)
 		}
 	}
@@ -104,11 +104,21 @@ func (c *checker) link(alert rule.Alert, address string) {
 	finding := func(format string, args ...any) {
 		c.reportAt(alert, "annotations.runbook_url", 0, "runbook/url", "%s", fmt.Sprintf("the runbook_url of "+alert.Name+" "+format, args...))
 	}
-	want := "runbooks/" + alert.Name + ".md"
+	folder := "runbooks"
+	if absolute, err := filepath.Abs(c.runbooksDir); err == nil && c.runbooksDir != "" {
+		folder = filepath.Base(absolute)
+	}
+	want := folder + "/" + alert.Name + ".md"
 	u, err := url.Parse(strings.TrimSpace(address))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		finding("is no link that an on-call can open (%q): write https://…/%s", address, want)
 		return
+	}
+	if c.runbooksDir == "" {
+		return
+	}
+	if page := path.Base(u.Path); path.Ext(page) != ".md" && strings.EqualFold(strings.TrimSuffix(page, path.Ext(page)), alert.Name) {
+		return // a site that is made of the runbooks, whose addresses and anchors are its own affair
 	}
 	if !strings.HasSuffix(u.Path, "/"+want) {
 		name := strings.TrimSuffix(path.Base(u.Path), ".md")

@@ -9,67 +9,49 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/stemedb/firedrill/tools/finding"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 )
 
-// Finding is one disagreement.
-type Finding struct {
-	Check        string // the check that found it, as in "trigger/threshold"
-	File         string
-	Line, Column int    // counted from 1; Column 0 means the line as a whole
-	Message      string // what contradicts what, and how to mend it
-	Source       string // the line itself; empty where there is none to show
-}
-
-// String shows a finding as a reader meets it: what is wrong, where, and the line with a caret under the place.
-func (f Finding) String() string {
-	const widest = 160
-	var b strings.Builder
-	fmt.Fprintf(&b, "Error: %s (%s)\n  --> %s:%d", f.Message, f.Check, f.File, f.Line)
-	source := []rune(f.Source)
-	if len(source) > widest {
-		source = append(source[:widest], '…')
-	}
-	if len(source) == 0 {
-		return b.String()
-	}
-	number := fmt.Sprintf("%5d", f.Line)
-	fmt.Fprintf(&b, "\n%s | %s", number, string(source))
-	if f.Column > 0 && f.Column <= len(source) {
-		indent := strings.Map(func(r rune) rune {
-			if r == '\t' {
-				return r
-			}
-			return ' '
-		}, string(source[:f.Column-1]))
-		fmt.Fprintf(&b, "\n%s | %s^", strings.Repeat(" ", len(number)), indent)
-	}
-	return b.String()
-}
-
 // promql parses what an unconfigured Prometheus does.
 var promql = parser.NewParser(parser.Options{})
 
-// Run compares the rules in one folder with the runbooks in another and, unless its path is empty, with an
-// Alertmanager configuration. It returns what disagrees, in the order of files and lines, and the alerts that it
-// looked at. The error joins all that makes the input unusable, each with its file and mostly its line; then nothing
-// was compared.
-func Run(rulesDir, runbooksDir, alertmanagerFile string) ([]Finding, []rule.Alert, error) {
-	alerts, rulesErr := rule.LoadDir(rulesDir)
+// Inputs is what is compared. What is empty is left out, but for the rules.
+type Inputs struct {
+	Rules        string // folder of the rule files
+	Runbooks     string // folder of the runbooks
+	Alertmanager string // file of Alertmanager's configuration
+	Programs     string // file that names the host's programs, one a line
+	Specs        string // folder of the Go specs that follow the runbooks
+}
+
+// Run compares rules, runbooks, routing, the host and the specs with each other. It returns what disagrees, in the
+// order of files and lines, and the alerts that it looked at. The error joins all that makes the input unusable, each
+// with its file and mostly its line; then nothing was compared.
+func Run(in Inputs) ([]finding.Finding, []rule.Alert, error) {
+	alerts, rulesErr := rule.LoadDir(in.Rules)
 	if rulesErr == nil && len(alerts) == 0 {
-		rulesErr = fmt.Errorf("%s: no alert in its rule files: there is nothing to check", rulesDir)
+		rulesErr = fmt.Errorf("%s: no alert in its rule files: there is nothing to check", in.Rules)
 	}
-	books, booksErr := loadBooks(runbooksDir)
-	routing, routingErr := loadRouting(alertmanagerFile)
-	if err := errors.Join(rulesErr, booksErr, routingErr); err != nil {
+	books, booksErr := loadBooks(in.Runbooks)
+	routing, routingErr := loadRouting(in.Alertmanager)
+	programs, programsErr := loadPrograms(in.Programs)
+	specs, specsErr := loadSpecs(in.Specs, alerts, books)
+	if err := errors.Join(rulesErr, booksErr, routingErr, programsErr, specsErr); err != nil {
 		return nil, nil, err
 	}
 
-	c := &checker{rulesDir: rulesDir, runbooksDir: runbooksDir, books: books, lines: map[string][]string{}}
+	c := &checker{rulesDir: in.Rules, runbooksDir: in.Runbooks, books: books, lines: map[string][]string{}, skipped: map[string]bool{}}
+	c.customs = customs(alerts)
+	c.skip(in.Runbooks == "", "runbook/", "header/", "trigger/")
+	c.skip(in.Alertmanager == "", "route/")
+	c.skip(in.Programs == "", "runbook/program")
+	c.skip(in.Specs == "", "runbook/spec")
 	for _, alert := range alerts {
 		expr, err := promql.ParseExpr(alert.Expr)
 		if err != nil {
@@ -79,18 +61,21 @@ func Run(rulesDir, runbooksDir, alertmanagerFile string) ([]Finding, []rule.Aler
 		c.annotations(alert)
 		c.unfinished(alert)
 		c.agreement(alert, expr, alert.Annotations["summary"], "summary", alert.File, at(alert, "annotations.summary"))
-		if routing != nil && alert.Labels["severity"] != "" {
+		if routing != nil && (alert.Labels["severity"] != "" || !c.customs["labels.severity"]) {
 			c.route(alert, routing)
 		}
 		if book, ok := c.runbookOf(alert); ok {
 			c.header(alert, book)
 			c.agreement(alert, expr, book.Header.Trigger, "runbook's trigger", book.Path, book.Header.TriggerLine)
 			c.metrics(alert, expr, book)
+			c.steps(alert, expr, book, programs)
+			c.branches(book, specs)
 		}
 	}
 	c.orphans(alerts)
+	c.suppress(alerts)
 
-	slices.SortFunc(c.findings, func(a, b Finding) int {
+	slices.SortFunc(c.findings, func(a, b finding.Finding) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column, cmp.Compare(a.Check, b.Check), cmp.Compare(a.Message, b.Message))
 	})
 	return c.findings, alerts, nil
@@ -102,8 +87,11 @@ type book struct {
 	text string
 }
 
-// loadBooks reads the runbooks in dir, by the names of the alerts that they are for.
+// loadBooks reads the runbooks in dir, by the names of the alerts that they are for; without a path, there are none.
 func loadBooks(dir string) (map[string]book, error) {
+	if dir == "" {
+		return nil, nil
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("reading the folder of runbooks: %w", err)
@@ -134,26 +122,85 @@ func loadBooks(dir string) (map[string]book, error) {
 type checker struct {
 	rulesDir, runbooksDir string
 	books                 map[string]book
-	findings              []Finding
+	customs               map[string]bool
+	skipped               map[string]bool // the checks that could not run
+	findings              []finding.Finding
 	lines                 map[string][]string // of the files shown so far
 }
 
-func (c *checker) report(check, file string, line, column int, format string, args ...any) {
+// skip notes that the checks whose names begin so cannot run, so that nobody takes their silence for an answer.
+func (c *checker) skip(when bool, prefixes ...string) {
+	for _, check := range Checks {
+		for _, prefix := range prefixes {
+			if when && strings.HasPrefix(check.Name, prefix) {
+				c.skipped[check.Name] = true
+			}
+		}
+	}
+}
+
+// line returns a line of a file without its end; empty where there is none.
+func (c *checker) line(file string, n int) string {
 	if _, ok := c.lines[file]; !ok {
 		content, _ := os.ReadFile(file) // a file gone by now costs the finding its source line, no more
 		c.lines[file] = strings.Split(string(content), "\n")
 	}
-	f := Finding{Check: check, File: file, Line: line, Column: column, Message: fmt.Sprintf(format, args...)}
-	if line >= 1 && line <= len(c.lines[file]) {
-		f.Source = strings.TrimRight(c.lines[file][line-1], "\r")
+	if n < 1 || n > len(c.lines[file]) {
+		return ""
+	}
+	return strings.TrimRight(c.lines[file][n-1], "\r")
+}
+
+// place is where something stands, its columns in characters from 1. A column of 0 means the line as a whole, an end
+// of 0 that it is not known.
+type place struct {
+	file              string
+	line, column, end int
+}
+
+// around returns the place of a part of the line, or the line as a whole where it does not hold that part.
+func (p place) around(line, part string) place {
+	if before, _, ok := strings.Cut(line, part); ok {
+		p.column = 1 + utf8.RuneCountInString(before)
+		p.end = p.column + utf8.RuneCountInString(part)
+	}
+	return p
+}
+
+func (c *checker) reportPlace(p place, check, format string, args ...any) {
+	f := finding.Finding{
+		Severity: severityOf(check), Check: check,
+		File: p.file, Line: p.line, Column: p.column, EndColumn: p.end,
+		Message: fmt.Sprintf(format, args...), Source: c.line(p.file, p.line),
+	}
+	for name, book := range c.books {
+		if book.Path == p.file {
+			f.Alert = name
+		}
 	}
 	c.findings = append(c.findings, f)
 }
 
+func (c *checker) report(check, file string, line, column int, format string, args ...any) {
+	c.reportPlace(place{file: file, line: line, column: column}, check, format, args...)
+}
+
 // reportAt reports on the byte at offset in the value of an alert's field.
 func (c *checker) reportAt(alert rule.Alert, field string, offset int, check, format string, args ...any) {
-	line, column := alert.At(field, offset)
-	c.report(check, alert.File, line, column, format, args...)
+	c.reportRange(alert, field, offset, offset, check, format, args...)
+}
+
+// reportRange reports on the bytes from start to end in the value of an alert's field.
+func (c *checker) reportRange(alert rule.Alert, field string, start, end int, check, format string, args ...any) {
+	p := place{file: alert.File}
+	p.line, p.column = alert.At(field, start)
+	if end > start {
+		if line, column := alert.At(field, end-1); line == p.line && column >= p.column {
+			p.end = column + 1
+		}
+	}
+	c.reportPlace(p, check, format, args...)
+	c.findings[len(c.findings)-1].Alert = alert.Name
 }
 
 // at returns the line on which a field of an alert begins.
@@ -162,10 +209,33 @@ func at(alert rule.Alert, field string) int {
 	return line
 }
 
+// customs returns those labels and annotations, out of the ones that a notification lives by, that at least half of
+// the alerts have. What is nobody's custom is no omission: other teams route and describe in other ways.
+func customs(alerts []rule.Alert) map[string]bool {
+	has := map[string]int{}
+	for _, alert := range alerts {
+		for _, name := range []string{"severity", "team"} {
+			if alert.Labels[name] != "" {
+				has["labels."+name]++
+			}
+		}
+		for _, name := range []string{"summary", "description", "runbook_url"} {
+			if alert.Annotations[name] != "" {
+				has["annotations."+name]++
+			}
+		}
+	}
+	found := map[string]bool{}
+	for field, count := range has {
+		found[field] = 2*count >= len(alerts)
+	}
+	return found
+}
+
 // labels demands what routing and reading a notification need.
 func (c *checker) labels(alert rule.Alert) {
 	for _, name := range []string{"severity", "team"} {
-		if alert.Labels[name] == "" {
+		if alert.Labels[name] == "" && c.customs["labels."+name] {
 			c.reportAt(alert, "labels."+name, 0, "alert/labels", "%s has no label %q, by which it is routed: add it to the rule", alert.Name, name)
 		}
 	}
@@ -173,6 +243,9 @@ func (c *checker) labels(alert rule.Alert) {
 
 // runbookOf returns the runbook that is named after an alert, and reports that there is none.
 func (c *checker) runbookOf(alert rule.Alert) (book, bool) {
+	if c.runbooksDir == "" {
+		return book{}, false
+	}
 	found, ok := c.books[alert.Name]
 	if !ok {
 		hint := ""

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	"github.com/stemedb/firedrill/tools/rule"
 )
 
 const (
@@ -14,6 +15,8 @@ const (
 	soon    = "runbooks/CertificateExpiringSoon.md"
 	backup  = "runbooks/BackupTooOld.md"
 	routes  = "alertmanager.yml"
+	host    = "programs.txt"
+	drills  = "e2e/drills_test.go"
 	stray   = "runbooks/Gone.md"
 	removed = "\x00" // in place of a file's new text
 )
@@ -54,9 +57,17 @@ func sabotage(t *testing.T, file, old, new string) {
 	}
 }
 
+// all is everything that there is to compare in the good set.
+var all = Inputs{Rules: "rules", Runbooks: "runbooks", Alertmanager: routes, Programs: host, Specs: "e2e"}
+
 func run(t *testing.T) []string {
 	t.Helper()
-	findings, _, err := Run("rules", "runbooks", routes)
+	return runOn(t, all)
+}
+
+func runOn(t *testing.T, in Inputs) []string {
+	t.Helper()
+	findings, _, err := Run(in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,14 +81,14 @@ func run(t *testing.T) []string {
 func TestGood(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
-	findings, alerts, err := Run("rules", "runbooks", routes)
+	findings, alerts, err := Run(all)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(findings).To(BeEmpty())
 	g.Expect(alerts).To(HaveLen(2))
 
-	findings, _, err = Run("rules", "runbooks", "")
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(findings).To(BeEmpty(), "without an Alertmanager configuration")
+	g.Expect(runOn(t, Inputs{Rules: "rules", Runbooks: "runbooks"})).To(BeEmpty(), "without what is optional")
+	g.Expect(os.RemoveAll("runbooks")).To(Succeed())
+	g.Expect(runOn(t, Inputs{Rules: "rules"})).To(BeEmpty(), "without runbooks")
 }
 
 func TestSabotage(t *testing.T) {
@@ -86,21 +97,21 @@ func TestSabotage(t *testing.T) {
 		want           []string
 	}{
 		"threshold 7 to 70": {rules, "< 7 * 86400", "< 70 * 86400", []string{
-			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 70 * 86400, that is 70 days, but its runbook's trigger says "within 7 days" (runbooks/CertificateExpiringSoon.md:5): write the same in both`,
-			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 70 * 86400, that is 70 days, but its summary says "less than 7 days" (rules/stemedb.yml:14): write the same in both`,
+			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 70 * 86400, that is 70 days, but its runbook's trigger says "within 7 days" (runbooks/CertificateExpiringSoon.md:5:53): write the same in both`,
+			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 70 * 86400, that is 70 days, but its summary says "less than 7 days" (rules/stemedb.yml:14:71): write the same in both`,
 		}},
 		"threshold 7 to 0.7": {rules, "< 7 * 86400", "< 0.7 * 86400", []string{
-			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 0.7 * 86400, that is 0.7 days, but its runbook's trigger says "within 7 days" (runbooks/CertificateExpiringSoon.md:5): write the same in both`,
-			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 0.7 * 86400, that is 0.7 days, but its summary says "less than 7 days" (rules/stemedb.yml:14): write the same in both`,
+			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 0.7 * 86400, that is 0.7 days, but its runbook's trigger says "within 7 days" (runbooks/CertificateExpiringSoon.md:5:53): write the same in both`,
+			`rules/stemedb.yml:9:15 trigger/threshold: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 0.7 * 86400, that is 0.7 days, but its summary says "less than 7 days" (rules/stemedb.yml:14:71): write the same in both`,
 		}},
 		"threshold in another form": {rules, "< 7 * 86400", "< 604800", nil},
 		"threshold as a duration":   {rules, "< 7 * 86400", "< 1w", nil},
 		"< to >": {rules, "< 7 * 86400", "> 7 * 86400", []string{
-			`rules/stemedb.yml:9:15 trigger/direction: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds > 7 * 86400, that is above 7 days, but its runbook's trigger says "within 7 days" (runbooks/CertificateExpiringSoon.md:5), that is below: turn the comparison round, or mend the text`,
-			`rules/stemedb.yml:9:15 trigger/direction: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds > 7 * 86400, that is above 7 days, but its summary says "less than 7 days" (rules/stemedb.yml:14), that is below: turn the comparison round, or mend the text`,
+			`rules/stemedb.yml:9:15 trigger/direction: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds > 7 * 86400, that is above 7 days, but its runbook's trigger says "within 7 days" (runbooks/CertificateExpiringSoon.md:5:53), that is below: turn the comparison round, or mend the text`,
+			`rules/stemedb.yml:9:15 trigger/direction: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds > 7 * 86400, that is above 7 days, but its summary says "less than 7 days" (rules/stemedb.yml:14:71), that is below: turn the comparison round, or mend the text`,
 		}},
 		"> to <": {rules, "> 26 * 3600", "< 26 * 3600", []string{
-			`rules/stemedb.yml:21:72 trigger/direction: BackupTooOld fires at time() - stemedb_backup_last_success_timestamp_seconds < 26 * 3600, that is below 26 hours, but its summary says "older than 26 hours" (rules/stemedb.yml:26), that is above: turn the comparison round, or mend the text`,
+			`rules/stemedb.yml:21:72 trigger/direction: BackupTooOld fires at time() - stemedb_backup_last_success_timestamp_seconds < 26 * 3600, that is below 26 hours, but its summary says "older than 26 hours" (rules/stemedb.yml:26:44), that is above: turn the comparison round, or mend the text`,
 		}},
 		"for 10s": {rules, "for: 1h", "for: 10s", []string{
 			`rules/stemedb.yml:10:14 header/duration: CertificateExpiringSoon fires once its condition has lasted 10s, but its runbook says 1h (runbooks/CertificateExpiringSoon.md:6): write the same in both`,
@@ -128,6 +139,7 @@ func TestSabotage(t *testing.T) {
 		}},
 		"a linked heading renamed": {soon, "### If Using Let's Encrypt", "### If Using ACME", []string{
 			`rules/stemedb.yml:18:24 runbook/url: the runbook_url of CertificateExpiringSoon leads to no heading of CertificateExpiringSoon.md ("#if-using-lets-encrypt"): its headings are #certificate-expiring-soon, #resolution, #if-using-acme`,
+			`runbooks/CertificateExpiringSoon.md:12:5 runbook/spec: no spec in e2e follows the branch "If Using ACME" of CertificateExpiringSoon: write one that names both, or nobody knows that it works`,
 		}},
 		"severity that routes to nobody": {rules, "severity: warning", "severity: nobody", []string{
 			`rules/stemedb.yml:24:21 header/severity: BackupTooOld has severity "nobody", but its runbook says "warning" (runbooks/BackupTooOld.md:3): write the same in both`,
@@ -139,10 +151,10 @@ func TestSabotage(t *testing.T) {
 		"no severity": {rules, "        labels:\n          severity: warning\n", "", []string{
 			`rules/stemedb.yml:20:16 alert/labels: BackupTooOld has no label "severity", by which it is routed: add it to the rule`,
 		}},
-		"no team": {rules, "    labels:\n      team: infrastructure\n", "", []string{
-			`rules/stemedb.yml:4:16 alert/labels: CertificateExpiringSoon has no label "team", by which it is routed: add it to the rule`,
-			`rules/stemedb.yml:18:16 alert/labels: BackupTooOld has no label "team", by which it is routed: add it to the rule`,
+		"no team": {rules, "severity: critical", "severity: critical\n          team: ''", []string{
+			`rules/stemedb.yml:13:18 alert/labels: CertificateExpiringSoon has no label "team", by which it is routed: add it to the rule`,
 		}},
+		"no alert of any team": {rules, "    labels:\n      team: infrastructure\n", "", nil},
 		"metric renamed in the rule": {rules, "stemedb_tls_cert_expiry_seconds", "stemedb_tls_cert_expires_seconds", []string{
 			`rules/stemedb.yml:8:11 runbook/metric: the runbook of CertificateExpiringSoon never mentions the metric that raises it, stemedb_tls_cert_expires_seconds: name it in runbooks/CertificateExpiringSoon.md, or mend the rule`,
 		}},
@@ -156,10 +168,10 @@ func TestSabotage(t *testing.T) {
 			`rules/stemedb.yml:22:14 header/duration: BackupTooOld fires once its condition has lasted 5m, but its runbook says 0s (runbooks/BackupTooOld.md:6): write the same in both`,
 		}},
 		"runbook trigger": {backup, "within 26 hours", "within 2 days", []string{
-			`rules/stemedb.yml:21:72 trigger/threshold: BackupTooOld fires at time() - stemedb_backup_last_success_timestamp_seconds > 26 * 3600, that is 1.08333 days, but its runbook's trigger says "within 2 days" (runbooks/BackupTooOld.md:5): write the same in both`,
+			`rules/stemedb.yml:21:72 trigger/threshold: BackupTooOld fires at time() - stemedb_backup_last_success_timestamp_seconds > 26 * 3600, that is 1.08333 days, but its runbook's trigger says "within 2 days" (runbooks/BackupTooOld.md:5:40): write the same in both`,
 		}},
 		"runbook trigger, the other way": {soon, "within 7 days", "in more than 7 days", []string{
-			`rules/stemedb.yml:9:15 trigger/direction: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 7 * 86400, that is below 7 days, but its runbook's trigger says "more than 7 days" (runbooks/CertificateExpiringSoon.md:5), that is above: turn the comparison round, or mend the text`,
+			`rules/stemedb.yml:9:15 trigger/direction: CertificateExpiringSoon fires at stemedb_tls_cert_expiry_seconds < 7 * 86400, that is below 7 days, but its runbook's trigger says "more than 7 days" (runbooks/CertificateExpiringSoon.md:5:56), that is above: turn the comparison round, or mend the text`,
 		}},
 		"no summary": {rules, "          summary: The last good backup is older than 26 hours\n", "", []string{
 			`rules/stemedb.yml:20:16 alert/annotations: a notification of BackupTooOld comes without the annotation "summary": add it to the rule`,
@@ -193,6 +205,22 @@ func TestSabotage(t *testing.T) {
 		"a runbook that is not filled in": {backup, "## Resolution", "É TODO: say more; the METHODTODO is none\n\n## Resolution", []string{
 			`runbooks/BackupTooOld.md:10:3 runbook/unfinished: the runbook of BackupTooOld is not filled in ("TODO"): write what whoever is called is to read`,
 		}},
+		"a drill removed": {drills, "	{alert: soon, branch: \"If Using Let's Encrypt\"},\n", "", []string{
+			`runbooks/CertificateExpiringSoon.md:12:5 runbook/spec: no spec in e2e follows the branch "If Using Let's Encrypt" of CertificateExpiringSoon: write one that names both, or nobody knows that it works`,
+		}},
+		"a drill of another alert": {drills, "alert: soon", `alert: "BackupTooOld"`, []string{
+			`runbooks/CertificateExpiringSoon.md:12:5 runbook/spec: no spec in e2e follows the branch "If Using Let's Encrypt" of CertificateExpiringSoon: write one that names both, or nobody knows that it works`,
+		}},
+		"a program misspelt": {backup, "systemctl start", "sysemctl start", []string{
+			`runbooks/BackupTooOld.md:15:1 runbook/program: the host has no program "sysemctl" (it has "systemctl"): mend the name, or install it and add it to programs.txt`,
+		}},
+		"a variable that nothing sets": {backup, "start stemedb", "start \"$untit\"; unit=x; echo stemedb", []string{
+			`runbooks/BackupTooOld.md:15:18 runbook/misspelling: nothing is known to set $untit: write $unit if that is meant`,
+		}},
+		"a redirection by accident": {backup, "start stemedb-backup.service", "start stemedb-backup.service 2>1", []string{
+			`runbooks/BackupTooOld.md:15:40 runbook/redirection: this writes a file named "1": write >&1 for a descriptor, or quote the >`,
+		}},
+		"runbook_url to a site made of the runbooks": {rules, "https://github.com/stemedb/firedrill/blob/main/runbooks/BackupTooOld.md", "https://runbooks.example.com/backup/backuptooold/", nil},
 		"an alert without a runbook": {backup, "", removed, []string{
 			`rules/stemedb.yml:20:16 runbook/missing: whoever is called by BackupTooOld has no runbook: write runbooks/BackupTooOld.md`,
 		}},
@@ -208,6 +236,19 @@ func TestSabotage(t *testing.T) {
 	}
 }
 
+func TestCustoms(t *testing.T) {
+	g := NewWithT(t)
+	found := customs([]rule.Alert{
+		{Labels: map[string]string{"severity": "x", "team": "y"}},
+		{Labels: map[string]string{"severity": "x"}, Annotations: map[string]string{"summary": "z"}},
+		{Labels: map[string]string{"severity": ""}},
+	})
+	g.Expect(found["labels.severity"]).To(BeTrue(), "two of three")
+	g.Expect(found["labels.team"]).To(BeFalse(), "one of three")
+	g.Expect(found["annotations.summary"]).To(BeFalse())
+	g.Expect(found["annotations.runbook_url"]).To(BeFalse(), "none")
+}
+
 func TestRoutesReadAsAlertmanagerReadsThem(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
@@ -215,39 +256,15 @@ func TestRoutesReadAsAlertmanagerReadsThem(t *testing.T) {
 	g.Expect(run(t)).To(BeEmpty())
 }
 
-func TestFindingString(t *testing.T) {
-	for name, tc := range map[string]struct {
-		finding Finding
-		want    string
-	}{
-		"with a caret": {Finding{Check: "trigger/threshold", File: "rules/tls.yml", Line: 9, Column: 8, Message: "70 is not 7", Source: "\t\té: < 70"}, "" +
-			"Error: 70 is not 7 (trigger/threshold)\n" +
-			"  --> rules/tls.yml:9\n" +
-			"    9 | \t\té: < 70\n" +
-			"      | \t\t     ^"},
-		"of a line as a whole": {Finding{Check: "runbook/orphan", File: "runbooks/A.md", Line: 120, Message: "nobody reads this", Source: "# A"}, "" +
-			"Error: nobody reads this (runbook/orphan)\n" +
-			"  --> runbooks/A.md:120\n" +
-			"  120 | # A"},
-		"without a line to show": {Finding{Check: "c", File: "f", Line: 1, Column: 5, Message: "m"}, "Error: m (c)\n  --> f:1"},
-		"of a long line": {Finding{Check: "c", File: "f", Line: 1, Column: 500, Message: "m", Source: strings.Repeat("x", 1000)}, "" +
-			"Error: m (c)\n  --> f:1\n    1 | " + strings.Repeat("x", 160) + "…"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			NewWithT(t).Expect(tc.finding.String()).To(Equal(tc.want))
-		})
-	}
-}
-
 func TestFindingShowsItsPlace(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
 	sabotage(t, rules, "for: 1h", "for: 10s")
-	findings, _, err := Run("rules", "runbooks", "")
+	findings, _, err := Run(Inputs{Rules: "rules", Runbooks: "runbooks"})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(findings).To(HaveLen(1))
 	g.Expect(findings[0].String()).To(Equal(`Error: CertificateExpiringSoon fires once its condition has lasted 10s, but its runbook says 1h (runbooks/CertificateExpiringSoon.md:6): write the same in both (header/duration)
-  --> rules/stemedb.yml:10
+  --> rules/stemedb.yml:10:14
    10 |         for: 10s
       |              ^`))
 }
@@ -271,7 +288,7 @@ func TestUnusableInput(t *testing.T) {
 			g := NewWithT(t)
 			copyGood(t)
 			sabotage(t, tc.file, tc.old, tc.new)
-			findings, alerts, err := Run("rules", "runbooks", routes)
+			findings, alerts, err := Run(all)
 			g.Expect(err).To(MatchError(tc.want))
 			g.Expect(findings).To(BeEmpty())
 			g.Expect(alerts).To(BeEmpty())
@@ -285,11 +302,14 @@ func TestUnusableInputIsSaidAllAtOnce(t *testing.T) {
 	sabotage(t, rules, "for: 1h", "for: 1hour")
 	sabotage(t, backup, "**Duration:** 5m", "**Duration:** soon")
 	sabotage(t, routes, "", "")
-	_, _, err := Run("rules", "runbooks", routes)
+	sabotage(t, host, "systemctl", "system ctl")
+	sabotage(t, drills, "package e2e", "package 2e2")
+	_, _, err := Run(all)
 	g.Expect(err).To(MatchError(And(
+		ContainSubstring("programs.txt:3: "), ContainSubstring("e2e/drills_test.go:1:9: "),
 		ContainSubstring("rules/stemedb.yml:10: "), ContainSubstring("runbooks/BackupTooOld.md:6: "), ContainSubstring("alertmanager.yml: no route provided in config"))))
 
-	_, _, err = Run("rules", "nowhere", "")
+	_, _, err = Run(Inputs{Rules: "rules", Runbooks: "nowhere"})
 	g.Expect(err).To(MatchError(ContainSubstring("reading the folder of runbooks: open nowhere: no such file or directory")))
 }
 

@@ -33,7 +33,7 @@ func (d direction) String() string {
 // agreement compares what a text says of an alert's condition, in words or in PromQL, with the alert's expression. It
 // judges only what it understands: other words, other units and other expressions are passed over.
 func (c *checker) agreement(alert rule.Alert, expr parser.Expr, text, what, file string, line int) {
-	where := fmt.Sprintf("%s:%d", file, line)
+	where := func(part string) string { return c.where(file, line, part) }
 	before := len(c.findings)
 	c.words(alert, expr, text, what, where)
 	if len(c.findings) == before { // the same disagreement is said once
@@ -41,8 +41,19 @@ func (c *checker) agreement(alert rule.Alert, expr parser.Expr, text, what, file
 	}
 }
 
+// where returns the place of a part of the text that begins on a line, as precisely as it can be found there.
+func (c *checker) where(file string, line int, part string) string {
+	const most = 5 // lines that a summary may be folded over
+	for n := line; n < line+most; n++ {
+		if before, _, ok := strings.Cut(c.line(file, n), part); ok {
+			return fmt.Sprintf("%s:%d:%d", file, n, 1+utf8.RuneCountInString(before))
+		}
+	}
+	return fmt.Sprintf("%s:%d", file, line)
+}
+
 // words compares the times that a text names, such as "within 7 days", with the thresholds that are times.
-func (c *checker) words(alert rule.Alert, expr parser.Expr, text, what, where string) {
+func (c *checker) words(alert rule.Alert, expr parser.Expr, text, what string, where func(string) string) {
 	thresholds := slices.DeleteFunc(findThresholds(alert.Expr, expr), func(t threshold) bool { return !t.isTime })
 	if len(thresholds) == 0 {
 		return
@@ -60,9 +71,9 @@ func (c *checker) words(alert rule.Alert, expr parser.Expr, text, what, where st
 		matched = true
 		agrees := func(t threshold) bool { return cl.side == unknown || t.side == unknown || t.side == cl.side }
 		if !slices.ContainsFunc(same, agrees) {
-			c.reportAt(alert, "expr", same[0].offset, "trigger/direction",
+			c.reportRange(alert, "expr", same[0].offset, same[0].end, "trigger/direction",
 				"%s fires at %s, that is %s %s, but its %s says %q (%s), that is %s: turn the comparison round, or mend the text",
-				alert.Name, same[0].text, same[0].side, cl.in(same[0].value), what, cl.text, where, cl.side)
+				alert.Name, same[0].text, same[0].side, cl.in(same[0].value), what, cl.text, where(cl.text), cl.side)
 		}
 	}
 	for _, cl := range others {
@@ -72,8 +83,8 @@ func (c *checker) words(alert rule.Alert, expr parser.Expr, text, what, where st
 			continue
 		}
 		t := thresholds[max(0, slices.IndexFunc(thresholds, func(t threshold) bool { return t.side == cl.side && t.value != 0 }))]
-		c.reportAt(alert, "expr", t.offset, "trigger/threshold", "%s fires at %s, that is %s, but its %s says %q (%s): write the same in both",
-			alert.Name, t.text, cl.in(t.value), what, cl.text, where)
+		c.reportRange(alert, "expr", t.offset, t.end, "trigger/threshold", "%s fires at %s, that is %s, but its %s says %q (%s): write the same in both",
+			alert.Name, t.text, cl.in(t.value), what, cl.text, where(cl.text))
 		return
 	}
 }
@@ -82,7 +93,7 @@ func (c *checker) words(alert rule.Alert, expr parser.Expr, text, what, where st
 var quotation = regexp.MustCompile(`[a-zA-Z_:][\w:]*(?:\{[^{}]*\})?\s*(?:[<>]=?|[!=]=)\s*-?\d[\d.*/^ ]*`)
 
 // quotations compares the PromQL in a text with the comparisons that a rule makes of the same metric.
-func (c *checker) quotations(alert rule.Alert, expr parser.Expr, text, what, where string) {
+func (c *checker) quotations(alert rule.Alert, expr parser.Expr, text, what string, where func(string) string) {
 	actual := findThresholds(alert.Expr, expr)
 	for _, at := range quotation.FindAllStringIndex(text, -1) {
 		if next, _ := utf8.DecodeRuneInString(text[at[1]:]); next == '%' || unicode.IsLetter(next) {
@@ -99,8 +110,8 @@ func (c *checker) quotations(alert rule.Alert, expr parser.Expr, text, what, whe
 			}
 			related := slices.DeleteFunc(slices.Clone(actual), unrelated)
 			if len(related) > 0 && !slices.ContainsFunc(related, func(t threshold) bool { return t.op == q.op && equal(t.value, q.value) }) {
-				c.reportAt(alert, "expr", related[0].offset, "trigger/condition", "%s fires at %s, but its %s says %q (%s): write the same in both",
-					alert.Name, related[0].text, what, q.text, where)
+				c.reportRange(alert, "expr", related[0].offset, related[0].end, "trigger/condition", "%s fires at %s, but its %s says %q (%s): write the same in both",
+					alert.Name, related[0].text, what, q.text, where(source))
 			}
 		}
 	}
@@ -210,6 +221,7 @@ type threshold struct {
 	metrics []string
 	text    string // the comparison as it is written
 	offset  int    // of the constant, in the expression
+	end     int    // just behind it
 }
 
 // findThresholds returns the comparisons with a constant in an expression.
@@ -258,10 +270,11 @@ func compare(e *parser.BinaryExpr) (threshold, bool) {
 	if value == 0 && left.scale != 0 && right.scale != 0 {
 		return threshold{}, false // two series compared with each other
 	}
-	t := threshold{op: e.Op, value: math.Abs(value), isTime: inSeconds(e.LHS) || inSeconds(e.RHS), offset: int(e.RHS.PositionRange().Start)}
+	constant := e.RHS.PositionRange()
 	if right.scale != 0 {
-		t.offset = int(e.LHS.PositionRange().Start)
+		constant = e.LHS.PositionRange()
 	}
+	t := threshold{op: e.Op, value: math.Abs(value), isTime: inSeconds(e.LHS) || inSeconds(e.RHS), offset: int(constant.Start), end: int(constant.End)}
 	isMirrored := difference.scale < 0
 	if value < 0 { // "now - end > -7 days" is "end - now < 7 days"
 		isMirrored = !isMirrored

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	"github.com/stemedb/firedrill/tools/finding"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -145,7 +146,7 @@ func TestAgreementFinds(t *testing.T) {
 }
 
 // agree compares a trigger with an alert of that expression, pending for 5 minutes.
-func agree(t *testing.T, text, source string) []Finding {
+func agree(t *testing.T, text, source string) []finding.Finding {
 	t.Helper()
 	expr, err := promql.ParseExpr(source)
 	if err != nil {

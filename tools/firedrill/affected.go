@@ -1,16 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stemedb/firedrill/tools/change"
-	"github.com/stemedb/firedrill/tools/check"
-	"github.com/stemedb/firedrill/tools/rule"
 )
 
 func affectedCommand() *cobra.Command {
@@ -46,30 +42,4 @@ Run it where the project is: of what lies outside of the working directory, only
 	cmd.Flags().StringVar(&runbooks, "runbooks", "runbooks", "folder of the runbooks")
 	_ = cmd.MarkFlagRequired("since") // it exists
 	return cmd
-}
-
-// touched returns the findings about what a change touches.
-func touched(set *change.Set, findings []check.Finding, alerts []rule.Alert) []check.Finding {
-	var left []check.Finding
-	for _, f := range findings {
-		if set.Touches(f.File, alertAt(f.File, f.Line, alerts)) {
-			left = append(left, f)
-		}
-	}
-	return left
-}
-
-// alertAt returns the name of the alert that a line of a rule file or of a runbook is about, or "". Within a file, the
-// alerts come in its order.
-func alertAt(file string, line int, alerts []rule.Alert) string {
-	if name, isRunbook := strings.CutSuffix(filepath.Base(file), ".md"); isRunbook {
-		return name
-	}
-	name := ""
-	for _, a := range alerts {
-		if a.File == file && min(a.Line, cmp.Or(a.ExprLine, a.Line)) <= line {
-			name = a.Name
-		}
-	}
-	return name
 }

@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
-
-	"github.com/stemedb/firedrill/tools/rule"
 )
 
 // twoAlerts is a rule file in which both alerts lack a runbook and a severity.
@@ -95,16 +93,4 @@ func TestCheckOfAChange(t *testing.T) {
 	status, stdout, _ = firedrill(t, t.Context(), "check", "--alertmanager=")
 	g.Expect(status).To(Equal(refuted))
 	g.Expect(stdout).To(ContainSubstring("Soon has no label"))
-}
-
-func TestAlertAtALine(t *testing.T) {
-	g := NewWithT(t)
-	t.Chdir(lay(t, map[string]string{"rules/tls.yml": twoAlerts}))
-	alerts, err := rule.LoadDir("rules")
-	g.Expect(err).NotTo(HaveOccurred())
-	for line, want := range []string{0: "", 3: "", 4: "Soon", 5: "Soon", 6: "Expired", 7: "Expired"} {
-		g.Expect(alertAt("rules/tls.yml", line, alerts)).To(Equal(want), "line %d", line)
-	}
-	g.Expect(alertAt("rules/other.yml", 5, alerts)).To(BeEmpty())
-	g.Expect(alertAt("runbooks/Soon.md", 1, alerts)).To(Equal("Soon"))
 }

@@ -1,65 +1,146 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stemedb/firedrill/tools/change"
 	"github.com/stemedb/firedrill/tools/check"
+	"github.com/stemedb/firedrill/tools/finding"
 )
 
-// inputs is what is to be proven: rules, runbooks, and the way from an alert to a person.
+// inputs is what is to be proven: rules, runbooks, the way from an alert to a person, the host and the specs.
 type inputs struct {
-	rules, runbooks, alertmanager string
-	changed                       *change.Set // nil to look at all
+	check.Inputs
+	changed *change.Set    // nil to look at all
+	cmd     *cobra.Command // whose flags they are
 }
+
+// optional are the inputs that are left out where a flag empties them, or where no flag names them and they are not there.
+var optional = []string{"runbooks", "alertmanager", "programs", "specs"}
 
 func (in *inputs) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&in.rules, "rules", "rules", "folder of the rule files")
-	cmd.Flags().StringVar(&in.runbooks, "runbooks", "runbooks", "folder of the runbooks")
-	cmd.Flags().StringVar(&in.alertmanager, "alertmanager", "fixtures/alertmanager/alertmanager.yml", "Alertmanager's configuration; empty to check no routes")
+	in.cmd = cmd
+	cmd.Flags().StringVar(&in.Rules, "rules", "rules", "folder of the rule files")
+	cmd.Flags().StringVar(&in.Runbooks, "runbooks", "runbooks", "folder of the runbooks")
+	cmd.Flags().StringVar(&in.Alertmanager, "alertmanager", "fixtures/alertmanager/alertmanager.yml", "Alertmanager's configuration")
+	cmd.Flags().StringVar(&in.Programs, "programs", "fixtures/host/programs.txt", "file with the names of the host's programs, one a line")
+	cmd.Flags().StringVar(&in.Specs, "specs", "e2e", "folder of the Go specs that follow the runbooks")
 }
 
-// check prints what in the inputs disagrees. The error is errRefuted when something does.
-func (in inputs) check(w io.Writer) error {
-	findings, alerts, err := check.Run(in.rules, in.runbooks, in.alertmanager)
+// present returns the inputs without those that are left out, and which those are.
+func (in *inputs) present() (check.Inputs, []string) {
+	found := in.Inputs
+	var out []string
+	for i, value := range []*string{&found.Runbooks, &found.Alertmanager, &found.Programs, &found.Specs} {
+		if _, err := os.Stat(*value); errors.Is(err, fs.ErrNotExist) && !in.cmd.Flags().Changed(optional[i]) {
+			*value = ""
+		}
+		if *value == "" {
+			out = append(out, "--"+optional[i])
+		}
+	}
+	return found, out
+}
+
+// output is how findings are told.
+type output struct {
+	format string
+	strict bool
+}
+
+// check tells what in the inputs disagrees. The error is errRefuted when that is to fail.
+func (in *inputs) check(w io.Writer, out output) error {
+	if !slices.Contains(finding.Formats, out.format) {
+		return fmt.Errorf("--format %q: choose one of %s", out.format, strings.Join(finding.Formats, ", "))
+	}
+	present, without := in.present()
+	findings, alerts, err := check.Run(present)
 	if err != nil {
 		return err
 	}
 	if in.changed != nil {
-		findings = touched(in.changed, findings, alerts)
+		findings = slices.DeleteFunc(findings, func(f finding.Finding) bool { return !in.changed.Touches(f.File, f.Alert) })
 	}
-	for _, finding := range findings {
-		fmt.Fprintf(w, "%v\n\n", finding)
+	report := finding.Report{Checks: check.Checks, Findings: findings}
+	for _, alert := range alerts {
+		report.Alerts = append(report.Alerts, finding.Alert{Name: alert.Name, File: alert.File, Line: alert.Line})
 	}
-	fmt.Fprintf(w, "check: %d alerts, %d findings\n", len(alerts), len(findings))
-	if len(findings) > 0 {
+	if out.strict {
+		for i := range report.Findings {
+			report.Findings[i].Severity = finding.Error
+		}
+	}
+	if err := report.Write(w, out.format, isColored(w)); err != nil {
+		return fmt.Errorf("writing the findings: %w", err)
+	}
+	if out.format == "text" || out.format == "github" { // for people, or next to what is
+		fmt.Fprintf(w, "check: %d alerts, %d errors, %d warnings", len(alerts), report.Count(finding.Error), report.Count(finding.Warning))
+		if len(without) > 0 {
+			fmt.Fprintf(w, "; left out: %s", strings.Join(without, ", "))
+		}
+		fmt.Fprintln(w)
+	}
+	if report.Count(finding.Error) > 0 {
 		return errRefuted
 	}
 	return nil
 }
 
+// isColored reports whether colours are seen and wanted: https://no-color.org
+func isColored(w io.Writer) bool {
+	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
 func checkCommand() *cobra.Command {
 	var in inputs
+	var out output
+	var list bool
 	var changedSince string
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Compare rules, runbooks and routes with each other",
-		Long:  `Check compares rules, runbooks and routes with each other. It is a pre-commit hook as well: firedrill-check.`,
-		Args:  cobra.NoArgs,
+		Short: "Compare rules, runbooks, routes, the host and the specs with each other",
+		Long: `Compare rules, runbooks, routes, the host and the specs with each other, before anything is
+started. An input that a flag empties (--runbooks=) is left out, and so is one that no flag
+names where its default is not there.
+
+A finding is taken back by a comment with the reason, right before the rule or among its lines,
+before a paragraph, fence or heading of a runbook, or at the top of a file:
+
+  # firedrill: ignore CHECK -- reason
+  <!-- firedrill: ignore CHECK -- reason -->
+
+It is a hook of pre-commit as well: firedrill-check.
+
+Exit status: 0 no errors, though there may be warnings; 1 errors, or with --strict warnings;
+2 unusable input, which is told on stderr in every format.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if list {
+				for _, check := range check.Checks {
+					fmt.Fprintf(cmd.OutOrStdout(), "%-20s  %-7s  %s\n", check.Name, check.Severity, check.Help)
+				}
+				return nil
+			}
 			if cmd.Flags().Changed("changed-since") {
-				in.changed, err = change.Since(cmd.Context(), changedSince, in.rules, in.runbooks)
-				if err != nil {
+				if in.changed, err = change.Since(cmd.Context(), changedSince, in.Rules, in.Runbooks); err != nil {
 					return err
 				}
 			}
-			return in.check(cmd.OutOrStdout())
+			return in.check(cmd.OutOrStdout(), out)
 		},
 	}
 	in.addFlags(cmd)
+	cmd.Flags().StringVar(&out.format, "format", "text", strings.Join(finding.Formats, ", "))
+	cmd.Flags().BoolVar(&out.strict, "strict", false, "fail on warnings too")
 	cmd.Flags().StringVar(&changedSince, "changed-since", "", "report only on what git sees changed since this revision, such as origin/main")
+	cmd.Flags().BoolVar(&list, "list", false, "list the checks and end")
 	return cmd
 }

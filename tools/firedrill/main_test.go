@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/onsi/ginkgo/v2/types"
+
+	"github.com/stemedb/firedrill/tools/check"
 )
 
 // firedrill runs a command line.
@@ -111,6 +114,73 @@ func TestCheckFindsAndRefuses(t *testing.T) {
 	}
 }
 
+// set is a rule and a runbook, of one step, that agree.
+func set(t *testing.T, step string) map[string]string {
+	t.Helper()
+	files := map[string]string{
+		"runbooks/CertificateExpiringSoon.md": "# T\n\n- **Severity:** critical\n- **Alert:** CertificateExpiringSoon\n- **Trigger:** it expires within 7 days\n" +
+			"- **Duration:** 1h\n\nstemedb_tls_cert_expiry_seconds\n\n## Resolution\n\n### If\n\n```bash\n" + step + "\n```\n",
+	}
+	maps.Copy(files, sound)
+	return files
+}
+
+func TestCheckFormats(t *testing.T) {
+	t.Chdir(lay(t, set(t, "unit=x; echo $untit")))
+	for format, want := range map[string]string{
+		"text":   "\ncheck: 1 alerts, 0 errors, 1 warnings; left out: --alertmanager, --programs, --specs\n",
+		"github": "::warning file=runbooks/CertificateExpiringSoon.md,line=15,col=14,endColumn=20,title=runbook/misspelling::",
+		"json":   `"warnings": 1`,
+		"sarif":  `"id": "alert/annotations"`,
+		"junit":  `<testcase classname="rules/tls.yml" name="CertificateExpiringSoon" file="rules/tls.yml">`,
+	} {
+		status, stdout, stderr := firedrill(t, t.Context(), "check", "--format="+format)
+		if status != proven || !strings.Contains(stdout, want) || stderr != "" || strings.Contains(stdout, "\x1b") {
+			t.Errorf("%s: status %d, stdout\n%s\nstderr %s", format, status, stdout, stderr)
+		}
+		status, stdout, _ = firedrill(t, t.Context(), "check", "--strict", "--format="+format)
+		if status != refuted || strings.Contains(stdout, "::warning") || strings.Contains(stdout, `"level": "warning",`) || strings.Contains(stdout, "Warning:") {
+			t.Errorf("%s: strict, status %d, stdout\n%s", format, status, stdout)
+		}
+		// What is unusable is told apart from what was found, whoever reads the findings.
+		status, stdout, stderr = firedrill(t, t.Context(), "check", "--programs=none.txt", "--format="+format)
+		if status != unusable || stdout != "" || !strings.Contains(stderr, "none.txt") {
+			t.Errorf("%s: status %d, stdout\n%s\nstderr %s", format, status, stdout, stderr)
+		}
+	}
+}
+
+func TestCheckLeavesOut(t *testing.T) {
+	t.Chdir(lay(t, sound))
+	for _, test := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{[]string{"check"}, proven, "left out: --runbooks, --alertmanager, --programs, --specs\n"},
+		{[]string{"check", "--runbooks="}, proven, "left out: --runbooks, "},
+		{[]string{"check", "--runbooks=runbooks"}, unusable, "runbooks"},
+		{[]string{"check", "--specs=e2e"}, unusable, "e2e"},
+	} {
+		status, stdout, stderr := firedrill(t, t.Context(), test.args...)
+		if status != test.status || !strings.Contains(stdout+stderr, test.says) {
+			t.Errorf("%q: status %d, stdout %s, stderr %s", test.args, status, stdout, stderr)
+		}
+	}
+}
+
+func TestCheckList(t *testing.T) {
+	status, stdout, _ := firedrill(t, t.Context(), "check", "--list")
+	if status != proven || strings.Count(stdout, "\n") != len(check.Checks) {
+		t.Errorf("status %d, stdout\n%s", status, stdout)
+	}
+	for _, one := range check.Checks {
+		if !strings.Contains(stdout, one.Name+" ") || !strings.Contains(stdout, one.Help+"\n") {
+			t.Errorf("%s is not listed", one.Name)
+		}
+	}
+}
+
 func TestProveStopsAtAFindingBeforeDocker(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere")
 	t.Chdir(lay(t, sound))
@@ -144,7 +214,9 @@ func TestUnusableCommandLines(t *testing.T) {
 		{`no git working tree`, []string{"affected", "--since=HEAD"}},
 		{`no git working tree`, []string{"check", "--changed-since="}},
 		{`no suite folder "e2e/tsl"`, []string{"prove", "e2e/tsl"}},
+		{`there is no folder of runbooks "runbooks"`, []string{"prove"}},
 		{"rules", []string{"check"}},
+		{`--format "xml": choose one of text, json, github, sarif, junit`, []string{"check", "--format=xml"}},
 	} {
 		status, stdout, stderr := firedrill(t, t.Context(), test.args...)
 		if status != unusable || stdout != "" || !strings.HasPrefix(stderr, "firedrill: ") || !strings.Contains(stderr, test.says) {
@@ -180,7 +252,7 @@ func TestSuitesLearnWhatToProve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := proof{inputs: inputs{rules: "rules", runbooks: "/srv/runbooks"}, keep: true}
+	p := proof{inputs: inputs{Inputs: check.Inputs{Rules: "rules", Runbooks: "/srv/runbooks"}}, keep: true}
 	got, err := p.variables()
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/onsi/ginkgo/v2/types"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/stemedb/firedrill/tools/image"
 	"github.com/stemedb/firedrill/tools/report"
@@ -87,7 +88,10 @@ func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
 			return fmt.Errorf("there is no suite folder %q: name one under e2e", suite)
 		}
 	}
-	if err := p.inputs.check(stdout); err != nil {
+	if info, err := os.Stat(p.Runbooks); err != nil || !info.IsDir() { // a check can do without, a proof cannot
+		return fmt.Errorf("there is no folder of runbooks %q: name it with --runbooks", p.Runbooks)
+	}
+	if err := p.inputs.check(stdout, output{format: "text"}); err != nil {
 		return err
 	}
 	images, err := image.Ensure(ctx, stdout)
@@ -168,11 +172,11 @@ func (p proof) runSuites(ctx context.Context, images image.Set, stdout, stderr i
 // variables are the environment variables for the suites. Each suite runs in its own folder, so that
 // paths are absolute.
 func (p proof) variables() ([]string, error) {
-	rules, err := filepath.Abs(p.rules)
+	rules, err := filepath.Abs(p.Rules)
 	if err != nil {
 		return nil, err
 	}
-	runbooks, err := filepath.Abs(p.runbooks)
+	runbooks, err := filepath.Abs(p.Runbooks)
 	if err != nil {
 		return nil, err
 	}
@@ -209,11 +213,7 @@ func (p proof) ginkgoArgs(color bool) []string {
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 func tableCommand() *cobra.Command {

@@ -33,7 +33,7 @@ func watchCommand() *cobra.Command {
 
 // watch checks the inputs, and again each time one of them is saved, until ctx is done. What is wrong with them is
 // printed and is no reason to end.
-func (in inputs) watch(ctx context.Context, w io.Writer) error {
+func (in *inputs) watch(ctx context.Context, w io.Writer) error {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		return fmt.Errorf("watching for saves: %w", err)
@@ -71,21 +71,24 @@ func (in inputs) watch(ctx context.Context, w io.Writer) error {
 }
 
 // watched are the folders and files whose change calls for a check.
-func (in inputs) watched() []string {
-	paths := []string{filepath.Clean(in.rules), filepath.Clean(in.runbooks)}
-	if in.alertmanager != "" {
-		paths = append(paths, filepath.Clean(in.alertmanager))
+func (in *inputs) watched() []string {
+	present, _ := in.present()
+	var paths []string
+	for _, path := range []string{present.Rules, present.Runbooks, present.Alertmanager, present.Programs} {
+		if path != "" {
+			paths = append(paths, filepath.Clean(path))
+		}
 	}
 	return paths
 }
 
 // watchFolders watches the folders of what is watched, and the folders above: an editor saves a file by putting another
 // in its place, and git does the same with a folder. To watch one twice is to watch it once.
-func (in inputs) watchFolders(watcher *fsnotify.Watcher) error {
+func (in *inputs) watchFolders(watcher *fsnotify.Watcher) error {
 	var errs []error
 	for _, path := range in.watched() {
 		errs = append(errs, watcher.Add(filepath.Dir(path)))
-		if path != filepath.Clean(in.alertmanager) {
+		if path == filepath.Clean(in.Rules) || path == filepath.Clean(in.Runbooks) {
 			errs = append(errs, watcher.Add(path))
 		}
 	}
@@ -96,7 +99,7 @@ func (in inputs) watchFolders(watcher *fsnotify.Watcher) error {
 }
 
 // reads reports whether an event is about something that a check reads, and not, say, an editor's swap file.
-func (in inputs) reads(event fsnotify.Event) bool {
+func (in *inputs) reads(event fsnotify.Event) bool {
 	if event.Op == fsnotify.Chmod {
 		return false
 	}
@@ -105,22 +108,22 @@ func (in inputs) reads(event fsnotify.Event) bool {
 		return true
 	}
 	switch folder, ext := filepath.Dir(path), filepath.Ext(path); folder {
-	case filepath.Clean(in.rules):
+	case filepath.Clean(in.Rules):
 		return ext == ".yml" || ext == ".yaml"
-	case filepath.Clean(in.runbooks):
+	case filepath.Clean(in.Runbooks):
 		return ext == ".md"
 	}
 	return false
 }
 
 // checkNow prints one block: when and why, what the check says, and how long it took.
-func (in inputs) checkNow(w io.Writer, why string) {
+func (in *inputs) checkNow(w io.Writer, why string) {
 	if isTerminal(w) {
 		fmt.Fprint(w, "\x1b[H\x1b[2J\x1b[3J") // to the top of a screen that is empty
 	}
 	began := time.Now()
 	fmt.Fprintf(w, "%s %s\n", began.Format(time.TimeOnly), why)
-	if err := in.check(w); err != nil && !errors.Is(err, errRefuted) {
+	if err := in.check(w, output{format: "text"}); err != nil && !errors.Is(err, errRefuted) {
 		for line := range strings.Lines(err.Error()) {
 			fmt.Fprintf(w, "check: %s\n", strings.TrimRight(line, "\n"))
 		}

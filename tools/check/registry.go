@@ -1,0 +1,48 @@
+package check
+
+import (
+	"slices"
+
+	"github.com/stemedb/firedrill/tools/finding"
+)
+
+// Checks are all checks there are, by name: nothing is reported, and nothing can be suppressed, under another.
+var Checks = []finding.Check{
+	{Name: "alert/annotations", Severity: finding.Error, Help: "An alert has the annotations summary, description and runbook_url, as far as most of the alerts have them."},
+	{Name: "alert/labels", Severity: finding.Error, Help: "An alert has the labels severity and team, as far as most of the alerts have them."},
+	{Name: "alert/template", Severity: finding.Error, Help: "The templates of an alert's labels and annotations can be rendered."},
+	{Name: "alert/unfinished", Severity: finding.Error, Help: "An alert has no TODO left in it."},
+	{Name: "header/alert", Severity: finding.Error, Help: "A runbook's header names the alert that the runbook is for."},
+	{Name: "header/duration", Severity: finding.Error, Help: "The duration in a runbook's header is the rule's \"for\"."},
+	{Name: "header/severity", Severity: finding.Error, Help: "The severity in a runbook's header is the rule's label."},
+	{Name: "route/receiver", Severity: finding.Error, Help: "Alertmanager routes an alert to a receiver that somebody hears."},
+	{Name: "runbook/metric", Severity: finding.Error, Help: "A runbook mentions the metrics that raise its alert."},
+	{Name: "runbook/missing", Severity: finding.Error, Help: "Each alert has a runbook that is named after it."},
+	{Name: "runbook/misspelling", Severity: finding.Warning, Help: "A shell variable that nothing is known to set does not differ by one slip from one that is set."},
+	{Name: "runbook/orphan", Severity: finding.Error, Help: "Each runbook is named after an alert that a rule raises."},
+	{Name: "runbook/program", Severity: finding.Error, Help: "The host has the programs that a runbook's steps run."},
+	{Name: "runbook/redirection", Severity: finding.Error, Help: "A step redirects nothing by accident."},
+	{Name: "runbook/spec", Severity: finding.Error, Help: "A spec follows each branch of each runbook."},
+	{Name: "runbook/unfinished", Severity: finding.Error, Help: "A runbook has no TODO left in it."},
+	{Name: "runbook/url", Severity: finding.Error, Help: "An alert's runbook_url leads to its runbook, and to a heading that is there."},
+	{Name: "runbook/variable", Severity: finding.Error, Help: "A shell variable in a step is a label of the alert, or set before in the same branch."},
+	{Name: "suppression/reason", Severity: finding.Error, Help: "A suppression gives its reason."},
+	{Name: "suppression/unknown", Severity: finding.Error, Help: "A suppression names a check that there is."},
+	{Name: "suppression/unused", Severity: finding.Error, Help: "A suppression suppresses something."},
+	{Name: "trigger/condition", Severity: finding.Error, Help: "PromQL that a summary or a runbook's trigger quotes is the rule's."},
+	{Name: "trigger/direction", Severity: finding.Error, Help: "A summary and a runbook's trigger name the side of the threshold on which the rule fires."},
+	{Name: "trigger/threshold", Severity: finding.Error, Help: "A time in a summary or a runbook's trigger is the rule's threshold."},
+}
+
+func isCheck(name string) bool {
+	return slices.ContainsFunc(Checks, func(c finding.Check) bool { return c.Name == name })
+}
+
+func severityOf(name string) finding.Severity {
+	for _, check := range Checks {
+		if check.Name == name {
+			return check.Severity
+		}
+	}
+	return finding.Error
+}

@@ -1,0 +1,149 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/scanner"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/stemedb/firedrill/tools/rule"
+)
+
+// specs are the Go specs in a folder: which branch of which alert's runbook they name.
+type specs struct {
+	dir   string
+	named map[[2]string]bool // alert and branch
+}
+
+// loadSpecs reads the Go files in a folder and its subfolders. A file names a branch of an alert's runbook where both
+// names stand as string literals in the same composite literal or call, the innermost that holds both: a case of a
+// table, or a Describe. Without a path, there are none.
+func loadSpecs(dir string, alerts []rule.Alert, books map[string]book) (*specs, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	isAlert, isBranch := map[string]bool{}, map[string]bool{}
+	for _, alert := range alerts {
+		isAlert[alert.Name] = true
+	}
+	for _, book := range books {
+		for _, branch := range book.Branches() {
+			isBranch[branch.Name] = true
+		}
+	}
+	s := &specs{dir: dir, named: map[[2]string]bool{}}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return fmt.Errorf("reading the specs: %w", err)
+		case entry.IsDir() && path != dir && (entry.Name() == "testdata" || entry.Name() == "vendor" || strings.HasPrefix(entry.Name(), ".")):
+			return filepath.SkipDir
+		case !entry.Type().IsRegular() || filepath.Ext(path) != ".go":
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if list, ok := errors.AsType[scanner.ErrorList](err); ok {
+			return fmt.Errorf("%w: mend it until it compiles", list[0])
+		}
+		if err != nil {
+			return fmt.Errorf("reading the specs: %w", err)
+		}
+		s.read(file, isAlert, isBranch)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *specs) read(file *ast.File, isAlert, isBranch map[string]bool) {
+	// Names that the file gives to strings count as the strings.
+	constants := map[string]string{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok {
+			for i, name := range spec.Names {
+				if i < len(spec.Values) {
+					if value, ok := literal(spec.Values[i], nil); ok {
+						constants[name.Name] = value
+					}
+				}
+			}
+		}
+		return true
+	})
+	var within []ast.Node
+	ast.Inspect(file, func(n ast.Node) bool {
+		if n == nil {
+			within = within[:len(within)-1]
+			return true
+		}
+		if branch, ok := literal(n, constants); ok && isBranch[branch] {
+			for _, outer := range slices.Backward(within) {
+				alerts := alertsIn(outer, constants, isAlert)
+				for _, alert := range alerts {
+					s.named[[2]string{alert, branch}] = true
+				}
+				if len(alerts) > 0 {
+					break
+				}
+			}
+		}
+		within = append(within, n)
+		return true
+	})
+}
+
+// alertsIn returns the alerts that a composite literal or a call names.
+func alertsIn(outer ast.Node, constants map[string]string, isAlert map[string]bool) []string {
+	switch outer.(type) {
+	case *ast.CompositeLit, *ast.CallExpr:
+	default:
+		return nil
+	}
+	var alerts []string
+	ast.Inspect(outer, func(n ast.Node) bool {
+		if name, ok := literal(n, constants); ok && isAlert[name] {
+			alerts = append(alerts, name)
+		}
+		return true
+	})
+	return alerts
+}
+
+func literal(n ast.Node, constants map[string]string) (string, bool) {
+	switch n := n.(type) {
+	case *ast.BasicLit:
+		if n.Kind == token.STRING {
+			value, err := strconv.Unquote(n.Value)
+			return value, err == nil
+		}
+	case *ast.Ident:
+		value, ok := constants[n.Name]
+		return value, ok
+	}
+	return "", false
+}
+
+// branches demands a spec for each branch of a runbook.
+func (c *checker) branches(book book, specs *specs) {
+	if specs == nil {
+		return
+	}
+	alert := strings.TrimSuffix(filepath.Base(book.Path), ".md")
+	for _, branch := range book.Branches() {
+		if specs.named[[2]string{alert, branch.Name}] {
+			continue
+		}
+		p := place{file: book.Path, line: branch.Line}
+		c.reportPlace(p.around(c.line(p.file, p.line), branch.Name), "runbook/spec",
+			"no spec in %s follows the branch %q of %s: write one that names both, or nobody knows that it works", specs.dir, branch.Name, alert)
+	}
+}
