@@ -3,6 +3,7 @@ package check
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -54,32 +55,44 @@ func (f Finding) String() string {
 // promql parses what an unconfigured Prometheus does.
 var promql = parser.NewParser(parser.Options{})
 
-// Run compares the rules in one folder with the runbooks in another and, unless its path is empty, with an
-// Alertmanager configuration. It returns what disagrees, in the order of files and lines, and the alerts that it
-// looked at. The error joins all that makes the input unusable, each with its file and mostly its line; then nothing
-// was compared.
-func Run(rulesDir, runbooksDir, alertmanagerFile string) ([]Finding, []rule.Alert, error) {
-	alerts, rulesErr := rule.LoadDir(rulesDir)
+// Inputs is what is compared. Each but the folders of rules and of runbooks may be left empty.
+type Inputs struct {
+	Rules, Runbooks string   // folders
+	Alertmanager    string   // its configuration
+	Metrics         []string // expositions of what is exported, in files or behind URLs
+	Dashboards      string   // a folder of Grafana's JSON
+}
+
+// Run compares rules with runbooks, and with routes, metrics and dashboards as far as there are any. It returns what
+// disagrees, in the order of files and lines, and the rules that it looked at. The error joins all that makes the
+// input unusable, each with its file and mostly its line; then nothing was compared.
+func Run(ctx context.Context, in Inputs) ([]Finding, rule.Set, error) {
+	rulesDir, runbooksDir := in.Rules, in.Runbooks
+	set, rulesErr := rule.ReadDir(rulesDir)
+	alerts := set.Alerts
 	if rulesErr == nil && len(alerts) == 0 {
 		rulesErr = fmt.Errorf("%s: no alert in its rule files: there is nothing to check", rulesDir)
 	}
 	books, booksErr := loadBooks(runbooksDir)
-	routing, routingErr := loadRouting(alertmanagerFile)
-	if err := errors.Join(rulesErr, booksErr, routingErr); err != nil {
-		return nil, nil, err
+	routing, routingErr := loadRouting(in.Alertmanager)
+	inventory, metricsErr := loadInventory(ctx, in.Metrics)
+	dashboards, dashboardsErr := loadDashboards(in.Dashboards)
+	if err := errors.Join(rulesErr, booksErr, routingErr, metricsErr, dashboardsErr); err != nil {
+		return nil, rule.Set{}, err
 	}
 
 	c := &checker{rulesDir: rulesDir, runbooksDir: runbooksDir, books: books, lines: map[string][]string{}}
+	c.rules(set, dashboards, inventory, routing)
 	for _, alert := range alerts {
 		expr, err := promql.ParseExpr(alert.Expr)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s:%d: the expression of %s: %w", alert.File, alert.ExprLine, alert.Name, err)
+			return nil, rule.Set{}, fmt.Errorf("%s:%d: the expression of %s: %w", alert.File, alert.ExprLine, alert.Name, err)
 		}
 		c.labels(alert)
 		c.annotations(alert)
 		c.agreement(alert, expr, alert.Annotations["summary"], "summary", alert.File, at(alert, "annotations.summary"))
 		if routing != nil && alert.Labels["severity"] != "" {
-			c.route(alert, routing)
+			c.route(alert, expr, routing)
 		}
 		if book, ok := c.runbookOf(alert); ok {
 			c.header(alert, book)
@@ -92,7 +105,7 @@ func Run(rulesDir, runbooksDir, alertmanagerFile string) ([]Finding, []rule.Aler
 	slices.SortFunc(c.findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column, cmp.Compare(a.Check, b.Check), cmp.Compare(a.Message, b.Message))
 	})
-	return c.findings, alerts, nil
+	return c.findings, set, nil
 }
 
 // book is a runbook with its text, for what is not in the steps.
@@ -133,6 +146,7 @@ func loadBooks(dir string) (map[string]book, error) {
 type checker struct {
 	rulesDir, runbooksDir string
 	books                 map[string]book
+	series                *series
 	findings              []Finding
 	lines                 map[string][]string // of the files shown so far
 }

@@ -56,7 +56,7 @@ func sabotage(t *testing.T, file, old, new string) {
 
 func run(t *testing.T) []string {
 	t.Helper()
-	findings, _, err := Run("rules", "runbooks", routes)
+	findings, _, err := Run(t.Context(), Inputs{Rules: "rules", Runbooks: "runbooks", Alertmanager: routes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,12 +70,12 @@ func run(t *testing.T) []string {
 func TestGood(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
-	findings, alerts, err := Run("rules", "runbooks", routes)
+	findings, set, err := Run(t.Context(), Inputs{Rules: "rules", Runbooks: "runbooks", Alertmanager: routes})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(findings).To(BeEmpty())
-	g.Expect(alerts).To(HaveLen(2))
+	g.Expect(set.Alerts).To(HaveLen(2))
 
-	findings, _, err = Run("rules", "runbooks", "")
+	findings, _, err = Run(t.Context(), Inputs{Rules: "rules", Runbooks: "runbooks"})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(findings).To(BeEmpty(), "without an Alertmanager configuration")
 }
@@ -229,7 +229,7 @@ func TestFindingShowsItsPlace(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
 	sabotage(t, rules, "for: 1h", "for: 10s")
-	findings, _, err := Run("rules", "runbooks", "")
+	findings, _, err := Run(t.Context(), Inputs{Rules: "rules", Runbooks: "runbooks"})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(findings).To(HaveLen(1))
 	g.Expect(findings[0].String()).To(Equal(`Error: CertificateExpiringSoon fires once its condition has lasted 10s, but its runbook says 1h (runbooks/CertificateExpiringSoon.md:6): write the same in both (header/duration)
@@ -257,10 +257,10 @@ func TestUnusableInput(t *testing.T) {
 			g := NewWithT(t)
 			copyGood(t)
 			sabotage(t, tc.file, tc.old, tc.new)
-			findings, alerts, err := Run("rules", "runbooks", routes)
+			findings, set, err := Run(t.Context(), Inputs{Rules: "rules", Runbooks: "runbooks", Alertmanager: routes})
 			g.Expect(err).To(MatchError(tc.want))
 			g.Expect(findings).To(BeEmpty())
-			g.Expect(alerts).To(BeEmpty())
+			g.Expect(set.Alerts).To(BeEmpty())
 		})
 	}
 }
@@ -271,11 +271,11 @@ func TestUnusableInputIsSaidAllAtOnce(t *testing.T) {
 	sabotage(t, rules, "for: 1h", "for: 1hour")
 	sabotage(t, backup, "**Duration:** 5m", "**Duration:** soon")
 	sabotage(t, routes, "", "")
-	_, _, err := Run("rules", "runbooks", routes)
+	_, _, err := Run(t.Context(), Inputs{Rules: "rules", Runbooks: "runbooks", Alertmanager: routes})
 	g.Expect(err).To(MatchError(And(
 		ContainSubstring("rules/stemedb.yml:10: "), ContainSubstring("runbooks/BackupTooOld.md:6: "), ContainSubstring("alertmanager.yml: no route provided in config"))))
 
-	_, _, err = Run("rules", "nowhere", "")
+	_, _, err = Run(t.Context(), Inputs{Rules: "rules", Runbooks: "nowhere"})
 	g.Expect(err).To(MatchError(ContainSubstring("reading the folder of runbooks: open nowhere: no such file or directory")))
 }
 

@@ -81,7 +81,7 @@ func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
 			return fmt.Errorf("there is no suite folder %q: name one under e2e", suite)
 		}
 	}
-	if err := p.inputs.check(stdout); err != nil {
+	if err := p.inputs.check(ctx, stdout); err != nil {
 		return err
 	}
 	if _, err := image.Ensure(ctx, stdout); err != nil {

@@ -119,6 +119,6 @@ func TestLoadIsBounded(t *testing.T) {
 		g := NewWithT(t)
 		t.Chdir(t.TempDir())
 		_, err := Load(write(t, ".", "rules.yml", "groups:\n- name: g\n\trules: []\n"))
-		g.Expect(err).To(MatchError(ContainSubstring(`rules.yml:3: not valid YAML from here on: found a tab character that violates indentation ("rules: []")`)))
+		g.Expect(err).To(MatchError(ContainSubstring(`rules.yml:2: not valid YAML from here on: found a tab character that violates indentation ("- name: g")`)))
 	})
 }
