@@ -27,6 +27,7 @@ const maxDashboard = 16 << 20
 type panel struct {
 	title string
 	expr  string
+	sure  bool // whether Prometheus gets to see it, and no other data source
 	file  string
 	src   *jsonText
 	at    int // offset of the string's opening quote in the file
@@ -81,9 +82,14 @@ func loadDashboard(file string) ([]panel, error) {
 		line, _ := text.place(text.offset())
 		return nil, fmt.Errorf("%s:%d: not valid JSON: %w: export the dashboard again", file, line, err)
 	}
-	r := &dashboard{file: file, src: text}
-	r.walk(root, "", "")
-	return r.panels, nil
+	d := &dashboard{file: file, src: text, sources: map[string]string{}}
+	for _, v := range root.fields["templating"].fields["list"].items {
+		if v.fields["type"].text == "datasource" {
+			d.sources[v.fields["name"].text] = v.fields["query"].text
+		}
+	}
+	d.walk(root, "", prometheus)
+	return d.panels, nil
 }
 
 // value is a JSON value that knows where it stands.
@@ -194,10 +200,13 @@ func (t *jsonText) within(at, offset int) int {
 	return i
 }
 
+const prometheus = "prometheus"
+
 type dashboard struct {
-	file   string
-	src    *jsonText
-	panels []panel
+	file    string
+	src     *jsonText
+	sources map[string]string // type of data source by the variable that stands for one
+	panels  []panel
 }
 
 // walk collects the targets of all panels, wherever a version of Grafana puts them.
@@ -205,17 +214,12 @@ func (d *dashboard) walk(v value, title, source string) {
 	if t, ok := v.fields["title"]; ok && t.isText {
 		title = t.text
 	}
-	if s := datasource(v); s != "" {
-		source = s
-	}
+	source = d.source(v, source)
 	for _, target := range v.fields["targets"].items {
-		own := datasource(target)
-		if own == "" {
-			own = source
-		}
+		own := d.source(target, source)
 		expr := target.fields["expr"]
-		if expr.isText && strings.TrimSpace(expr.text) != "" && (own == "" || own == "prometheus") {
-			d.panels = append(d.panels, panel{title: title, expr: expr.text, file: d.file, src: d.src, at: expr.at})
+		if expr.isText && strings.TrimSpace(expr.text) != "" && (own == "" || own == prometheus) {
+			d.panels = append(d.panels, panel{title: title, expr: expr.text, sure: own == prometheus, file: d.file, src: d.src, at: expr.at})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.fields)) {
@@ -226,10 +230,23 @@ func (d *dashboard) walk(v value, title, source string) {
 	}
 }
 
-// datasource returns the type of the data source that an object names; empty where only a variable tells.
-func datasource(v value) string {
-	source := v.fields["datasource"]
-	return source.fields["type"].text
+// source returns the type of the data source that an object names: inherited where it names none, and empty where the
+// name does not tell the type.
+func (d *dashboard) source(v value, inherited string) string {
+	named, ok := v.fields["datasource"]
+	name := named.text
+	switch {
+	case !ok || !named.isText && named.fields == nil: // null, which is the default
+		return inherited
+	case named.fields["type"].text != "":
+		return named.fields["type"].text
+	case named.fields != nil:
+		name = named.fields["uid"].text
+	}
+	if kind, ok := d.sources[strings.Trim(name, "${}[]")]; ok {
+		return kind
+	}
+	return ""
 }
 
 // panels parses the queries of dashboards, and reports those that are no PromQL.
@@ -257,7 +274,7 @@ func (c *checker) panels(panels []panel) []query {
 			continue
 		}
 		// With variables in it, only Grafana knows what Prometheus will get to see.
-		if errs, ok := errors.AsType[parser.ParseErrors](err); ok && len(variables) == 0 {
+		if errs, ok := errors.AsType[parser.ParseErrors](err); ok && len(variables) == 0 && p.sure {
 			start := min(max(int(errs[0].PositionRange.Start), 0), len(p.expr))
 			c.reportIn(q, start, "dashboard/promql", "%s asks for what is not PromQL: %v: mend the query", q.owner, errs[0].Err)
 		}
@@ -313,6 +330,12 @@ func substitute(expr string, elsewhere func(text string) string) (filled string,
 		case quote != 0 && b == quote:
 			quote = 0
 		case quote != 0:
+		case b == '#': // a comment, to the end of its line
+			if end := strings.IndexByte(expr[i:], '\n'); end >= 0 {
+				i += end
+			} else {
+				i = len(expr)
+			}
 		case b == '"' || b == '\'' || b == '`':
 			quote = b
 		case b == '[':

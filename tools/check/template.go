@@ -58,8 +58,10 @@ func (c *checker) templates(alert rule.Alert, expr parser.Expr) {
 func (o outcome) String() string {
 	names := slices.Sorted(maps.Keys(o.names))
 	switch {
+	case o.open && len(names) == 1:
+		return "lost the label " + names[0]
 	case o.open && len(names) > 0:
-		return "lost the label " + strings.Join(names, ", ")
+		return "lost the labels " + strings.Join(names, ", ")
 	case o.open:
 		return "any label"
 	case len(names) == 0:

@@ -176,7 +176,7 @@ func (s *source) tooMuch(groups *yaml.Node) (problem, bool) {
 			return n
 		}
 		sizes[node] = maxExpanded + 1 // found again below itself: it never ends
-		n := len(node.Value) + 8
+		n := len(node.Value) + nodeSize
 		for _, child := range node.Content {
 			n = min(n+size(child), maxExpanded+1)
 		}

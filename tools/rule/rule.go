@@ -16,11 +16,12 @@ import (
 )
 
 // MaxFileSize is the size in bytes above which a rule file is refused unread.
-const MaxFileSize = 1 << 20
+const MaxFileSize = 4 << 20
 
 const (
 	maxExpr     = 32 << 10 // bytes of one expression
-	maxExpanded = 4 << 20  // bytes of a file's rules, each alias counted as often as it is used
+	maxExpanded = 8 << 20  // bytes of a file's rules, each alias counted as often as it is used
+	nodeSize    = 32       // bytes that a key or a value counts for beside its text
 )
 
 // Alert is one alerting rule as deployed. Its name is the index by which its runbook and its spec are found.

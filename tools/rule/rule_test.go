@@ -142,7 +142,7 @@ func TestLoadRefuses(t *testing.T) {
 		"a list for labels":    {group + "    expr: up\n    labels: [severity]\n", `rules.yml:6: a list in the wrong place ("labels: [severity]"): write a mapping of names to text`},
 		"a number for groups":  {"groups: 3\n", `rules.yml:1: a number in the wrong place ("groups: 3"): write a list of groups`},
 		"a key twice":          {group + "    expr: up\n    expr: up\n", `rules.yml:6: mapping key "expr" already defined at line 5 ("expr: up"): write each key once`},
-		"a merge of itself":    {"groups:\n- &g\n  <<: *g\n  name: g\n", `rules.yml:2: the rules grow beyond all measure by their aliases ("- &g"): keep them within 4194304 bytes, aliases written out`},
+		"a merge of itself":    {"groups:\n- &g\n  <<: *g\n  name: g\n", `rules.yml:2: the rules grow beyond all measure by their aliases ("- &g"): keep them within 8388608 bytes, aliases written out`},
 		"a long duration word": {group + "    expr: up\n    for: 1hour\n", `rules.yml:6: "for" is not a duration ("1hour"): write a whole number with a unit, as in 30s, 5m or 1h30m`},
 		"half an hour":         {group + "    expr: up\n    for: 0.5h\n", `rules.yml:6: "for" is not a duration ("0.5h"): write a whole number with a unit, as in 30s, 5m or 1h30m`},
 		"an interval":          {"groups:\n- name: g\n  interval: soon\n", `rules.yml:3: "interval" is not a duration ("soon"): write a whole number with a unit, as in 30s, 5m or 1h30m`},
@@ -189,7 +189,7 @@ func TestLoadRefusesFiles(t *testing.T) {
 	write(t, ".", "large.yml", "")
 	g.Expect(os.Truncate("large.yml", 50<<20)).To(Succeed()) // a hole: nothing on disk, and nothing read
 	_, err = Load("large.yml")
-	g.Expect(err).To(MatchError(`large.yml: is too large ("52428800 bytes"): keep a rule file within 1048576 bytes, and split the groups over several`))
+	g.Expect(err).To(MatchError(`large.yml: is too large ("52428800 bytes"): keep a rule file within 4194304 bytes, and split the groups over several`))
 }
 
 func TestLoadDir(t *testing.T) {
