@@ -78,6 +78,9 @@ func loadDashboard(file string) ([]panel, error) {
 	content = bytes.TrimPrefix(content, []byte("\ufeff"))
 	text := &jsonText{content: content}
 	root, err := text.parse()
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("it ends too early")
+	}
 	if err != nil {
 		line, _ := text.place(text.offset())
 		return nil, fmt.Errorf("%s:%d: not valid JSON: %w: export the dashboard again", file, line, err)
@@ -285,13 +288,16 @@ func (c *checker) panels(panels []panel) []query {
 // variable is one of Grafana's, in each of its three ways to write it.
 var variable = regexp.MustCompile(`\$\{[^}]*\}|\[\[[^\]\[]*\]\]|\$\w+`)
 
+// parameter is what stands before a number in PromQL.
+var parameter = regexp.MustCompile(`(?:topk|bottomk|quantile|limitk|limit_ratio)\s*(?:(?:by|without)\s*\([^)]*\)\s*)?\(\s*$`)
+
 // fill puts something of the same length in the place of each of Grafana's variables, so that offsets stay what they
-// are: a duration in brackets or behind offset, a name elsewhere. It returns where, outside of strings, it did so.
+// are: a duration in brackets or behind offset, a number in topk(), a name elsewhere. It returns where, outside of strings, it did so.
 func fill(expr string) (filled string, variables [][2]int) {
 	return substitute(expr, func(text string) string { return "v" + strings.Repeat("_", len(text)-1) })
 }
 
-// fillNumbers puts a number where fill puts a name, as in topk($limit, x).
+// fillNumbers puts a number where fill puts a name, as in x > $limit.
 func fillNumbers(expr string) string {
 	filled, _ := substitute(expr, digits)
 	return filled
@@ -314,6 +320,8 @@ func substitute(expr string, elsewhere func(text string) string) (filled string,
 			case quote != 0:
 				copy(out[from:to], strings.Repeat("x", len(text)))
 			case isDuration && to < len(expr) && strings.IndexByte("smhdwy", expr[to]) >= 0:
+				copy(out[from:to], digits(text))
+			case parameter.MatchString(expr[:from]):
 				copy(out[from:to], digits(text))
 			case isDuration:
 				copy(out[from:to], digits(text[1:])+"m")

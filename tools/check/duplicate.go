@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,7 +98,7 @@ func (c condition) implies(wide condition) bool {
 	if c.of != wide.of {
 		return false
 	}
-	if c.op == wide.op && c.value == wide.value || wide.op == 0 {
+	if c.op == wide.op && math.Float64bits(c.value) == math.Float64bits(wide.value) || wide.op == 0 {
 		return true // as it is, or the very series that wide fires for whatever their value
 	}
 	strict := c.op == parser.GTR || c.op == parser.LSS

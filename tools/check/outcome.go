@@ -253,6 +253,7 @@ func (s *series) called(e *parser.Call) outcome {
 
 // absent returns the labels of what absent() makes up: those that its selector asks for by equality.
 func absent(arg parser.Expr) outcome {
+	arg = unparen(arg)
 	if matrix, ok := arg.(*parser.MatrixSelector); ok {
 		arg = matrix.VectorSelector
 	}

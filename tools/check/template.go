@@ -29,7 +29,7 @@ func (c *checker) templates(alert rule.Alert, expr parser.Expr) {
 					}
 					continue
 				}
-				if said[use.label] || use.label == "__name__" {
+				if said[use.label] || use.label == model.MetricNameLabel {
 					continue
 				}
 				for _, alt := range alternatives {
@@ -57,6 +57,7 @@ func (c *checker) templates(alert rule.Alert, expr parser.Expr) {
 // String tells the labels of an outcome, as the object of a sentence.
 func (o outcome) String() string {
 	names := slices.Sorted(maps.Keys(o.names))
+	names = slices.DeleteFunc(names, func(name string) bool { return name == model.MetricNameLabel })
 	switch {
 	case o.open && len(names) == 1:
 		return "lost the label " + names[0]
@@ -239,20 +240,28 @@ func (w *walker) command(cmd *parse.CommandNode, d dot, known map[string]bool) {
 func dataPath(node parse.Node, d dot) ([]string, parse.Pos) {
 	switch n := node.(type) {
 	case *parse.VariableNode:
+		pos := n.Pos
+		if len(n.Ident) > 1 {
+			pos -= parse.Pos(len(n.Ident[0])) // it is where the first field stands
+		}
 		switch n.Ident[0] {
 		case "$":
-			return n.Ident[1:], n.Pos
+			return n.Ident[1:], pos
 		case "$labels":
-			return append([]string{"Labels"}, n.Ident[1:]...), n.Pos
+			return append([]string{"Labels"}, n.Ident[1:]...), pos
 		case "$value":
-			return append([]string{"Value"}, n.Ident[1:]...), n.Pos
+			return append([]string{"Value"}, n.Ident[1:]...), pos
 		}
 	case *parse.FieldNode:
+		pos := n.Pos
+		if len(n.Ident) > 1 {
+			pos -= parse.Pos(len("." + n.Ident[0])) // likewise the second
+		}
 		switch d {
 		case dotIsData:
-			return n.Ident, n.Pos
+			return n.Ident, pos
 		case dotIsLabels:
-			return append([]string{"Labels"}, n.Ident...), n.Pos
+			return append([]string{"Labels"}, n.Ident...), pos
 		}
 	case *parse.DotNode:
 		if d == dotIsLabels {
