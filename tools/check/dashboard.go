@@ -310,6 +310,7 @@ func substitute(expr string, elsewhere func(text string) string) (filled string,
 	found := variable.FindAllStringIndex(expr, -1)
 	var quote byte
 	brackets := 0
+	const nearby = 200 // bytes before a variable that say what it is
 	for i := 0; i < len(expr); i++ {
 		if len(found) > 0 && i == found[0][0] {
 			from, to := found[0][0], found[0][1]
@@ -321,7 +322,7 @@ func substitute(expr string, elsewhere func(text string) string) (filled string,
 				copy(out[from:to], strings.Repeat("x", len(text)))
 			case isDuration && to < len(expr) && strings.IndexByte("smhdwy", expr[to]) >= 0:
 				copy(out[from:to], digits(text))
-			case parameter.MatchString(expr[:from]):
+			case parameter.MatchString(expr[max(0, from-nearby):from]):
 				copy(out[from:to], digits(text))
 			case isDuration:
 				copy(out[from:to], digits(text[1:])+"m")

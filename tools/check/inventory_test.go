@@ -150,7 +150,7 @@ func TestDashboards(t *testing.T) {
 	g.Expect(got).To(Equal([]string{
 		`boards/below/d.json:4:28 metric/unknown: the panel "P" asks for request_total, which no target exports and no rule records: did you mean requests_total?`,
 		`boards/below/d.json:5:30 dashboard/promql: the panel "P" asks for what is not PromQL: unexpected end of input inside braces: mend the query`,
-		`boards/below/d.json:6:50 metric/type: the panel "P" takes the rate() of temperature_celsius, which is a gauge: each fall would pass for a reset of a counter; use delta() or deriv(), or a counter`,
+		`boards/below/d.json:6:49 metric/type: the panel "P" takes the rate() of temperature_celsius, which is a gauge: each fall would pass for a reset of a counter; use delta() or deriv(), or a counter`,
 		`boards/below/d.json:11:112 metric/label: nope="1" matches nothing in the panel "Q", since took_seconds_sum has no labels but instance, job, path: mend the label, or take the matcher out`,
 	}))
 }
