@@ -288,6 +288,9 @@ func (c *checker) panels(panels []panel) []query {
 // variable is one of Grafana's, in each of its three ways to write it.
 var variable = regexp.MustCompile(`\$\{[^}]*\}|\[\[[^\]\[]*\]\]|\$\w+`)
 
+// unknownText stands within a string for what only Grafana knows. It may be nothing at all, or ".*".
+const unknownText = "\x7f"
+
 // parameter is what stands before a number in PromQL.
 var parameter = regexp.MustCompile(`(?:topk|bottomk|quantile|limitk|limit_ratio)\s*(?:(?:by|without)\s*\([^)]*\)\s*)?\(\s*$`)
 
@@ -319,7 +322,7 @@ func substitute(expr string, elsewhere func(text string) string) (filled string,
 			isDuration := brackets > 0 || strings.HasSuffix(strings.TrimRight(expr[:from], " \n\t-"), "offset")
 			switch {
 			case quote != 0:
-				copy(out[from:to], strings.Repeat("x", len(text)))
+				copy(out[from:to], strings.Repeat(unknownText, len(text)))
 			case isDuration && to < len(expr) && strings.IndexByte("smhdwy", expr[to]) >= 0:
 				copy(out[from:to], digits(text))
 			case parameter.MatchString(expr[max(0, from-nearby):from]):

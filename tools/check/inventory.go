@@ -22,6 +22,7 @@ type query struct {
 	at     func(offset int) (line, column int)
 	// hidden reports whether the text there only stands in for something that nobody knows yet.
 	hidden func(offset int) bool
+	said   map[string]bool // so that a slip that is repeated is reported once
 }
 
 func ofAlert(alert rule.Alert, expr parser.Expr) query {
@@ -44,6 +45,7 @@ func (c *checker) reportIn(q query, offset int, check, format string, args ...an
 
 // exported demands that a query asks for metrics and labels that are there, and does with each what its type allows.
 func (c *checker) exported(q query) {
+	q.said = map[string]bool{}
 	parser.Inspect(q.expr, func(node parser.Node, _ []parser.Node) error {
 		switch e := node.(type) {
 		case *parser.VectorSelector:
@@ -78,6 +80,10 @@ func (c *checker) selector(q query, e *parser.VectorSelector) {
 	}
 	start := int(e.PosRange.Start)
 	if !c.series.known(name) {
+		if q.said[name] {
+			return
+		}
+		q.said[name] = true
 		hint := "export it, or mend the name"
 		if nearest := c.series.nearest(name); nearest != "" {
 			hint = fmt.Sprintf("did you mean %s?", nearest)
@@ -88,9 +94,14 @@ func (c *checker) selector(q query, e *parser.VectorSelector) {
 	has := c.series.named(name)
 	text := q.source[start:min(int(e.PosRange.End), len(q.source))]
 	for _, m := range e.LabelMatchers {
-		if m.Name == model.MetricNameLabel || has.may(m.Name) || m.Type == labels.MatchEqual && m.Value == "" {
+		if m.Name == model.MetricNameLabel || has.may(m.Name) || m.Type == labels.MatchEqual && m.Value == "" || strings.Contains(m.Value, unknownText) {
 			continue
 		}
+		key := name + m.String()
+		if q.said[key] {
+			continue
+		}
+		q.said[key] = true
 		what := "matches nothing"
 		if m.Matches("") {
 			what = "makes no difference"
@@ -306,7 +317,7 @@ func (s *series) nearest(name string) string {
 	if len(name) > longest {
 		return ""
 	}
-	best, least := "", len(name)/3+1
+	best, least := "", len(name)/6+1
 	consider := func(other string) {
 		if len(other)-len(name) >= least || len(name)-len(other) >= least {
 			return

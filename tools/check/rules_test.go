@@ -216,3 +216,29 @@ func TestRouteByAnyLabel(t *testing.T) {
 		})
 	}
 }
+
+// What is written to exhaust its reader is checked all the same.
+func TestChecksAreBounded(t *testing.T) {
+	alert := func(expr string) string { return "  - {alert: A, expr: '" + expr + "', annotations: {summary: x}}\n" }
+	for name, content := range map[string]string{
+		"900 parentheses":      alert(strings.Repeat("(", 900) + "up" + strings.Repeat(")", 900)),
+		"900 signs":            alert(strings.Repeat("-", 900) + "up"),
+		"a long and":           alert(strings.Repeat("a and ", 900) + "a"),
+		"a long or":            alert(strings.Repeat("a or ", 900) + "a"),
+		"a long sum":           alert(strings.Repeat("a + ", 900) + "a"),
+		"a long comparison":    alert(strings.Repeat("a > ", 900) + "1"),
+		"a long constant":      alert("a > " + strings.Repeat("1 + ", 900) + "1"),
+		"nested aggregations":  alert(strings.Repeat("sum(", 900) + "a" + strings.Repeat(")", 900)),
+		"many matchers":        alert("a{" + strings.Repeat("x=\"1\",", 4_000) + "}"),
+		"many arguments":       alert("label_join(a, \"x\"" + strings.Repeat(", \"y\"", 4_000) + ")"),
+		"one alert many times": strings.Repeat(alert("a > 1"), 2_000),
+		"a cycle of recordings": "  - {record: a:x, expr: 'b:x + 1'}\n  - {record: b:x, expr: 'c:x + 1'}\n  - {record: c:x, expr: 'a:x + 1'}\n" + alert("a:x") +
+			"  - {record: d:x, expr: 'd:x'}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			lay(t, "m.prom", exposition)
+			found(t, Inputs{Metrics: []string{"m.prom"}}, head+content)
+		})
+	}
+}

@@ -4,6 +4,7 @@ package rule
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -20,6 +21,7 @@ const MaxFileSize = 4 << 20
 
 const (
 	maxExpr     = 32 << 10 // bytes of one expression
+	maxDepth    = 1000     // levels of one expression
 	maxExpanded = 8 << 20  // bytes of a file's rules, each alias counted as often as it is used
 	nodeSize    = 32       // bytes that a key or a value counts for beside its text
 )
@@ -184,7 +186,7 @@ func (s *source) groups(content []byte, node *yaml.Node, original func(line int)
 	if problems := s.durations(groupNodes); len(problems) > 0 {
 		return rules{}, problems
 	}
-	groups, errs := rulefmt.Parse(content, false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
+	groups, errs := rulefmt.Parse(content, false, model.UTF8Validation, promql, slog.New(slog.DiscardHandler))
 	if groups == nil {
 		for _, err := range errs {
 			problems = append(problems, s.undecodable(err, original)...)
@@ -200,10 +202,34 @@ func (s *source) groups(content []byte, node *yaml.Node, original func(line int)
 	for i, group := range groups.Groups {
 		ruleNodes := items(value(at(groupNodes, i), "rules"))
 		for j, r := range group.Rules {
+			if expr, err := promql.ParseExpr(r.Expr); err == nil && deeper(expr, maxDepth) {
+				line := cmp.Or(value(at(ruleNodes, j), "expr"), at(ruleNodes, j)).Line
+				problems = append(problems, s.problem(line, fmt.Sprintf("an expression nested more than %d deep", maxDepth), "record its parts"))
+				continue
+			}
 			found.add(s, group, r, at(groupNodes, i), at(ruleNodes, j))
 		}
 	}
+	if len(problems) > 0 {
+		return rules{}, problems
+	}
 	return found, nil
+}
+
+// promql parses what an unconfigured Prometheus does.
+var promql = parser.NewParser(parser.Options{})
+
+// deeper reports whether an expression is nested more than so many levels deep. A chain of operators is nested as well.
+func deeper(node parser.Node, levels int) bool {
+	if levels == 0 {
+		return true
+	}
+	for child := range parser.ChildrenIter(node) {
+		if deeper(child, levels-1) {
+			return true
+		}
+	}
+	return false
 }
 
 func (rs *rules) add(s *source, group rulefmt.RuleGroup, r rulefmt.Rule, groupNode, node *yaml.Node) {
