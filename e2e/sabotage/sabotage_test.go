@@ -87,11 +87,11 @@ var _ = SynchronizedBeforeSuite(func() []byte {
 var _ = Describe("The harness fails when", Label("sabotage"), func() {
 	for _, s := range sabotages {
 		if s.static != "" {
-			It(s.what+", before anything starts", func() {
+			It(s.what+", before anything starts", func(ctx SpecContext) {
 				folder := s.commit()
-				findings, _, err := check.Run(check.Inputs{
-					Rules: filepath.Join(folder, "rules"), Runbooks: filepath.Join(folder, "runbooks"),
-					Alertmanager: "../../fixtures/alertmanager/alertmanager.yml"})
+				findings, _, err := check.Run(ctx, check.Inputs{
+					Rules: filepath.Join(folder, "rules"), Runbooks: filepath.Join(folder, "runbooks"), Alertmanager: "../../fixtures/alertmanager/alertmanager.yml",
+				})
 				Expect(err).NotTo(HaveOccurred())
 				Expect(findings).To(ContainElement(HaveField("String()", ContainSubstring(s.static))))
 				AddReportEntry(report.EntryName, ReportEntryVisibilityNever,

@@ -3,6 +3,7 @@ package check
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -23,18 +24,21 @@ var promql = parser.NewParser(parser.Options{})
 
 // Inputs is what is compared. What is empty is left out, but for the rules.
 type Inputs struct {
-	Rules        string // folder of the rule files
-	Runbooks     string // folder of the runbooks
-	Alertmanager string // file of Alertmanager's configuration
-	Programs     string // file that names the host's programs, one a line
-	Specs        string // folder of the Go specs that follow the runbooks
+	Rules        string   // folder of the rule files
+	Runbooks     string   // folder of the runbooks
+	Alertmanager string   // file of Alertmanager's configuration
+	Programs     string   // file that names the host's programs, one a line
+	Specs        string   // folder of the Go specs that follow the runbooks
+	Metrics      []string // expositions of what is exported, in files or behind URLs
+	Dashboards   string   // folder of Grafana's JSON
 }
 
-// Run compares rules, runbooks, routing, the host and the specs with each other. It returns what disagrees, in the
-// order of files and lines, and the alerts that it looked at. The error joins all that makes the input unusable, each
-// with its file and mostly its line; then nothing was compared.
-func Run(in Inputs) ([]finding.Finding, []rule.Alert, error) {
-	alerts, rulesErr := rule.LoadDir(in.Rules)
+// Run compares rules, runbooks, routing, the host, the specs, metrics and dashboards with each other. It returns what
+// disagrees, in the order of files and lines, and the rules that it looked at. The error joins all that makes the input
+// unusable, each with its file and mostly its line; then nothing was compared.
+func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
+	set, rulesErr := rule.ReadDir(in.Rules)
+	alerts := set.Alerts
 	if rulesErr == nil && len(alerts) == 0 {
 		rulesErr = fmt.Errorf("%s: no alert in its rule files: there is nothing to check", in.Rules)
 	}
@@ -42,27 +46,32 @@ func Run(in Inputs) ([]finding.Finding, []rule.Alert, error) {
 	routing, routingErr := loadRouting(in.Alertmanager)
 	programs, programsErr := loadPrograms(in.Programs)
 	specs, specsErr := loadSpecs(in.Specs, alerts, books)
-	if err := errors.Join(rulesErr, booksErr, routingErr, programsErr, specsErr); err != nil {
-		return nil, nil, err
+	inventory, metricsErr := loadInventory(ctx, in.Metrics)
+	dashboards, dashboardsErr := loadDashboards(in.Dashboards)
+	if err := errors.Join(rulesErr, booksErr, routingErr, programsErr, specsErr, metricsErr, dashboardsErr); err != nil {
+		return nil, rule.Set{}, err
 	}
 
 	c := &checker{rulesDir: in.Rules, runbooksDir: in.Runbooks, books: books, lines: map[string][]string{}, skipped: map[string]bool{}}
 	c.customs = customs(alerts)
 	c.skip(in.Runbooks == "", "runbook/", "header/", "trigger/")
-	c.skip(in.Alertmanager == "", "route/")
+	c.skip(in.Alertmanager == "", "route/", "alert/hidden")
 	c.skip(in.Programs == "", "runbook/program")
 	c.skip(in.Specs == "", "runbook/spec")
+	c.skip(inventory == nil, "metric/")
+	c.skip(in.Dashboards == "", "dashboard/")
+	c.rules(set, dashboards, inventory, routing)
 	for _, alert := range alerts {
 		expr, err := promql.ParseExpr(alert.Expr)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s:%d: the expression of %s: %w", alert.File, alert.ExprLine, alert.Name, err)
+			return nil, rule.Set{}, fmt.Errorf("%s:%d: the expression of %s: %w", alert.File, alert.ExprLine, alert.Name, err)
 		}
 		c.labels(alert)
 		c.annotations(alert)
 		c.unfinished(alert)
 		c.agreement(alert, expr, alert.Annotations["summary"], "summary", alert.File, at(alert, "annotations.summary"))
 		if routing != nil && (alert.Labels["severity"] != "" || !c.customs["labels.severity"]) {
-			c.route(alert, routing)
+			c.route(alert, expr, routing)
 		}
 		if book, ok := c.runbookOf(alert); ok {
 			c.header(alert, book)
@@ -78,7 +87,7 @@ func Run(in Inputs) ([]finding.Finding, []rule.Alert, error) {
 	slices.SortFunc(c.findings, func(a, b finding.Finding) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column, cmp.Compare(a.Check, b.Check), cmp.Compare(a.Message, b.Message))
 	})
-	return c.findings, alerts, nil
+	return c.findings, set, nil
 }
 
 // book is a runbook with its text, for what is not in the steps.
@@ -122,6 +131,7 @@ func loadBooks(dir string) (map[string]book, error) {
 type checker struct {
 	rulesDir, runbooksDir string
 	books                 map[string]book
+	series                *series
 	customs               map[string]bool
 	skipped               map[string]bool // the checks that could not run
 	findings              []finding.Finding

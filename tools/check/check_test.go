@@ -67,7 +67,7 @@ func run(t *testing.T) []string {
 
 func runOn(t *testing.T, in Inputs) []string {
 	t.Helper()
-	findings, _, err := Run(in)
+	findings, _, err := Run(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,10 +81,10 @@ func runOn(t *testing.T, in Inputs) []string {
 func TestGood(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
-	findings, alerts, err := Run(all)
+	findings, set, err := Run(t.Context(), all)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(findings).To(BeEmpty())
-	g.Expect(alerts).To(HaveLen(2))
+	g.Expect(set.Alerts).To(HaveLen(2))
 
 	g.Expect(runOn(t, Inputs{Rules: "rules", Runbooks: "runbooks"})).To(BeEmpty(), "without what is optional")
 	g.Expect(os.RemoveAll("runbooks")).To(Succeed())
@@ -260,7 +260,7 @@ func TestFindingShowsItsPlace(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
 	sabotage(t, rules, "for: 1h", "for: 10s")
-	findings, _, err := Run(Inputs{Rules: "rules", Runbooks: "runbooks"})
+	findings, _, err := Run(t.Context(), Inputs{Rules: "rules", Runbooks: "runbooks"})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(findings).To(HaveLen(1))
 	g.Expect(findings[0].String()).To(Equal(`Error: CertificateExpiringSoon fires once its condition has lasted 10s, but its runbook says 1h (runbooks/CertificateExpiringSoon.md:6): write the same in both (header/duration)
@@ -288,10 +288,10 @@ func TestUnusableInput(t *testing.T) {
 			g := NewWithT(t)
 			copyGood(t)
 			sabotage(t, tc.file, tc.old, tc.new)
-			findings, alerts, err := Run(all)
+			findings, set, err := Run(t.Context(), all)
 			g.Expect(err).To(MatchError(tc.want))
 			g.Expect(findings).To(BeEmpty())
-			g.Expect(alerts).To(BeEmpty())
+			g.Expect(set.Alerts).To(BeEmpty())
 		})
 	}
 }
@@ -304,12 +304,12 @@ func TestUnusableInputIsSaidAllAtOnce(t *testing.T) {
 	sabotage(t, routes, "", "")
 	sabotage(t, host, "systemctl", "system ctl")
 	sabotage(t, drills, "package e2e", "package 2e2")
-	_, _, err := Run(all)
+	_, _, err := Run(t.Context(), all)
 	g.Expect(err).To(MatchError(And(
 		ContainSubstring("programs.txt:3: "), ContainSubstring("e2e/drills_test.go:1:9: "),
 		ContainSubstring("rules/stemedb.yml:10: "), ContainSubstring("runbooks/BackupTooOld.md:6: "), ContainSubstring("alertmanager.yml: no route provided in config"))))
 
-	_, _, err = Run(Inputs{Rules: "rules", Runbooks: "nowhere"})
+	_, _, err = Run(t.Context(), Inputs{Rules: "rules", Runbooks: "nowhere"})
 	g.Expect(err).To(MatchError(ContainSubstring("reading the folder of runbooks: open nowhere: no such file or directory")))
 }
 

@@ -12,8 +12,10 @@ import (
 	"github.com/prometheus/alertmanager/config"
 	"github.com/prometheus/alertmanager/dispatch"
 	"github.com/prometheus/alertmanager/featurecontrol"
+	"github.com/prometheus/alertmanager/inhibit"
 	"github.com/prometheus/alertmanager/matcher/compat"
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -22,6 +24,9 @@ type routing struct {
 	file  string
 	root  *dispatch.Route
 	heard map[string]bool // whether anything is configured behind a receiver
+
+	asked       []string // the labels that routes ask for, in order
+	inhibitions []*inhibit.InhibitRule
 }
 
 // likeAlertmanager sets the syntax of matchers to what Alertmanager accepts unless it is told otherwise.
@@ -58,11 +63,32 @@ func loadRouting(file string) (*routing, error) {
 			}
 		}
 	}
+	r.root.Walk(func(route *dispatch.Route) {
+		for _, m := range route.Matchers {
+			r.asked = append(r.asked, m.Name)
+		}
+	})
+	slices.Sort(r.asked)
+	r.asked = slices.Compact(r.asked)
+	for _, inhibition := range cfg.InhibitRules {
+		r.inhibitions = append(r.inhibitions, inhibit.NewInhibitRule(inhibition))
+	}
 	return r, nil
 }
 
-// route demands that an alert reaches somebody, going by the labels that its rule gives it.
-func (c *checker) route(alert rule.Alert, r *routing) {
+// route demands that an alert reaches somebody, going by the labels that its rule gives it. Where a route asks for a
+// label whose value the series decide, nothing is said.
+func (c *checker) route(alert rule.Alert, expr parser.Expr, r *routing) {
+	var by []string
+	for _, name := range r.asked {
+		value, given := labelOf(alert, name)
+		switch {
+		case strings.Contains(value, "{{"), !given && c.series.of(expr).may(name):
+			return
+		case given && name != model.AlertNameLabel:
+			by = append(by, fmt.Sprintf("%s %q", name, value))
+		}
+	}
 	set := model.LabelSet{model.AlertNameLabel: model.LabelValue(alert.Name)}
 	for name, value := range alert.Labels {
 		set[model.LabelName(name)] = model.LabelValue(value)
@@ -75,6 +101,13 @@ func (c *checker) route(alert rule.Alert, r *routing) {
 		deaf = append(deaf, route.RouteOpts.Receiver)
 	}
 	slices.Sort(deaf)
-	c.reportAt(alert, "labels.severity", 0, "route/receiver", "nobody hears of %s: with severity %q it reaches only the receiver %s, which has no integration (%s): give it a severity that is routed, or route this one",
-		alert.Name, alert.Labels["severity"], strings.Join(slices.Compact(deaf), ", "), r.file)
+	with, mend := "", "give it labels that are routed"
+	if len(by) > 0 {
+		with = "with " + strings.Join(by, " and ") + " "
+	}
+	if len(by) == 1 {
+		mend = "give it a " + strings.Fields(by[0])[0] + " that is routed"
+	}
+	c.reportAt(alert, "labels.severity", 0, "route/receiver", "nobody hears of %s: %sit reaches only the receiver %s, which has no integration (%s): %s, or route this one",
+		alert.Name, with, strings.Join(slices.Compact(deaf), ", "), r.file, mend)
 }

@@ -32,7 +32,7 @@ func booked(t *testing.T, expr string, steps ...string) []string {
 		t.Fatal(err)
 	}
 	own := book{Runbook: r, text: text.String()}
-	c := &checker{books: map[string]book{"A": own}, lines: map[string][]string{}}
+	c := &checker{series: &series{}, books: map[string]book{"A": own}, lines: map[string][]string{}}
 	host := &programs{file: "programs.txt", names: map[string]bool{}}
 	for _, name := range []string{"systemctl", "certbot", "openssl", "sudo", "xargs", "env", "timeout", "find", "watch", "bash", "ssh", "flock", "nice", "check-cert.sh", "sed", "sort", "cat", "install"} {
 		host.names[name] = true
@@ -171,40 +171,6 @@ func TestRedirections(t *testing.T) {
 	}
 }
 
-func TestLabelsOf(t *testing.T) {
-	for source, want := range map[string]string{
-		`up{job="x",a=~".+",b=~".*",c!="y"}`:                       "map[a:true job:true] false",
-		`sum by (a, b) (up)`:                                       "map[a:true b:true] true",
-		`sum(up)`:                                                  "map[] true",
-		`sum without (job) (up{job="x",a="y"})`:                    "map[a:true] false",
-		`sum without (a) (sum by (a, b) (up))`:                     "map[b:true] true",
-		`topk(3, sum by (a) (up))`:                                 "map[a:true] true",
-		`count_values("v", up)`:                                    "map[v:true] true",
-		`absent(up{job="x",a=~"y"})`:                               "map[job:true] true",
-		`rate(x_total[5m]) > 3`:                                    "map[] false",
-		`3 < sum by (a) (up)`:                                      "map[a:true] true",
-		`vector(1)`:                                                "map[] true",
-		`label_replace(sum(up), "d", "$1", "a", "(.*)")`:           "map[d:true] true",
-		`sum by (a) (x) / on (a) group_left (b) sum by (a, b) (y)`: "map[a:true b:true] true",
-		`sum by (a, c) (x) / on (a) sum by (a) (y)`:                "map[a:true] true",
-		`sum by (a, c) (x) / ignoring (c) sum by (a) (y)`:          "map[a:true] true",
-		`sum by (a, c) (x) > on (a) sum by (a) (y)`:                "map[a:true c:true] true",
-		`x / on (a) y`:                                             "map[a:true] true",
-		`x and on (a) sum by (a) (y)`:                              "map[] false",
-		`sum by (a) (x) or sum by (b) (y)`:                         "map[a:true b:true] true",
-		`sum by (a) (x) or up`:                                     "map[a:true] false",
-		`-(sum by (a) (max_over_time(x[1h:1m])))`:                  "map[a:true] true",
-	} {
-		t.Run(source, func(t *testing.T) {
-			g := NewWithT(t)
-			expr, err := promql.ParseExpr(source)
-			g.Expect(err).NotTo(HaveOccurred())
-			known, isAll := labelsOf(expr)
-			g.Expect(fmt.Sprint(known, isAll)).To(Equal(want))
-		})
-	}
-}
-
 func FuzzSteps(f *testing.F) {
 	for _, step := range []string{"sudo -u x -- y | xargs -I{} z", "a 2>&1 >b", "bash -c 'watch \"x\"'", "echo ${a:-$b} $((c++))", "find . -exec", "x() { y; }; . z"} {
 		f.Add(step)
@@ -218,7 +184,7 @@ func FuzzSteps(f *testing.F) {
 			return
 		}
 		s := script{Step: runbook.Step{File: "A.md", Line: 1, Source: source, Run: true}, file: file}
-		c := &checker{books: map[string]book{"A": {Runbook: &runbook.Runbook{Path: "A.md"}}}, lines: map[string][]string{"A.md": strings.Split(source, "\n")}}
+		c := &checker{series: &series{}, books: map[string]book{"A": {Runbook: &runbook.Runbook{Path: "A.md"}}}, lines: map[string][]string{"A.md": strings.Split(source, "\n")}}
 		expr, _ := promql.ParseExpr("sum(up)")
 		c.redirections(s)
 		c.variables(rule.Alert{Name: "A"}, expr, []script{s})

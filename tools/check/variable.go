@@ -36,7 +36,8 @@ func (c *checker) variables(alert rule.Alert, expr parser.Expr, scripts []script
 			return // what is read from elsewhere may set any variable
 		}
 	}
-	labels, isAll := labelsOf(expr)
+	labels := c.series.of(expr)
+	isAll := !labels.open
 	known := map[string]bool{"alertname": true}
 	for _, from := range []map[string]string{alert.Labels, alert.Annotations} {
 		for _, template := range from {
@@ -48,7 +49,9 @@ func (c *checker) variables(alert rule.Alert, expr parser.Expr, scripts []script
 	for name := range alert.Labels {
 		known[name] = true
 	}
-	maps.Copy(known, labels)
+	if isAll {
+		maps.Copy(known, labels.names)
+	}
 
 	anywhere := map[string]int{} // the line on which a script sets it first
 	for _, s := range scripts {

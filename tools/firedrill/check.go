@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,9 @@ type inputs struct {
 	cmd     *cobra.Command // whose flags they are
 }
 
+// inventory is what our own server exports: it says nothing of other rules than ours.
+const inventory = "fixtures/inventory/stemedb-api.prom"
+
 // optional are the inputs that are left out where a flag empties them, or where no flag names them and they are not there.
 var optional = []string{"runbooks", "alertmanager", "programs", "specs"}
 
@@ -31,8 +35,10 @@ func (in *inputs) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&in.Rules, "rules", "rules", "folder of the rule files")
 	cmd.Flags().StringVar(&in.Runbooks, "runbooks", "runbooks", "folder of the runbooks")
 	cmd.Flags().StringVar(&in.Alertmanager, "alertmanager", "fixtures/alertmanager/alertmanager.yml", "Alertmanager's configuration")
-	cmd.Flags().StringVar(&in.Programs, "programs", "fixtures/host/programs.txt", "file with the names of the host's programs, one a line")
+	cmd.Flags().StringVar(&in.Programs, "programs", "fixtures/inventory/programs.txt", "file with the names of the host's programs, one a line")
 	cmd.Flags().StringVar(&in.Specs, "specs", "e2e", "folder of the Go specs that follow the runbooks")
+	cmd.Flags().StringArrayVar(&in.Metrics, "metrics", nil, "file or URL with metrics as a target exports them; may be repeated (default, for our own rules, "+inventory+")")
+	cmd.Flags().StringVar(&in.Dashboards, "dashboards", "", "folder of Grafana dashboards")
 }
 
 // present returns the inputs without those that are left out, and which those are.
@@ -47,6 +53,12 @@ func (in *inputs) present() (check.Inputs, []string) {
 			out = append(out, "--"+optional[i])
 		}
 	}
+	if _, err := os.Stat(inventory); err == nil && !in.cmd.Flags().Changed("rules") && !in.cmd.Flags().Changed("metrics") {
+		found.Metrics = []string{inventory}
+	}
+	if len(found.Metrics) == 0 {
+		out = append(out, "--metrics")
+	}
 	return found, out
 }
 
@@ -57,12 +69,12 @@ type output struct {
 }
 
 // check tells what in the inputs disagrees. The error is errRefuted when that is to fail.
-func (in *inputs) check(w io.Writer, out output) error {
+func (in *inputs) check(ctx context.Context, w io.Writer, out output) error {
 	if !slices.Contains(finding.Formats, out.format) {
 		return fmt.Errorf("--format %q: choose one of %s", out.format, strings.Join(finding.Formats, ", "))
 	}
 	present, without := in.present()
-	findings, alerts, err := check.Run(present)
+	findings, set, err := check.Run(ctx, present)
 	if err != nil {
 		return err
 	}
@@ -70,7 +82,7 @@ func (in *inputs) check(w io.Writer, out output) error {
 		findings = slices.DeleteFunc(findings, func(f finding.Finding) bool { return !in.changed.Touches(f.File, f.Alert) })
 	}
 	report := finding.Report{Checks: check.Checks, Findings: findings}
-	for _, alert := range alerts {
+	for _, alert := range set.Alerts {
 		report.Alerts = append(report.Alerts, finding.Alert{Name: alert.Name, File: alert.File, Line: alert.Line})
 	}
 	if out.strict {
@@ -82,7 +94,10 @@ func (in *inputs) check(w io.Writer, out output) error {
 		return fmt.Errorf("writing the findings: %w", err)
 	}
 	if out.format == "text" || out.format == "github" { // for people, or next to what is
-		fmt.Fprintf(w, "check: %d alerts, %d errors, %d warnings", len(alerts), report.Count(finding.Error), report.Count(finding.Warning))
+		for _, skipped := range set.Skipped {
+			fmt.Fprintf(w, "check: passed over %s, %s\n", skipped.File, skipped.Why)
+		}
+		fmt.Fprintf(w, "check: %d alerts, %d errors, %d warnings", len(set.Alerts), report.Count(finding.Error), report.Count(finding.Warning))
 		if len(without) > 0 {
 			fmt.Fprintf(w, "; left out: %s", strings.Join(without, ", "))
 		}
@@ -134,7 +149,7 @@ Exit status: 0 no errors, though there may be warnings; 1 errors, or with --stri
 					return err
 				}
 			}
-			return in.check(cmd.OutOrStdout(), out)
+			return in.check(cmd.Context(), cmd.OutOrStdout(), out)
 		},
 	}
 	in.addFlags(cmd)

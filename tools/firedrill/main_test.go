@@ -128,7 +128,7 @@ func set(t *testing.T, step string) map[string]string {
 func TestCheckFormats(t *testing.T) {
 	t.Chdir(lay(t, set(t, "unit=x; echo $untit")))
 	for format, want := range map[string]string{
-		"text":   "\ncheck: 1 alerts, 0 errors, 1 warnings; left out: --alertmanager, --programs, --specs\n",
+		"text":   "\ncheck: 1 alerts, 0 errors, 1 warnings; left out: --alertmanager, --programs, --specs, --metrics\n",
 		"github": "::warning file=runbooks/CertificateExpiringSoon.md,line=15,col=14,endColumn=20,title=runbook/misspelling::",
 		"json":   `"warnings": 1`,
 		"sarif":  `"id": "alert/annotations"`,
@@ -157,7 +157,7 @@ func TestCheckLeavesOut(t *testing.T) {
 		status int
 		says   string
 	}{
-		{[]string{"check"}, proven, "left out: --runbooks, --alertmanager, --programs, --specs\n"},
+		{[]string{"check"}, proven, "left out: --runbooks, --alertmanager, --programs, --specs, --metrics\n"},
 		{[]string{"check", "--runbooks="}, proven, "left out: --runbooks, "},
 		{[]string{"check", "--runbooks=runbooks"}, unusable, "runbooks"},
 		{[]string{"check", "--specs=e2e"}, unusable, "e2e"},

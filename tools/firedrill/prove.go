@@ -91,7 +91,7 @@ func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if info, err := os.Stat(p.Runbooks); err != nil || !info.IsDir() { // a check can do without, a proof cannot
 		return fmt.Errorf("there is no folder of runbooks %q: name it with --runbooks", p.Runbooks)
 	}
-	if err := p.inputs.check(stdout, output{format: "text"}); err != nil {
+	if err := p.inputs.check(ctx, stdout, output{format: "text"}); err != nil {
 		return err
 	}
 	images, err := image.Ensure(ctx, stdout)

@@ -42,7 +42,7 @@ func (in *inputs) watch(ctx context.Context, w io.Writer) error {
 	if err := in.watchFolders(watcher); err != nil {
 		return err
 	}
-	in.checkNow(w, "watching "+strings.Join(in.watched(), ", "))
+	in.checkNow(ctx, w, "watching "+strings.Join(in.watched(), ", "))
 
 	var saved []string
 	due := time.NewTimer(quiet)
@@ -64,7 +64,7 @@ func (in *inputs) watch(ctx context.Context, w io.Writer) error {
 		case <-due.C:
 			_ = in.watchFolders(watcher) // a folder that was replaced; of one that is gone, the check tells
 			slices.Sort(saved)
-			in.checkNow(w, "saved "+strings.Join(slices.Compact(saved), ", "))
+			in.checkNow(ctx, w, "saved "+strings.Join(slices.Compact(saved), ", "))
 			saved = nil
 		}
 	}
@@ -117,13 +117,13 @@ func (in *inputs) reads(event fsnotify.Event) bool {
 }
 
 // checkNow prints one block: when and why, what the check says, and how long it took.
-func (in *inputs) checkNow(w io.Writer, why string) {
+func (in *inputs) checkNow(ctx context.Context, w io.Writer, why string) {
 	if isTerminal(w) {
 		fmt.Fprint(w, "\x1b[H\x1b[2J\x1b[3J") // to the top of a screen that is empty
 	}
 	began := time.Now()
 	fmt.Fprintf(w, "%s %s\n", began.Format(time.TimeOnly), why)
-	if err := in.check(w, output{format: "text"}); err != nil && !errors.Is(err, errRefuted) {
+	if err := in.check(ctx, w, output{format: "text"}); err != nil && !errors.Is(err, errRefuted) {
 		for line := range strings.Lines(err.Error()) {
 			fmt.Fprintf(w, "check: %s\n", strings.TrimRight(line, "\n"))
 		}

@@ -18,13 +18,21 @@ func FuzzLoad(f *testing.F) {
 		"---\ngroups:\n---\n",
 		"groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up ==\n    annotations:\n      summary: '{{ nope }}'\n",
 		"\xff\xfe",
+		"\ufeffgroups:\n- name: g\n",
+		"apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nspec:\n  groups:\n  - name: g\n    partial_response_strategy: warn\n    rules:\n    - {record: a, expr: 1}\n    - alert: A\n      expr: |\n        a\n          > 3\n---\nkind: Pod\napiVersion: v1\n",
+		`{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "PrometheusRule", "spec": {"groups": [{"name": "g", "rules": [{"alert": "A", "expr": "up\n > 3"}]}]}}]}`,
+		"apiVersion: v1\nkind: PrometheusRule\nspec: &s\n  groups: &g\n  - name: g\n    rules: &r\n    - <<: [*s, *s]\n      alert: A\n      alert: A\n",
+		"groups: {{ .Values.groups }}\n",
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
-		alerts, problems := parse("f.yml", content)
-		if len(alerts) > 0 && len(problems) > 0 {
-			t.Fatalf("alerts beside problems: %v", problems)
+		found, problems := parse("f.yml", content)
+		if len(found.alerts)+len(found.recordings) > 0 && len(problems) > 0 {
+			t.Fatalf("rules beside problems: %v", problems)
+		}
+		if roots, problems := (&source{content: content}).roots(); len(problems) == 0 {
+			foreign(roots)
 		}
 		lines := strings.Count(string(content), "\n") + 1
 		for _, p := range problems {
@@ -35,7 +43,7 @@ func FuzzLoad(f *testing.F) {
 				t.Errorf("not printable: %q", p.Error())
 			}
 		}
-		for _, a := range alerts {
+		for _, a := range found.alerts {
 			if a.Name == "" || a.Line < 1 || a.ExprLine < 1 || a.Line > lines || a.ExprLine > lines {
 				t.Errorf("an alert without name or place: %+v", a)
 			}
@@ -43,6 +51,11 @@ func FuzzLoad(f *testing.F) {
 				if line, column := a.At("expr", offset); line < 1 || line > lines || column < 1 {
 					t.Errorf("byte %d of the expression at %d:%d", offset, line, column)
 				}
+			}
+		}
+		for _, r := range found.recordings {
+			if line, column := r.At("expr", 1); r.Name == "" || line < 1 || line > lines || column < 1 {
+				t.Errorf("a recording without name or place: %+v", r)
 			}
 		}
 	})

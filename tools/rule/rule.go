@@ -7,10 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -20,7 +17,14 @@ import (
 )
 
 // MaxFileSize is the size in bytes above which a rule file is refused unread.
-const MaxFileSize = 1 << 20
+const MaxFileSize = 4 << 20
+
+const (
+	maxExpr     = 32 << 10 // bytes of one expression
+	maxDepth    = 1000     // levels of one expression
+	maxExpanded = 8 << 20  // bytes of a file's rules, each alias counted as often as it is used
+	nodeSize    = 32       // bytes that a key or a value counts for beside its text
+)
 
 // Alert is one alerting rule as deployed. Its name is the index by which its runbook and its spec are found.
 type Alert struct {
@@ -57,33 +61,43 @@ func (a Alert) At(field string, offset int) (line, column int) {
 	return a.src.locate(node, offset)
 }
 
-// LoadDir reads the rule files (*.yml, *.yaml) that stand in dir, except their promtool tests (*_test.yml). The
-// alerts come in the order of the files' names, and within a file in its own order.
-func LoadDir(dir string) ([]Alert, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, problem{file: dir, wrong: "cannot be read as a folder of rules: " + reason(err), right: "name a folder with rule files"}
-	}
-	var files []string // in the order of their names, as os.ReadDir gives them
-	for _, entry := range entries {
-		ext := filepath.Ext(entry.Name())
-		if (ext == ".yml" || ext == ".yaml") && !strings.HasSuffix(strings.TrimSuffix(entry.Name(), ext), "_test") {
-			files = append(files, filepath.Join(dir, entry.Name()))
-		}
-	}
-	if len(files) == 0 {
-		return nil, problem{file: dir, wrong: "holds no rule file", right: "put at least one *.yml or *.yaml there that is not a *_test.yml"}
-	}
-	return Load(files...)
+// Recording is one recording rule as deployed.
+type Recording struct {
+	Name string // of the metric that it writes
+	File string
+	// Line and ExprLine say where the name and the first character of the expression stand in File.
+	Line, ExprLine int
+
+	Group    string
+	Interval time.Duration // 0 leaves it to Prometheus's configuration
+
+	Expr string
+	// Labels are those that the rule adds, the labels of its group among them. One that is empty removes.
+	Labels map[string]string
+
+	src    *source
+	fields map[string]*yaml.Node
 }
 
-// Load reads rule files, strictly: what Prometheus would refuse or silently ignore is an error, and so is a second
-// alert of the same name. The error joins every problem found, each naming its file and line.
+// At returns the line and the column, both counted from 1, of the byte at offset in the value of a field, as Alert.At
+// does: "record", "expr", "labels.job".
+func (r Recording) At(field string, offset int) (line, column int) {
+	node, ok := r.fields[field]
+	if !ok {
+		if field == "record" || r.src == nil {
+			return r.Line, 1
+		}
+		return r.At("record", 0)
+	}
+	return r.src.locate(node, offset)
+}
+
+// Load reads the alerts of rule files and of PrometheusRule manifests, strictly: what Prometheus would refuse or
+// silently ignore is an error. The error joins every problem found, each naming its file and line.
 func Load(files ...string) ([]Alert, error) {
 	var (
 		alerts []Alert
 		errs   []error
-		first  = map[string]Alert{}
 	)
 	for _, file := range files {
 		content, err := read(file)
@@ -92,22 +106,8 @@ func Load(files ...string) ([]Alert, error) {
 			continue
 		}
 		found, problems := parse(file, content)
-		for _, alert := range found {
-			if other, ok := first[alert.Name]; ok {
-				problems = append(problems, problem{file: file, line: alert.Line, text: alert.Name,
-					wrong: fmt.Sprintf("an alert of this name stands at %s:%d already", other.File, other.Line),
-					right: "give each alert a name of its own, since its runbook and its spec are found by it"})
-				continue
-			}
-			first[alert.Name] = alert
-			alerts = append(alerts, alert)
-		}
-		slices.SortFunc(problems, func(a, b problem) int {
-			return cmp.Or(a.line-b.line, cmp.Compare(a.wrong, b.wrong), cmp.Compare(a.text, b.text))
-		})
-		for _, p := range slices.Compact(problems) {
-			errs = append(errs, p)
-		}
+		alerts = append(alerts, found.alerts...)
+		errs = append(errs, inOrder(problems)...)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -115,70 +115,159 @@ func Load(files ...string) ([]Alert, error) {
 	return alerts, nil
 }
 
-// parse turns the content of a rule file into its alerts, or says all that is wrong with it.
-func parse(file string, content []byte) ([]Alert, []problem) {
+// inOrder sorts the problems of a file by their lines, and drops what is said twice.
+func inOrder(problems []problem) []error {
+	slices.SortFunc(problems, func(a, b problem) int {
+		return cmp.Or(a.line-b.line, cmp.Compare(a.wrong, b.wrong), cmp.Compare(a.text, b.text))
+	})
+	var errs []error
+	for _, p := range slices.Compact(problems) {
+		errs = append(errs, p)
+	}
+	return errs
+}
+
+// rules is what a file holds.
+type rules struct {
+	alerts     []Alert
+	recordings []Recording
+}
+
+// parse turns the content of a rule file or of a manifest into its rules, or says all that is wrong with it.
+func parse(file string, content []byte) (rules, []problem) {
 	src := &source{file: file, content: content}
-	if p, ok := src.notText(); ok {
+	roots, problems := src.roots()
+	if len(problems) > 0 {
+		return rules{}, problems
+	}
+	return src.rules(roots)
+}
+
+// roots returns the documents of a file, if it can hold any.
+func (s *source) roots() ([]*yaml.Node, []problem) {
+	if p, ok := s.notText(); ok {
 		return nil, []problem{p}
 	}
-	root, problems := src.document()
-	if len(problems) > 0 {
-		return nil, problems
+	return s.documents()
+}
+
+// rules reads the documents of a file, which are one rule file or any number of manifests.
+func (s *source) rules(roots []*yaml.Node) (rules, []problem) {
+	if slices.ContainsFunc(roots, isObject) {
+		return s.objects(roots)
 	}
+	if len(roots) == 0 || roots[0].Kind != yaml.MappingNode {
+		line := 1
+		if len(roots) > 0 {
+			line = roots[0].Line
+		}
+		return rules{}, []problem{s.problem(line, "holds no rule group", noGroups)}
+	}
+	if len(roots) > 1 {
+		// Prometheus goes on with the first document alone; whatever the others ask for would never page anybody.
+		return rules{}, []problem{s.problem(roots[1].Line, "a second YAML document, which Prometheus ignores", "move it to a file of its own")}
+	}
+	groups := value(roots[0], "groups")
+	found, problems := s.groups(s.content, groups, func(line int) int { return line })
+	if len(problems) == 0 && len(items(groups)) == 0 {
+		problems = []problem{s.problem(1, "holds no rule group", noGroups)}
+	}
+	return found, problems
+}
+
+// groups reads rule groups. Content is a rule file of Prometheus that holds them, and original returns the line of
+// the source from which a line of content comes.
+func (s *source) groups(content []byte, node *yaml.Node, original func(line int) int) (found rules, problems []problem) {
+	if p, ok := s.tooMuch(node); ok {
+		return rules{}, []problem{p}
+	}
+	groupNodes := items(node)
 	// Looked at first, because Prometheus's message for one says neither where nor in which field.
-	if problems := src.durations(root); len(problems) > 0 {
-		return nil, problems
+	if problems := s.durations(groupNodes); len(problems) > 0 {
+		return rules{}, problems
 	}
-	groups, errs := rulefmt.Parse(content, false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
+	groups, errs := rulefmt.Parse(content, false, model.UTF8Validation, promql, slog.New(slog.DiscardHandler))
 	if groups == nil {
 		for _, err := range errs {
-			problems = append(problems, src.undecodable(err)...)
+			problems = append(problems, s.undecodable(err, original)...)
 		}
-		return nil, problems
+		return rules{}, problems
 	}
-	if len(groups.Groups) == 0 {
-		return nil, []problem{src.problem(1, "holds no rule group", noGroups)}
-	}
-	groupNodes := items(value(root, "groups"))
 	for _, err := range errs {
-		problems = append(problems, src.invalid(err, groupNodes))
+		problems = append(problems, s.invalid(err, groupNodes))
 	}
 	if len(problems) > 0 {
-		return nil, problems
+		return rules{}, problems
 	}
-
-	var alerts []Alert
 	for i, group := range groups.Groups {
 		ruleNodes := items(value(at(groupNodes, i), "rules"))
 		for j, r := range group.Rules {
-			if r.Alert == "" {
+			if expr, err := promql.ParseExpr(r.Expr); err == nil && deeper(expr, maxDepth) {
+				line := cmp.Or(value(at(ruleNodes, j), "expr"), at(ruleNodes, j)).Line
+				problems = append(problems, s.problem(line, fmt.Sprintf("an expression nested more than %d deep", maxDepth), "record its parts"))
 				continue
 			}
-			labels := maps.Clone(group.Labels)
-			if labels == nil {
-				labels = map[string]string{}
-			}
-			maps.Copy(labels, r.Labels)
-			alert := Alert{
-				Name: r.Alert, File: file,
-				Group: group.Name, Interval: time.Duration(group.Interval),
-				Expr: r.Expr, For: time.Duration(r.For), KeepFiringFor: time.Duration(r.KeepFiringFor),
-				Labels: labels, Annotations: r.Annotations,
-				src: src, fields: fields(at(groupNodes, i), at(ruleNodes, j)),
-				Line: at(ruleNodes, j).Line,
-			}
-			alert.Line, _ = alert.At("alert", 0)
-			alert.ExprLine, _ = alert.At("expr", 0)
-			alerts = append(alerts, alert)
+			found.add(s, group, r, at(groupNodes, i), at(ruleNodes, j))
 		}
 	}
-	return alerts, nil
+	if len(problems) > 0 {
+		return rules{}, problems
+	}
+	return found, nil
+}
+
+// promql parses what an unconfigured Prometheus does.
+var promql = parser.NewParser(parser.Options{})
+
+// deeper reports whether an expression is nested more than so many levels deep. A chain of operators is nested as well.
+func deeper(node parser.Node, levels int) bool {
+	if levels == 0 {
+		return true
+	}
+	for child := range parser.ChildrenIter(node) {
+		if deeper(child, levels-1) {
+			return true
+		}
+	}
+	return false
+}
+
+func (rs *rules) add(s *source, group rulefmt.RuleGroup, r rulefmt.Rule, groupNode, node *yaml.Node) {
+	labels := maps.Clone(group.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	maps.Copy(labels, r.Labels)
+	if r.Record != "" {
+		recording := Recording{
+			Name: r.Record, File: s.file,
+			Group: group.Name, Interval: time.Duration(group.Interval),
+			Expr: r.Expr, Labels: labels,
+			src: s, fields: fields(groupNode, node),
+			Line: node.Line,
+		}
+		recording.Line, _ = recording.At("record", 0)
+		recording.ExprLine, _ = recording.At("expr", 0)
+		rs.recordings = append(rs.recordings, recording)
+		return
+	}
+	alert := Alert{
+		Name: r.Alert, File: s.file,
+		Group: group.Name, Interval: time.Duration(group.Interval),
+		Expr: r.Expr, For: time.Duration(r.For), KeepFiringFor: time.Duration(r.KeepFiringFor),
+		Labels: labels, Annotations: r.Annotations,
+		src: s, fields: fields(groupNode, node),
+		Line: node.Line,
+	}
+	alert.Line, _ = alert.At("alert", 0)
+	alert.ExprLine, _ = alert.At("expr", 0)
+	rs.alerts = append(rs.alerts, alert)
 }
 
 // fields lists the scalars of a rule by the names that At knows. A group's labels are those of each of its rules.
 func fields(group, rule *yaml.Node) map[string]*yaml.Node {
 	nodes := map[string]*yaml.Node{}
-	for _, name := range []string{"alert", "expr", "for", "keep_firing_for"} {
+	for _, name := range []string{"alert", "record", "expr", "for", "keep_firing_for"} {
 		if node := value(rule, name); node != nil {
 			nodes[name] = node
 		}

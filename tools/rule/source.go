@@ -123,50 +123,42 @@ func (s *source) notText() (problem, bool) {
 	}
 	for i := 0; i < len(s.content); {
 		r, size := utf8.DecodeRune(s.content[i:])
-		line := 1 + bytes.Count(s.content[:i], []byte("\n"))
+		line := func() int { return 1 + bytes.Count(s.content[:i], []byte("\n")) }
 		switch {
 		case r == utf8.RuneError && size == 1:
-			return s.problem(line, fmt.Sprintf("not UTF-8: byte 0x%02x", s.content[i]), "save the file as UTF-8"), true
+			return s.problem(line(), fmt.Sprintf("not UTF-8: byte 0x%02x", s.content[i]), "save the file as UTF-8"), true
 		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f:
-			return s.problem(line, fmt.Sprintf("a control character, 0x%02x", r), "remove it"), true
+			return s.problem(line(), fmt.Sprintf("a control character, 0x%02x", r), "remove it"), true
 		// YAML takes each of these for the end of a line; editors, and the line numbers in messages, do not.
 		case r == '\r' && !bytes.HasPrefix(s.content[i+1:], []byte("\n")), r == 0x85, r == 0x2028, r == 0x2029:
-			return s.problem(line, fmt.Sprintf("an unusual line end, %U", r), "end the line with a newline"), true
+			return s.problem(line(), fmt.Sprintf("an unusual line end, %U", r), "end the line with a newline"), true
 		}
 		i += size
 	}
 	return problem{}, false
 }
 
-// document returns the root mapping of the file's only document.
-func (s *source) document() (*yaml.Node, []problem) {
+// documents returns the root of each YAML document that holds anything.
+func (s *source) documents() ([]*yaml.Node, []problem) {
 	decoder := yaml.NewDecoder(bytes.NewReader(s.content))
-	var doc yaml.Node
-	if err := decoder.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
-		return nil, s.undecodable(err)
-	}
+	var roots []*yaml.Node
 	for {
-		var next yaml.Node
-		err := decoder.Decode(&next)
+		var doc yaml.Node
+		err := decoder.Decode(&doc)
 		if errors.Is(err, io.EOF) {
-			break
+			return roots, nil
 		}
 		if err != nil {
-			return nil, s.undecodable(err)
+			return nil, s.undecodable(err, func(line int) int { return line })
 		}
-		if len(next.Content) > 0 && next.Content[0].Tag != "!!null" {
-			// Prometheus goes on with the first document alone; whatever the others ask for would never page anybody.
-			return nil, []problem{s.problem(next.Line, "a second YAML document, which Prometheus ignores", "move it to a file of its own")}
+		if len(doc.Content) > 0 && doc.Content[0].Tag != "!!null" {
+			roots = append(roots, doc.Content[0])
 		}
 	}
-	if len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
-		return nil, []problem{s.problem(max(doc.Line, 1), "holds no rule group", noGroups)}
-	}
-	return doc.Content[0], nil
 }
 
 // durations finds the malformed durations in a file, wherever Prometheus expects one.
-func (s *source) durations(root *yaml.Node) (problems []problem) {
+func (s *source) durations(groups []*yaml.Node) (problems []problem) {
 	check := func(in *yaml.Node, field string) {
 		node := value(in, field)
 		if node == nil || node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
@@ -177,7 +169,7 @@ func (s *source) durations(root *yaml.Node) (problems []problem) {
 				wrong: fmt.Sprintf("%q is not a duration", field), right: "write a whole number with a unit, as in 30s, 5m or 1h30m"})
 		}
 	}
-	for _, group := range items(value(root, "groups")) {
+	for _, group := range groups {
 		check(group, "interval")
 		check(group, "query_offset")
 		for _, r := range items(value(group, "rules")) {
@@ -212,24 +204,56 @@ func kind(name string) string {
 }
 
 // undecodable translates the YAML decoder's errors into problems of this file.
-func (s *source) undecodable(err error) (problems []problem) {
+func (s *source) undecodable(err error, original func(line int) int) (problems []problem) {
 	typeErr, ok := errors.AsType[*yaml.TypeError](err)
 	if !ok {
 		line, wrong := yamlPosition(err.Error())
+		line = original(line)
+		if p, ok := s.helm(line); ok {
+			return []problem{p}
+		}
 		// The decoder knows where the list or mapping began that went wrong, not always the very line.
 		return []problem{s.problem(line, "not valid YAML from here on: "+wrong, "mend the indentation, or quote the value")}
 	}
 	for _, text := range typeErr.Errors {
 		line, wrong := yamlPosition(text)
-		p := s.problem(line, wrong, "write each key once")
+		p := s.problem(original(line), wrong, "write each key once")
 		if m := unknownField.FindStringSubmatch(wrong); m != nil {
 			p.text, p.wrong, p.right = m[1], "unknown field", knownFields[m[2]]
 		} else if m := wrongKind.FindStringSubmatch(wrong); m != nil {
 			p.wrong, p.right = kind(m[1])+" in the wrong place", "write "+kind(m[2])
+			if action, ok := s.helm(p.line); ok && action.line == p.line { // which reads as a mapping of a mapping
+				p = action
+			}
 		}
 		problems = append(problems, p)
 	}
 	return problems
+}
+
+// helm finds the Helm action by which a file stops being YAML: at or before the line where the decoder gave up, or
+// else the first of all.
+func (s *source) helm(upTo int) (problem, bool) {
+	first, last := 0, 0
+	n := 0
+	for line := range strings.Lines(string(s.content)) {
+		n++
+		before, _, found := strings.Cut(strings.TrimSpace(line), "{{")
+		// A template of Prometheus's own stands in a quoted or a block scalar, or follows other words.
+		if !found || before != "" && !strings.HasSuffix(before, ": ") && !strings.HasSuffix(before, "- ") {
+			continue
+		}
+		if first == 0 {
+			first = n
+		}
+		if n <= upTo {
+			last = n
+		}
+	}
+	if first == 0 {
+		return problem{}, false
+	}
+	return s.problem(cmp.Or(last, first), "a Helm template, not YAML", "render the chart first, as with helm template, or quote the value"), true
 }
 
 func yamlPosition(text string) (line int, message string) {
@@ -315,136 +339,4 @@ func lineOffset(text string, n int) int {
 		offset += len(line)
 	}
 	return offset
-}
-
-// value returns what a mapping holds under a key, through aliases and merges, or nil.
-func value(mapping *yaml.Node, key string) *yaml.Node {
-	return entries(mapping)[key]
-}
-
-// entries returns a mapping's values by key, with those that it merges in (<<) where it has none of its own.
-func entries(mapping *yaml.Node) map[string]*yaml.Node {
-	found := map[string]*yaml.Node{}
-	collect(resolve(mapping), found, 0)
-	return found
-}
-
-func collect(mapping *yaml.Node, into map[string]*yaml.Node, depth int) {
-	const deepest = 10 // a mapping can be written to merge itself
-	if mapping == nil || mapping.Kind != yaml.MappingNode || depth > deepest {
-		return
-	}
-	var merged []*yaml.Node
-	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		key, val := resolve(mapping.Content[i]), resolve(mapping.Content[i+1])
-		if key.Tag == "!!merge" {
-			merged = append(append(merged, val), items(val)...)
-		} else if _, ok := into[key.Value]; !ok {
-			into[key.Value] = val
-		}
-	}
-	for _, from := range merged {
-		collect(from, into, depth+1)
-	}
-}
-
-// items returns a sequence's elements.
-func items(sequence *yaml.Node) []*yaml.Node {
-	sequence = resolve(sequence)
-	if sequence == nil || sequence.Kind != yaml.SequenceNode {
-		return nil
-	}
-	elements := make([]*yaml.Node, len(sequence.Content))
-	for i, node := range sequence.Content {
-		elements[i] = resolve(node)
-	}
-	return elements
-}
-
-// at returns an element, or an empty node where a file is stranger than its validation knew.
-func at(nodes []*yaml.Node, i int) *yaml.Node {
-	if i < 0 || i >= len(nodes) {
-		return &yaml.Node{Line: 1, Column: 1}
-	}
-	return nodes[i]
-}
-
-func scalar(node *yaml.Node) string {
-	if node == nil {
-		return ""
-	}
-	return node.Value
-}
-
-func resolve(node *yaml.Node) *yaml.Node {
-	for node != nil && node.Kind == yaml.AliasNode {
-		node = node.Alias
-	}
-	return node
-}
-
-// locate returns the line and column of the byte at offset in a scalar's value.
-//
-// A scalar as written and its value differ in indentation, in folded line ends and in quoting, but every other
-// character of the value stands in the text too, in the same order: so the two are walked side by side. Where that
-// fails, at an escape that stands for another character, the answer is the scalar's beginning.
-func (s *source) locate(node *yaml.Node, offset int) (line, column int) {
-	at := s.lineStart(node.Line)
-	for range node.Column - 1 { // YAML counts characters
-		_, size := utf8.DecodeRune(s.content[at:])
-		at += size
-	}
-	if i, ok := align(s.content[at:], node, offset); ok {
-		at += i
-	}
-	before := s.content[:at]
-	start := bytes.LastIndexByte(before, '\n') + 1
-	return 1 + bytes.Count(before, []byte("\n")), 1 + utf8.RuneCount(before[start:])
-}
-
-var properties = regexp.MustCompile(`^(?:[&!]\S*\s+)+`)
-
-func align(text []byte, node *yaml.Node, offset int) (int, bool) {
-	i := len(properties.Find(text)) // an anchor or a tag
-	switch {
-	case node.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
-		i += bytes.IndexByte(text[i:], '\n') + 1
-	case node.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0:
-		i++
-	}
-	last := i
-	for j := 0; ; i, j = i+1, j+1 {
-		for j < len(node.Value) && isSpace(node.Value[j]) {
-			j++
-		}
-		if j >= len(node.Value) {
-			return last, true // the end: just behind the last character
-		}
-		for i < len(text) && isSpace(text[i]) {
-			i++
-		}
-		if node.Style&yaml.DoubleQuotedStyle != 0 {
-			for i+1 < len(text) && text[i] == '\\' && (isSpace(text[i+1]) || text[i+1] == 'n' || text[i+1] == 't') {
-				for i += 2; i < len(text) && isSpace(text[i]); i++ {
-				}
-			}
-			if i < len(text) && text[i] == '\\' {
-				i++
-			}
-		}
-		if i >= len(text) || text[i] != node.Value[j] {
-			return 0, false
-		}
-		if j >= offset {
-			return i, true
-		}
-		if node.Style&yaml.SingleQuotedStyle != 0 && text[i] == '\'' {
-			i++ // written twice
-		}
-		last = i + 1
-	}
-}
-
-func isSpace(c byte) bool {
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r'
 }

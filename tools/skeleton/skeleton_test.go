@@ -71,7 +71,7 @@ func finish(dir, program string, args ...string) (output string, succeeded bool)
 // findings is what check says about the working directory, in lines of file:line check.
 func findings(t *testing.T) []string {
 	t.Helper()
-	found, _, err := check.Run(check.Inputs{Rules: "rules", Runbooks: "runbooks"})
+	found, _, err := check.Run(t.Context(), check.Inputs{Rules: "rules", Runbooks: "runbooks"})
 	if err != nil {
 		t.Fatal(err)
 	}

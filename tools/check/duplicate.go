@@ -1,0 +1,335 @@
+package check
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/alertmanager/inhibit"
+	amlabels "github.com/prometheus/alertmanager/pkg/labels"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/stemedb/firedrill/tools/rule"
+)
+
+// condition is one way to read an expression: a threshold over something or, where op is 0, the expression itself.
+type condition struct {
+	of    string // canonical
+	op    parser.ItemType
+	value float64
+}
+
+// claimant is an alert with what its expression asks for.
+type claimant struct {
+	rule.Alert
+	all []condition // whenever it fires, each of them holds for the same series; the first is the whole expression
+	any []condition // whenever one of them holds, it fires for the same series
+}
+
+// deepest bounds how far a chain of "and" or "or" is followed.
+const deepest = 20
+
+func newClaimant(alert rule.Alert, expr parser.Expr) claimant {
+	c := claimant{Alert: alert}
+	for e := unparen(expr); len(c.all) < deepest; {
+		c.all = append(c.all, conditionOf(e))
+		binary, ok := e.(*parser.BinaryExpr)
+		if !ok || binary.Op != parser.LAND && binary.Op != parser.LUNLESS {
+			break
+		}
+		e = unparen(binary.LHS)
+	}
+	var visit func(e parser.Expr)
+	visit = func(e parser.Expr) {
+		if len(c.any) == deepest {
+			return
+		}
+		c.any = append(c.any, conditionOf(e))
+		if binary, ok := unparen(e).(*parser.BinaryExpr); ok && binary.Op == parser.LOR {
+			visit(binary.LHS)
+			visit(binary.RHS)
+		}
+	}
+	visit(expr)
+	return c
+}
+
+// alwaysBeside reports whether other fires, for the same series, during all the time that c does.
+func (c claimant) alwaysBeside(other claimant) bool {
+	if other.For > c.For || other.KeepFiringFor < c.KeepFiringFor {
+		return false
+	}
+	for _, narrow := range c.all {
+		if slices.ContainsFunc(other.any, narrow.implies) {
+			return true
+		}
+	}
+	return false
+}
+
+func conditionOf(expr parser.Expr) condition {
+	expr = unparen(expr)
+	e, ok := expr.(*parser.BinaryExpr)
+	if !ok || !e.Op.IsComparisonOperator() || e.ReturnBool {
+		return condition{of: canonical(expr)}
+	}
+	left, right := linear(e.LHS), linear(e.RHS)
+	switch {
+	case right.scale == 0 && left.scale != 0:
+		return condition{of: canonical(e.LHS), op: e.Op, value: right.constant}
+	case left.scale == 0 && right.scale != 0:
+		return condition{of: canonical(e.RHS), op: mirror(e.Op), value: left.constant}
+	}
+	return condition{of: canonical(expr)}
+}
+
+func mirror(op parser.ItemType) parser.ItemType {
+	if other, ok := mirrored[op]; ok {
+		return other
+	}
+	return op
+}
+
+// implies reports whether every value that meets c meets wide too.
+func (c condition) implies(wide condition) bool {
+	if c.of != wide.of {
+		return false
+	}
+	if c.op == wide.op && math.Float64bits(c.value) == math.Float64bits(wide.value) || wide.op == 0 {
+		return true // as it is, or the very series that wide fires for whatever their value
+	}
+	strict := c.op == parser.GTR || c.op == parser.LSS
+	switch wide.op {
+	case parser.GTR:
+		return (c.op == parser.GTR || c.op == parser.GTE || c.op == parser.EQLC) && (c.value > wide.value || strict && c.value >= wide.value)
+	case parser.GTE:
+		return (c.op == parser.GTR || c.op == parser.GTE || c.op == parser.EQLC) && c.value >= wide.value
+	case parser.LSS:
+		return (c.op == parser.LSS || c.op == parser.LTE || c.op == parser.EQLC) && (c.value < wide.value || strict && c.value <= wide.value)
+	case parser.LTE:
+		return (c.op == parser.LSS || c.op == parser.LTE || c.op == parser.EQLC) && c.value <= wide.value
+	}
+	return false
+}
+
+// canonical writes an expression so that two which mean the same read the same: without parentheses, with constants
+// worked out, with matchers and grouping labels in order.
+func canonical(expr parser.Expr) string {
+	var b strings.Builder
+	writeCanonical(&b, expr)
+	return b.String()
+}
+
+func writeCanonical(b *strings.Builder, expr parser.Expr) {
+	if l := linear(expr); l.scale == 0 && expr.Type() == parser.ValueTypeScalar {
+		b.WriteString(strconv.FormatFloat(l.constant, 'g', -1, 64))
+		return
+	}
+	switch e := expr.(type) {
+	case *parser.ParenExpr:
+		writeCanonical(b, e.Expr)
+	case *parser.UnaryExpr:
+		fmt.Fprintf(b, "(%s ", e.Op)
+		writeCanonical(b, e.Expr)
+		b.WriteString(")")
+	case *parser.VectorSelector:
+		matchers := make([]string, len(e.LabelMatchers))
+		for i, m := range e.LabelMatchers {
+			matchers[i] = m.String()
+		}
+		slices.Sort(matchers)
+		fmt.Fprintf(b, "{%s}", strings.Join(slices.Compact(matchers), ","))
+		writeTime(b, e.OriginalOffset.String(), e.OriginalOffsetExpr, e.Timestamp, e.StartOrEnd)
+		fmt.Fprintf(b, "%v%v", e.Anchored, e.Smoothed)
+	case *parser.MatrixSelector:
+		writeCanonical(b, e.VectorSelector)
+		fmt.Fprintf(b, "[%s%s]", e.Range, durationExpr(e.RangeExpr))
+	case *parser.SubqueryExpr:
+		b.WriteString("(")
+		writeCanonical(b, e.Expr)
+		fmt.Fprintf(b, ")[%s%s:%s%s]", e.Range, durationExpr(e.RangeExpr), e.Step, durationExpr(e.StepExpr))
+		writeTime(b, e.OriginalOffset.String(), e.OriginalOffsetExpr, e.Timestamp, e.StartOrEnd)
+	case *parser.Call:
+		fmt.Fprintf(b, "%s(", e.Func.Name)
+		for _, arg := range e.Args {
+			writeCanonical(b, arg)
+			b.WriteString(",")
+		}
+		b.WriteString(")")
+	case *parser.AggregateExpr:
+		grouping := slices.Compact(slices.Sorted(slices.Values(e.Grouping)))
+		fmt.Fprintf(b, "%s without=%v %q (", e.Op, e.Without, grouping)
+		if e.Param != nil {
+			writeCanonical(b, e.Param)
+			b.WriteString(",")
+		}
+		writeCanonical(b, e.Expr)
+		b.WriteString(")")
+	case *parser.BinaryExpr:
+		left, right, op := e.LHS, e.RHS, e.Op
+		if mirror(op) != op && left.Type() == parser.ValueTypeScalar && right.Type() == parser.ValueTypeVector && !e.ReturnBool {
+			left, right, op = right, left, mirror(op)
+		}
+		b.WriteString("(")
+		writeCanonical(b, left)
+		fmt.Fprintf(b, " %s bool=%v ", op, e.ReturnBool)
+		if m := e.VectorMatching; m != nil {
+			fmt.Fprintf(b, "%s on=%v %q %q %v ", m.Card, m.On, slices.Sorted(slices.Values(m.MatchingLabels)), m.Include, m.FillValues)
+		}
+		writeCanonical(b, right)
+		b.WriteString(")")
+	default:
+		b.WriteString(expr.String())
+	}
+}
+
+func writeTime(b *strings.Builder, offset string, offsetExpr *parser.DurationExpr, at *int64, startOrEnd parser.ItemType) {
+	fmt.Fprintf(b, "@%s%s", offset, durationExpr(offsetExpr))
+	if at != nil {
+		fmt.Fprintf(b, "@%d", *at)
+	}
+	if startOrEnd != 0 {
+		fmt.Fprintf(b, "@%s", startOrEnd)
+	}
+}
+
+func durationExpr(e *parser.DurationExpr) string {
+	if e == nil {
+		return ""
+	}
+	return e.String()
+}
+
+// identity is what Alertmanager tells alerts apart by, as far as the rule gives it. Templates that show the value
+// differ by more than their text.
+func identity(alert rule.Alert) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%q", alert.Name)
+	for _, name := range slices.Sorted(maps.Keys(alert.Labels)) {
+		fmt.Fprintf(&b, " %q=%q", name, alert.Labels[name])
+	}
+	return b.String()
+}
+
+func showsValue(alert rule.Alert) bool {
+	for _, text := range alert.Labels {
+		if strings.Contains(text, "{{") && strings.Contains(strings.ToLower(text), "value") {
+			return true
+		}
+	}
+	return false
+}
+
+// duplicates finds the alerts that are said twice, and those that nobody can tell from another: to Alertmanager, alerts
+// with the same name and labels are one.
+func (c *checker) duplicates(claimants []claimant) {
+	same := map[string][]claimant{}
+	for _, cl := range claimants {
+		if !showsValue(cl.Alert) {
+			key := identity(cl.Alert)
+			same[key] = append(same[key], cl)
+		}
+	}
+	for _, group := range same {
+		group = group[:min(len(group), maxAlike)]
+		for i, second := range group {
+			for j, first := range group {
+				where := fmt.Sprintf("%s:%d", first.File, first.Line)
+				equal := first.all[0] == second.all[0]
+				switch {
+				case i == j:
+					continue
+				case equal && first.For == second.For && first.KeepFiringFor == second.KeepFiringFor:
+					if j > i {
+						continue
+					}
+					c.reportAt(second.Alert, "alert", 0, "alert/duplicate", "%s stands at %s already, with the same labels and the same expression: remove one of the two", second.Name, where)
+				case second.alwaysBeside(first):
+					c.reportAt(second.Alert, "alert", 0, "alert/hidden", "this %s is never seen apart from the one at %s, which fires whenever it does and has the same labels, so that Alertmanager takes the two for one: give it a label of its own, such as another severity, or remove it",
+						second.Name, where)
+				default:
+					continue
+				}
+				break
+			}
+		}
+	}
+}
+
+// maxAlike bounds how many alerts of one name and the same labels are compared with each other.
+const maxAlike = 100
+
+// inhibited finds the alerts that an inhibition rule mutes for as long as they fire.
+func (c *checker) inhibited(claimants []claimant, r *routing) {
+	byCondition := map[string][]claimant{}
+	for _, cl := range claimants {
+		seen := map[string]bool{}
+		for _, wide := range cl.any {
+			if !seen[wide.of] && len(byCondition[wide.of]) < maxAlike {
+				seen[wide.of] = true
+				byCondition[wide.of] = append(byCondition[wide.of], cl)
+			}
+		}
+	}
+	for _, target := range claimants {
+		if source, ok := c.inhibitor(target, byCondition, r); ok {
+			c.reportAt(target.Alert, "alert", 0, "alert/hidden", "nobody ever sees %s: an inhibition rule of %s mutes it while %s fires, and that always fires when it does (%s:%d); mend the rule that mutes it, or remove the alert",
+				target.Name, r.file, source.Name, source.File, source.Line)
+		}
+	}
+}
+
+func (c *checker) inhibitor(target claimant, byCondition map[string][]claimant, r *routing) (claimant, bool) {
+	for _, narrow := range target.all {
+		for _, source := range byCondition[narrow.of] {
+			if identity(source.Alert) != identity(target.Alert) && target.alwaysBeside(source) &&
+				slices.ContainsFunc(r.inhibitions, func(i *inhibit.InhibitRule) bool { return mutes(i, source.Alert, target.Alert) }) {
+				return source, true
+			}
+		}
+	}
+	return claimant{}, false
+}
+
+// mutes reports whether an inhibition rule certainly mutes one alert while another fires for the same series.
+func mutes(i *inhibit.InhibitRule, source, target rule.Alert) bool {
+	if !matches(i.SourceMatchers, source, false) || !matches(i.TargetMatchers, target, false) {
+		return false
+	}
+	// Alertmanager spares a target that is a source as well, where the source is a target as well.
+	if matches(i.SourceMatchers, target, true) && matches(i.TargetMatchers, source, true) {
+		return false
+	}
+	for name := range i.Equal {
+		s, given := labelOf(source, string(name))
+		t, givenToo := labelOf(target, string(name))
+		// A label that neither rule gives comes from the series, which is the same.
+		if given != givenToo || given && (s != t || strings.Contains(s, "{{")) {
+			return false
+		}
+	}
+	return true
+}
+
+func labelOf(alert rule.Alert, name string) (value string, given bool) {
+	if name == model.AlertNameLabel {
+		return alert.Name, true
+	}
+	value, given = alert.Labels[name]
+	return value, given
+}
+
+// matches reports whether an alert meets all matchers for certain or, if possibly is set, whether it may.
+func matches(matchers amlabels.Matchers, alert rule.Alert, possibly bool) bool {
+	for _, m := range matchers {
+		value, given := labelOf(alert, m.Name)
+		known := given && !strings.Contains(value, "{{")
+		if known && !m.Matches(value) || !known && !possibly {
+			return false
+		}
+	}
+	return true
+}

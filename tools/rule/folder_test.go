@@ -1,0 +1,97 @@
+package rule
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	. "github.com/onsi/gomega"
+)
+
+func TestReadDir(t *testing.T) {
+	g := NewWithT(t)
+	t.Chdir(t.TempDir())
+	for _, dir := range []string{"rules/below/deeper", "rules/.git"} {
+		g.Expect(os.MkdirAll(dir, 0o755)).To(Succeed())
+	}
+	write(t, "rules", "a.rules", "groups:\n- name: g\n  labels: {team: x}\n  rules:\n  - record: job:up:sum\n    expr: |\n      sum by (job)\n        (up)\n    labels: {job: y}\n")
+	write(t, "rules/below", "b.rules.yml", group+"    expr: up\n  - alert: A\n    expr: up == 0\n")
+	write(t, "rules/below/deeper", "c.yaml", header+"  - {name: g, rules: [{alert: C, expr: up}]}\n")
+	write(t, "rules/.git", "d.yml", "groups: [\n")
+	write(t, "rules", ".e.yml", "groups: [\n")
+	write(t, "rules", "a_test.yml", "rule_files: [a.yml]\n")
+	write(t, "rules", "README.md", "# Rules\n")
+
+	write(t, "rules", "deployment.yaml", "apiVersion: apps/v1\nkind: Deployment\n---\napiVersion: v1\nkind: Service\n")
+	write(t, "rules", "list.yaml", "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod}\n")
+	write(t, "rules", "grafana.yaml", "apiVersion: 1\ngroups: []\n")
+	write(t, "rules", "none.yaml", "null\n")
+	write(t, "rules", "nogroups.yaml", "groups: []\n")
+	write(t, "rules", "prometheus.yml", "global: {}\nscrape_configs: []\n")
+	write(t, "rules", "tests.yml", "rule_files: [a.yml]\ntests: [{promql_expr_test: [{expr: up}]}]\n")
+	write(t, "rules", "values.yaml", "{{- if .Values.name }}\nname: x\n{{- end }}\n")
+
+	set, err := ReadDir("rules")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(set.Skipped).To(Equal([]Skipped{
+		{"rules/deployment.yaml", "a manifest of kind Deployment"},
+		{"rules/grafana.yaml", "a file of Grafana's, or of another program that has an apiVersion"},
+		{"rules/list.yaml", "a manifest of kind List"},
+		{"rules/nogroups.yaml", "empty: it has no group"},
+		{"rules/none.yaml", "empty: its YAML holds nothing"},
+		{"rules/prometheus.yml", "something else: none of its keys is a rule's"},
+		{"rules/tests.yml", "a promtool test"},
+		{"rules/values.yaml", "not YAML, and no word of it is a rule's"},
+	}))
+	var names []string
+	for _, a := range set.Alerts {
+		names = append(names, a.Name+" "+a.File)
+	}
+	g.Expect(names).To(Equal([]string{"A rules/below/b.rules.yml", "A rules/below/b.rules.yml", "C rules/below/deeper/c.yaml"}))
+
+	g.Expect(set.Recordings).To(HaveLen(1))
+	r := set.Recordings[0]
+	g.Expect(r.Name).To(Equal("job:up:sum"))
+	g.Expect([]int{r.Line, r.ExprLine}).To(Equal([]int{5, 7}))
+	g.Expect(r.Labels).To(Equal(map[string]string{"team": "x", "job": "y"}))
+	line, column := r.At("expr", len("sum by (job)\n  ("))
+	g.Expect([2]int{line, column}).To(Equal([2]int{8, 10}))
+	line, column = r.At("labels.none", 0)
+	g.Expect([2]int{line, column}).To(Equal([2]int{5, 13}))
+	line, column = Recording{Line: 7}.At("expr", 3)
+	g.Expect([2]int{line, column}).To(Equal([2]int{7, 1}))
+}
+
+// What may be a rule file gone wrong is never passed over.
+func TestReadDirRefuses(t *testing.T) {
+	for name, tc := range map[string]struct{ content, want string }{
+		"an empty file":          {"", "rules/a.yml:1: the file is empty: write groups: with at least one group, or remove the file"},
+		"a misspelt groups":      {"group:\n- name: g\n  rules:\n  - {alert: A, expr: up}\n", `rules/a.yml:1: unknown field ("group"): a rule file has groups and nothing beside it`},
+		"bad YAML with rules":    {"groups: [\n", `rules/a.yml:1: not valid YAML from here on: did not find expected node content ("groups: ["): mend the indentation, or quote the value`},
+		"a chart with rules":     {"groups:\n{{ .Values.x }}\n", `rules/a.yml:2: a Helm template, not YAML ("{{ .Values.x }}"): render the chart first, as with helm template, or quote the value`},
+		"nothing but other YAML": {"a: b\n", `rules: holds no rule file ("rules/a.yml is something else: none of its keys is a rule's"): put at least one *.yml or *.yaml there that is not a *_test.yml`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			t.Chdir(t.TempDir())
+			g.Expect(os.Mkdir("rules", 0o755)).To(Succeed())
+			write(t, "rules", "a.yml", tc.content)
+			_, err := ReadDir("rules")
+			g.Expect(err).To(MatchError(tc.want))
+		})
+	}
+	g := NewWithT(t)
+	t.Chdir(t.TempDir())
+	g.Expect(os.Mkdir("rules", 0o755)).To(Succeed())
+	write(t, ".", "file.yml", group+"    expr: up\n")
+	_, err := ReadDir("file.yml")
+	g.Expect(err).To(MatchError(ContainSubstring("file.yml: cannot be read as a folder of rules: not a directory")))
+	// As Kubernetes mounts a ConfigMap, and as a folder that is a link.
+	g.Expect(os.Mkdir("rules/..data", 0o755)).To(Succeed())
+	write(t, "rules/..data", "a.yml", group+"    expr: up\n")
+	g.Expect(os.Symlink(filepath.Join("..data", "a.yml"), "rules/a.yml")).To(Succeed())
+	g.Expect(os.Symlink("rules", "link")).To(Succeed())
+	set, err := ReadDir("link")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(set.Alerts).To(HaveLen(1))
+}
