@@ -17,7 +17,7 @@ var errUnusual = errors.New("only the evaluation in steps can tell")
 // inColumns says whether the rules can be evaluated one after another, each over the whole of the test at once: each
 // sees at a time only what was written before it, so that all of that can be there already.
 func (r *run) inColumns() bool {
-	if r.start().Unix() < 0 || r.input.histograms || len(r.input.byName[alertsMetric]) > 0 || len(r.input.byName[alertsForStateMetric]) > 0 {
+	if r.every != nil || r.start().Unix() < 0 || r.input.histograms || len(r.input.byName[alertsMetric]) > 0 || len(r.input.byName[alertsForStateMetric]) > 0 {
 		return false
 	}
 	for i, reader := range r.rules {
