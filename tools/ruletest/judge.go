@@ -23,6 +23,11 @@ func (r *run) judge(ctx context.Context) []Failure {
 		}
 		return failures
 	}
+	return r.assertions(ctx)
+}
+
+// assertions compares what the evaluation has left behind with what the test expects.
+func (r *run) assertions(ctx context.Context) (failures []Failure) {
 	for _, a := range r.AlertTests {
 		if message := r.judgeAlerts(a); message != "" {
 			failures = append(failures, Failure{File: r.file.path, Line: a.line, Message: message})

@@ -54,7 +54,7 @@ func newInput() *input {
 	return &input{byName: map[string][]*series{}, byHash: map[uint64]*series{}}
 }
 
-func (in *input) set(ls labels.Labels, all samples) {
+func (in *input) set(ls labels.Labels, all samples, goesOn bool) {
 	s := in.byHash[ls.Hash()]
 	if s == nil {
 		s = &series{labels: ls.WithoutEmpty()}
@@ -63,7 +63,7 @@ func (in *input) set(ls labels.Labels, all samples) {
 		name := s.labels.Get(model.MetricNameLabel)
 		in.byName[name] = append(in.byName[name], s)
 	}
-	s.samples = all
+	s.samples, s.goesOn = all, goesOn
 	in.histograms = in.histograms || s.histograms()
 }
 
@@ -72,6 +72,7 @@ type series struct {
 	labels  labels.Labels
 	samples samples
 	chunked *chunked // nil as long as all samples are floats
+	goesOn  bool     // an input series has values behind the last evaluation
 	writer  int      // the rule that writes it, where rules are evaluated one by one
 }
 

@@ -70,7 +70,8 @@ func readSeries(t *testGroup, last time.Time) (input *input, hidden int, err err
 				return nil, 0, seriesError(s, err)
 			}
 			pending = nil
-			input.set(ls, samplesOf(values, t.start(), gap, last))
+			all, goesOn := samplesOf(values, t.start(), gap, last)
+			input.set(ls, all, goesOn)
 		}
 	}
 	return input, 0, pending.unused()
@@ -94,19 +95,20 @@ func seriesError(s seriesText, err error) error {
 	return &positioned{line: s.line, err: fmt.Errorf("input_series %q: %w", abbreviated(s.Series+" "+s.Values), err)}
 }
 
-func samplesOf(values []parser.SequenceValue, start time.Time, gap time.Duration, last time.Time) samples {
-	all := make(samples, 0, len(values))
+// samplesOf returns the samples up to the last evaluation, and whether there are values behind it.
+func samplesOf(values []parser.SequenceValue, start time.Time, gap time.Duration, last time.Time) (all samples, goesOn bool) {
+	all = make(samples, 0, len(values))
 	until := millisecondsTill(last)
 	for at := start; len(values) > 0; at, values = at.Add(gap), values[1:] {
 		t := at.UnixNano() / int64(time.Millisecond)
 		if t > until {
-			break
+			return all, true
 		}
 		if !values[0].Omitted {
 			all = append(all, sample{t: t, v: values[0].Value, h: values[0].Histogram})
 		}
 	}
-	return all
+	return all, false
 }
 
 // millisecondsTill is up to which sample promtool fills its storage before it evaluates at t.
@@ -140,7 +142,7 @@ func shortened(line string, visible uint64) string {
 // valuesAt returns where in a line the metric ends and its values begin.
 func valuesAt(line string) int {
 	var quote byte
-	depth, braced := 0, false
+	depth := 0
 	for i := 0; i < len(line); i++ {
 		c := line[i]
 		switch {
@@ -154,14 +156,10 @@ func valuesAt(line string) int {
 			quote = c
 		case c == '{':
 			depth++
-			braced = true
 		case c == '}':
 			depth--
 		case (c == ' ' || c == '\t') && depth == 0:
-			rest := strings.TrimLeft(line[i:], " \t")
-			if braced || !strings.HasPrefix(rest, "{") || strings.HasPrefix(rest, "{{") {
-				return i
-			}
+			return i
 		}
 	}
 	return len(line)

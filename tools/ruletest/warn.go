@@ -34,10 +34,10 @@ func (s *Suite) warnings(ctx context.Context, f *file, results []TestResult) []W
 		if t.hidden > 0 {
 			warn(t.line, "the last %d input series are passed over, as promtool reads them only up to the first empty line: write values: without one", t.hidden)
 		}
-		for _, ended := range t.ended(s.options.Lookback) {
-			warn(ended.line, "%s", ended.text)
-		}
 		if s.options.Strict {
+			for _, ended := range t.ended(s.options.Lookback) {
+				warn(ended.line, "%s", ended.text)
+			}
 			s.again(ctx, t, results[i].Failed(), warn)
 		}
 	}
@@ -138,7 +138,7 @@ func (t *test) ended(lookback time.Duration) []ending {
 	var all []ending
 	for _, s := range t.input.series {
 		last, ok := s.last()
-		if !ok || prometheusvalue.IsStaleNaN(last.v) || last.h != nil && prometheusvalue.IsStaleNaN(last.h.Sum) {
+		if !ok || s.goesOn || prometheusvalue.IsStaleNaN(last.v) || last.h != nil && prometheusvalue.IsStaleNaN(last.h.Sum) {
 			continue
 		}
 		gap := time.Duration(t.Interval).Milliseconds()
