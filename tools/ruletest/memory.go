@@ -2,6 +2,7 @@ package ruletest
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sort"
 
@@ -136,16 +137,36 @@ func (m *memory) add(ls labels.Labels) *series {
 
 // Querier implements storage.Queryable.
 func (m *memory) Querier(_, maxt int64) (storage.Querier, error) {
-	return querier{m, min(maxt, m.now)}, nil
+	return querier{m: m, until: min(maxt, m.now), any: maxt >= m.oldest()}, nil
+}
+
+// oldest returns the time of the oldest sample that is there, in milliseconds.
+func (m *memory) oldest() int64 {
+	oldest := int64(math.MaxInt64)
+	for _, s := range m.input.series {
+		if len(s.samples) > 0 && s.samples[0].t <= m.now && !m.apart[s] {
+			oldest = min(oldest, s.samples[0].t)
+		}
+	}
+	for _, s := range m.own {
+		if len(s.samples) > 0 {
+			oldest = min(oldest, s.samples[0].t)
+		}
+	}
+	return oldest
 }
 
 type querier struct {
-	m    *memory
-	maxt int64
+	m     *memory
+	until int64
+	any   bool // something is stored that is old enough for the query
 }
 
 // Select implements storage.Querier.
 func (q querier) Select(_ context.Context, sortSeries bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+	if q.any {
+		slices.SortStableFunc(matchers, excludingLast(matchers))
+	}
 	input, own := q.m.input.series, q.m.own
 	for _, m := range matchers {
 		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
@@ -153,7 +174,7 @@ func (q querier) Select(_ context.Context, sortSeries bool, _ *storage.SelectHin
 			break
 		}
 	}
-	set := &seriesSet{maxt: q.maxt}
+	set := &seriesSet{maxt: q.until}
 	for _, s := range input {
 		if !q.m.apart[s] && matches(s.labels, matchers) {
 			set.series = append(set.series, s)
@@ -168,6 +189,24 @@ func (q querier) Select(_ context.Context, sortSeries bool, _ *storage.SelectHin
 		slices.SortFunc(set.series, func(a, b *series) int { return labels.Compare(a.labels, b.labels) })
 	}
 	return set
+}
+
+// excludingLast is the order in which Prometheus's storage leaves a query's matchers behind when it has looked for their
+// series: those that only exclude series come last. It can be seen in the labels of absent(a{b="c", b!="d"}).
+func excludingLast(matchers []*labels.Matcher) func(a, b *labels.Matcher) int {
+	required := map[string]bool{}
+	for _, m := range matchers {
+		if !m.Matches("") {
+			required[m.Name] = true
+		}
+	}
+	excludes := func(m *labels.Matcher) int {
+		if !required[m.Name] || (m.Type == labels.MatchNotEqual || m.Type == labels.MatchNotRegexp) && m.Matches("") {
+			return 1
+		}
+		return 0
+	}
+	return func(a, b *labels.Matcher) int { return excludes(a) - excludes(b) }
 }
 
 func matches(ls labels.Labels, matchers []*labels.Matcher) bool {

@@ -299,7 +299,10 @@ func inspectCall(n *parser.Call, e *expression) (empty, probe bool) {
 		}
 	}
 	switch n.Func.Name {
-	case "absent", "absent_over_time", "scalar", "vector":
+	case "absent", "absent_over_time":
+		e.past = e.past && !repeatsLabel(n.Args[0])
+		return false, probe
+	case "scalar", "vector":
 		return false, probe
 	case "label_replace", "label_join":
 		probe = true
@@ -307,6 +310,23 @@ func inspectCall(n *parser.Call, e *expression) (empty, probe bool) {
 		e.any = true
 	}
 	return empty && vectors == 1, probe
+}
+
+// repeatsLabel says whether a selector has two matchers for the same label. Which of them absent() takes for the label's
+// value depends on their order, and that on whether anything is stored yet; see querier.Select.
+func repeatsLabel(expr parser.Expr) bool {
+	seen := map[string]bool{}
+	repeats := false
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		if s, ok := node.(*parser.VectorSelector); ok {
+			for _, m := range s.LabelMatchers {
+				repeats = repeats || seen[m.Name]
+				seen[m.Name] = true
+			}
+		}
+		return nil
+	})
+	return repeats
 }
 
 // readFile returns a file's content, refusing what cannot be one of ours before it is read.
