@@ -35,12 +35,12 @@ func (r *run) inColumns() bool {
 	return true
 }
 
-// reads says whether the expression may select what a rule writes.
-func (e *expression) reads(r *rule) bool {
+// reads says whether the selection may take in what a rule writes.
+func (s selection) reads(r *rule) bool {
 	if r.alert {
-		return e.selects(alertsMetric) || e.selects(alertsForStateMetric)
+		return s.selects(alertsMetric) || s.selects(alertsForStateMetric)
 	}
-	return e.selects(r.name)
+	return s.selects(r.name)
 }
 
 // columns evaluates rule after rule, each over the whole of the test. The error is errUnusual, or that of ctx.
