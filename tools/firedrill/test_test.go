@@ -1,0 +1,44 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestRuleTests(t *testing.T) {
+	t.Chdir(lay(t, map[string]string{
+		"a.yml":      `groups: [{name: g, rules: [{alert: Down, expr: up == 0}]}]`,
+		"good.yml":   `{rule_files: [a.yml], tests: [{name: good, input_series: [{series: up, values: "0"}], alert_rule_test: [{eval_time: 0m, alertname: Down, exp_alerts: [{}]}]}]}`,
+		"bad.yml":    "rule_files: [a.yml]\ntests:\n  - name: bad\n    alert_rule_test:\n      - {eval_time: 0m, alertname: Down, exp_alerts: [{}]}\n",
+		"warned.yml": `{rule_files: [none.yml], tests: [{}]}`,
+	}))
+	for _, test := range []struct {
+		args   string
+		status int
+		says   string // stdout or stderr
+	}{
+		{"good.yml", proven, "test: 1 passed, 0 failed, 0 warnings"},
+		{"good.yml bad.yml", refuted, "FAIL bad\n     bad.yml:5: Down at 0s: 1 alert expected"},
+		{"--run=good good.yml bad.yml", proven, "test: 1 passed"},
+		{"warned.yml", proven, "warning: warned.yml: no rule file matches"},
+		{"--strict warned.yml", refuted, "1 warnings"},
+		{"--coverage good.yml", proven, "coverage 33.3%"},
+		{"--min-coverage=50 good.yml", refuted, "less than the 50% demanded"},
+		{"--junit=out.xml bad.yml", refuted, "0 passed, 1 failed"},
+		{"good.yml none.yml", unusable, "firedrill: none.yml: cannot be read"},
+		{"--run=( good.yml", unusable, "is no regular expression"},
+		{"--lookback=0s good.yml", unusable, "--lookback"},
+		{"--max-samples=0 good.yml", unusable, "--max-samples"},
+		{"", unusable, "requires at least 1 arg"},
+	} {
+		status, stdout, stderr := firedrill(t, t.Context(), append([]string{"test"}, strings.Fields(test.args)...)...)
+		if status != test.status || !strings.Contains(stdout+stderr, test.says) {
+			t.Errorf("%q: status %d, stdout\n%s\nstderr %s", test.args, status, stdout, stderr)
+		}
+	}
+	junit, err := os.ReadFile("out.xml")
+	if err != nil || !strings.Contains(string(junit), `<testcase name="bad" classname="bad.yml" file="bad.yml" line="3" time="0.`) {
+		t.Errorf("%v %s", err, junit)
+	}
+}

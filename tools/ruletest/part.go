@@ -1,0 +1,86 @@
+package ruletest
+
+import (
+	"slices"
+)
+
+// affected is what a change of rules can change.
+type affected struct {
+	rules   []*rule  // that can give something else than before
+	metrics []string // that they write, or wrote
+	alerts  []string // names of those rules that are alerts, or were
+}
+
+// affectedBy follows a change from rule to rule.
+func affectedBy(different, all []*rule) affected {
+	var a affected
+	add := func(r *rule) {
+		if r.alert {
+			a.alerts = append(a.alerts, r.name)
+			a.metrics = append(a.metrics, alertsMetric, alertsForStateMetric)
+		} else {
+			a.metrics = append(a.metrics, r.name)
+		}
+	}
+	for _, r := range different {
+		add(r)
+	}
+	for grown := true; grown; {
+		grown = false
+		for _, r := range all {
+			if !slices.Contains(a.rules, r) && (slices.Contains(different, r) || r.queries || slices.ContainsFunc(a.metrics, r.expr.selects)) {
+				a.rules = append(a.rules, r)
+				add(r)
+				grown = true
+			}
+		}
+	}
+	return a
+}
+
+// within returns the run with no more than what the affected rules and the assertions on them need: the rules, those of
+// the same names, and what all of these read; the assertions on their alerts, and those on expressions that select
+// anything of theirs.
+func (r *run) within(a affected) *run {
+	group := *r.testGroup
+	group.AlertTests, group.ExprTests = nil, nil
+	for _, test := range r.AlertTests {
+		if slices.Contains(a.alerts, test.Alertname) {
+			group.AlertTests = append(group.AlertTests, test)
+		}
+	}
+	var needed selection
+	for i, test := range r.ExprTests {
+		// An expression that does not compile fails, changed or not; the test passes.
+		if expr := r.exprTests[i]; expr == nil || slices.ContainsFunc(a.metrics, expr.selects) {
+			group.ExprTests = append(group.ExprTests, test)
+			if expr == nil {
+				return nil
+			}
+			needed.names, needed.any = append(needed.names, expr.names...), needed.any || expr.any
+		}
+	}
+	take := make([]bool, len(r.rules))
+	for grown := true; grown; {
+		grown = false
+		for i, rule := range r.rules {
+			if take[i] || !slices.Contains(a.rules, rule) && !(rule.alert && slices.Contains(a.alerts, rule.name)) &&
+				!(!rule.alert && slices.Contains(a.metrics, rule.name)) && !needed.reads(rule) {
+				continue
+			}
+			take[i], grown = true, true
+			needed.names, needed.any = append(needed.names, rule.expr.names...), needed.any || rule.expr.any
+		}
+	}
+	part := &run{engine: r.engine, alertsSelected: needed.selects(alertsMetric) || needed.selects(alertsForStateMetric)}
+	for i, rule := range r.rules {
+		if take[i] {
+			part.rules = append(part.rules, rule)
+		}
+	}
+	part.test = &test{
+		testGroup: &group, file: r.file, index: r.index, interval: r.interval, slots: r.slots, till: r.till,
+		maxSamples: r.maxSamples, input: r.input, asserted: r.asserted, exprs: r.exprs,
+	}
+	return part
+}
