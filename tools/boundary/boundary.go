@@ -88,6 +88,14 @@ func Derive(ctx context.Context, alert rule.Alert, interval time.Duration) (Deri
 	}
 	for _, c := range all {
 		b, err := d.boundary(ctx, c)
+		if err != nil && !errors.Is(err, errCarrier) && ctx.Err() == nil && d.counts() {
+			// The first samples of a counter that begins at 0 are judged otherwise than those of one that has counted for long.
+			d.begun = 1_000_000
+			if older, failed := d.boundary(ctx, c); failed == nil {
+				b, err = older, nil
+			}
+			d.begun = 0
+		}
 		switch {
 		case ctx.Err() != nil:
 			return found, ctx.Err()
@@ -102,6 +110,16 @@ func Derive(ctx context.Context, alert rule.Alert, interval time.Duration) (Deri
 		found.Unknown = append(found.Unknown, Unknown{d.text(d.expr), "nothing in it was seen to decide"})
 	}
 	return found, nil
+}
+
+// counts says whether any series is a counter.
+func (d *deriver) counts() bool {
+	for _, k := range d.kinds {
+		if k == counter {
+			return true
+		}
+	}
+	return false
 }
 
 // errCarrier is the answer about a selector that is expected to be there: others decide.

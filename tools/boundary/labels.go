@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -44,8 +45,10 @@ func newLabeler(alert rule.Alert, expr parser.Expr) *labeler {
 		l.selectors = append(l.selectors, s)
 		l.needed[s] = maps.Clone(everywhere)
 		for _, m := range s.LabelMatchers {
-			if m.Type == labels.MatchEqual && m.Value != "" && l.fixed[m.Name] == "" {
-				l.fixed[m.Name] = m.Value
+			for _, v := range suggested(m) {
+				if m.Type != labels.MatchNotEqual && m.Type != labels.MatchNotRegexp && v != "" && m.Matches(v) && l.fixed[m.Name] == "" {
+					l.fixed[m.Name] = v
+				}
 			}
 		}
 	}
@@ -174,7 +177,7 @@ func (l *labeler) of(s *parser.VectorSelector) (labels.Labels, bool) {
 			if m.Name == labels.MetricName {
 				continue
 			}
-			if value, ok := l.value(s, m.Name, func(v string) bool { return !m.Matches(v) }); ok {
+			if value, ok := l.value(s, m.Name, func(v string) bool { return !m.Matches(v) }, suggested(m)...); ok {
 				values[m.Name] = value
 				break
 			}
@@ -187,23 +190,28 @@ func (l *labeler) of(s *parser.VectorSelector) (labels.Labels, bool) {
 // narrower says whether a has matchers on labels that b leaves open.
 func narrower(a, b *parser.VectorSelector) bool { return len(a.LabelMatchers) > len(b.LabelMatchers) }
 
-// value finds a value for one label of what s selects.
-func (l *labeler) value(s *parser.VectorSelector, name string, fits func(string) bool) (string, bool) {
-	var candidates []string
+// suggested are values of a label that a matcher speaks of: those that it selects, or those that it leaves out.
+func suggested(m *labels.Matcher) []string {
+	if m.Type == labels.MatchEqual || m.Type == labels.MatchNotEqual {
+		return []string{m.Value}
+	}
+	all := m.SetMatches()
+	if re, err := syntax.Parse(m.Value, syntax.Perl); err == nil {
+		all = append(all, example(re))
+	}
+	return all
+}
+
+// value finds a value for one label of what s selects, for which others may be suggested.
+func (l *labeler) value(s *parser.VectorSelector, name string, fits func(string) bool, candidates ...string) (string, bool) {
 	constrained := false
 	for _, m := range s.LabelMatchers {
 		if m.Name != name {
 			continue
 		}
 		constrained = true
-		switch m.Type {
-		case labels.MatchEqual:
-			candidates = append(candidates, m.Value)
-		case labels.MatchRegexp:
-			candidates = append(candidates, m.SetMatches()...)
-			if re, err := syntax.Parse(m.Value, syntax.Perl); err == nil {
-				candidates = append(candidates, example(re))
-			}
+		if m.Type == labels.MatchEqual || m.Type == labels.MatchRegexp {
+			candidates = append(candidates, suggested(m)...)
 		}
 	}
 	if !constrained || l.needed[s][name] {
@@ -216,7 +224,7 @@ func (l *labeler) value(s *parser.VectorSelector, name string, fits func(string)
 	for _, v := range append(candidates, general...) {
 		ok := fits(v) && (v != "" || !l.needed[s][name] || constrained)
 		for _, m := range s.LabelMatchers {
-			ok = ok && (m.Name != name || m.Matches(v))
+			ok = ok && (m.Name != name || m.Matches(v)) && (name != labels.MetricName || model.LegacyValidation.IsValidMetricName(v))
 		}
 		if ok {
 			return v, true

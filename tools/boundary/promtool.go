@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,13 +35,17 @@ func WriteTests(w io.Writer, all []Derived, interval time.Duration) error {
 			}
 		}
 	}
-	first := true
+	first, told := true, map[string]bool{}
 	for _, d := range all {
 		for _, u := range d.Unknown {
 			fmt.Fprintf(&b, "%s  # %s is not tested here: %s: %s.\n", gap(&first), d.Alert.Name, u.Condition, strings.ReplaceAll(u.Reason, "\n", " "))
 		}
 		for _, boundary := range d.Boundaries {
 			for _, s := range boundary.Scenarios {
+				if told[s.Name] {
+					continue // two conditions share a boundary
+				}
+				told[s.Name] = true
 				b.WriteString(gap(&first))
 				var one bytes.Buffer
 				encode(&one, sequence(said.test(d.Alert.Name, s)))
@@ -104,7 +109,7 @@ func (a *anchors) expected(alert string, firing []Firing) *yaml.Node {
 				continue
 			}
 			m := mapping()
-			part.labels.Range(func(l labels.Label) { m.Content = append(m.Content, scalar(l.Name), scalar(l.Value)) })
+			part.labels.Range(func(l labels.Label) { m.Content = append(m.Content, scalar(l.Name), quoted(l.Value)) })
 			one.Content = append(one.Content, scalar(part.name), m)
 		}
 		list.Content = append(list.Content, one)
@@ -151,6 +156,15 @@ func (a *anchors) test(alert string, s Scenario) *yaml.Node {
 }
 
 func scalar(text string) *yaml.Node {
+	n := &yaml.Node{}
+	n.SetString(text)
+	if _, err := strconv.Atoi(text); err == nil {
+		n.Tag = "!!int" // a number reads as text where text is asked for, and needs no quotes
+	}
+	return n
+}
+
+func quoted(text string) *yaml.Node {
 	n := &yaml.Node{}
 	n.SetString(text)
 	return n

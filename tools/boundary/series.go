@@ -29,6 +29,7 @@ type input struct {
 	absent bool
 	copies int
 	copied string  // the label that tells copies apart
+	begun  float64 // where a counter begins
 	total  float64 // of a histogram's first bucket: how many observations there are in all from sample to sample
 }
 
@@ -149,7 +150,7 @@ func (in *input) values(phases []phase, sampled time.Duration) string {
 		case gauge:
 			words = append(words, stretch(p.value, 0, n))
 		case counter:
-			first := 0.0
+			first := in.begun
 			if begun {
 				first = now + p.value
 			}

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -283,25 +282,17 @@ func window(expr parser.Expr) (longest, shortest time.Duration) {
 	return longest, shortest
 }
 
-// counted returns the innermost count() around a selector, or nil.
-func counted(path []parser.Node) *parser.AggregateExpr {
-	for i := len(path) - 1; i >= 0; i-- {
-		if a, ok := path[i].(*parser.AggregateExpr); ok && a.Op == parser.COUNT {
-			return a
+// counted returns the outermost count() around a selector, or nil, and the labels by which series are aggregated inside it.
+func counted(path []parser.Node) (count *parser.AggregateExpr, inside []string) {
+	for _, n := range path {
+		a, ok := n.(*parser.AggregateExpr)
+		switch {
+		case !ok:
+		case count == nil && a.Op == parser.COUNT:
+			count = a
+		case count != nil && !a.Without:
+			inside = append(inside, a.Grouping...)
 		}
 	}
-	return nil
-}
-
-// metric is the name of what a selector selects.
-func metric(s *parser.VectorSelector) string {
-	if s.Name != "" {
-		return s.Name
-	}
-	for _, m := range s.LabelMatchers {
-		if m.Name == labels.MetricName {
-			return m.Value
-		}
-	}
-	return "a series"
+	return count, inside
 }

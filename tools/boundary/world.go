@@ -27,6 +27,7 @@ type deriver struct {
 	steady  time.Duration // when all windows are full
 	kinds   map[string]kind
 	uses    map[string]int // how often each series is selected
+	begun   float64        // where counters begin
 }
 
 // sampling is how far apart samples may be so that people find it natural.
@@ -54,6 +55,12 @@ func newDeriver(alert rule.Alert, interval time.Duration) (*deriver, error) {
 		}
 	}
 	d.steady = d.slot(longest + 2*max(interval, d.sampled))
+	for _, s := range slices.Backward(sampling) {
+		if happens(r.expr) && shortest > 0 && s < d.sampled && s*8 <= shortest {
+			d.sampled = s // as often as a change is to be seen in a window
+			break
+		}
+	}
 
 	parser.Inspect(r.expr, func(node parser.Node, path []parser.Node) error {
 		if s, ok := node.(*parser.VectorSelector); ok {
@@ -66,6 +73,17 @@ func newDeriver(alert rule.Alert, interval time.Duration) (*deriver, error) {
 		return nil
 	})
 	return d, nil
+}
+
+// happens says whether an expression counts what happens to a series.
+func happens(expr parser.Expr) bool {
+	found := false
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		c, ok := node.(*parser.Call)
+		found = found || ok && (c.Func.Name == "changes" || c.Func.Name == "resets")
+		return nil
+	})
+	return found
 }
 
 // combine chooses the movement of a series that is looked at in two ways.
@@ -106,16 +124,15 @@ func (d *deriver) scene(scale float64) (*scene, error) {
 			failed = fmt.Errorf("no labels are found that %s selects", s)
 			return nil
 		}
-		in := &input{labels: l, kind: d.kinds[key(s)], level: level(d.kinds[key(s)], compared(path), scale)}
+		in := &input{labels: l, kind: d.kinds[key(s)], begun: d.begun, level: level(d.kinds[key(s)], compared(path), scale)}
 		own := []*input{in}
 		if q := quantile(path); q != nil {
 			if own, failed = d.histogram(in, q, path); failed != nil {
 				return nil
 			}
 		}
-		if a := counted(path); a != nil && !a.Without {
-			in.copied = copyLabel(a, s, in.labels)
-			in.copies = 1
+		if a, inside := counted(path); a != nil && !a.Without {
+			in.copied, in.copies = copyLabel(a, inside, s), 1
 		}
 		for _, in := range own {
 			if i := slices.IndexFunc(sc.inputs, func(o *input) bool { return labels.Equal(o.labels, in.labels) }); i >= 0 {
@@ -152,8 +169,8 @@ func compared(path []parser.Node) bool {
 }
 
 // copyLabel is a label by which count() can tell series apart.
-func copyLabel(a *parser.AggregateExpr, s *parser.VectorSelector, l labels.Labels) string {
-	for _, name := range []string{"instance", "pod", "replica"} {
+func copyLabel(a *parser.AggregateExpr, inside []string, s *parser.VectorSelector) string {
+	for _, name := range append(slices.Clone(inside), "instance", "pod", "replica") {
 		taken := slices.Contains(a.Grouping, name) || slices.ContainsFunc(s.LabelMatchers, func(m *labels.Matcher) bool { return m.Name == name })
 		if !taken {
 			return name
@@ -206,7 +223,7 @@ func (d *deriver) histogram(in *input, q *parser.Call, path []parser.Node) ([]*i
 			in.labels = l
 			continue
 		}
-		all = append(all, &input{labels: l, kind: counter, level: total})
+		all = append(all, &input{labels: l, kind: counter, level: total, begun: d.begun})
 	}
 	in.kind = counter
 	return all, nil
@@ -284,7 +301,7 @@ func (d *deriver) knobs(sc *scene, b *parser.BinaryExpr) []knob {
 			return nil
 		}
 		k := knob{of: sc.by[key(s)][0]}
-		if a := counted(path); a != nil && k.of.copied != "" {
+		if a, _ := counted(path); a != nil && k.of.copied != "" {
 			k.dial = copies
 		}
 		if !slices.ContainsFunc(choices, func(c choice) bool { return c.knob == k }) {
@@ -362,7 +379,7 @@ func short(d time.Duration) string {
 	}
 	switch {
 	case d == 0:
-		return "0s"
+		return "0m"
 	case d > 24*time.Hour && d%time.Hour == 0:
 		return short(d.Truncate(24*time.Hour)) + short(d%(24*time.Hour))
 	case d > time.Hour && d%time.Minute == 0:

@@ -1,0 +1,162 @@
+package ruletest
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// diffAlerts says how the firing alerts differ from the expected ones: what both have is left out, and an alert that
+// came is shown beside the expected one that it is most like.
+func diffAlerts(a alertTest, got []FiringAlert) string {
+	slices.SortFunc(got, func(a, b FiringAlert) int {
+		return cmp.Or(labels.Compare(a.Labels, b.Labels), labels.Compare(a.Annotations, b.Annotations))
+	})
+	var missing []expectedAlert
+	for _, e := range a.Expected {
+		i := slices.IndexFunc(got, func(g FiringAlert) bool { return e.matches(a.Alertname, g) })
+		if i < 0 {
+			missing = append(missing, e)
+		} else {
+			got = slices.Delete(got, i, i+1)
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s at %s: %s expected to fire, %s missing, %s unexpected", a.Alertname, a.EvalTime,
+		count(len(a.Expected), "alert"), strconv.Itoa(len(missing)), strconv.Itoa(len(got)))
+	for _, e := range missing {
+		if len(got) == 0 {
+			e.print(&b, a.Alertname)
+			continue
+		}
+		likest := slices.IndexFunc(got, func(g FiringAlert) bool {
+			return e.likeness(g) == slices.MaxFunc(got, func(a, b FiringAlert) int { return e.likeness(a) - e.likeness(b) }).likenessOf(e)
+		})
+		fmt.Fprintf(&b, "\n  expected (-), got (+) {%s}", short(got[likest].Labels))
+		diffFields(&b, "labels", e.Labels, e.MatchLabels, got[likest].Labels)
+		diffFields(&b, "annotations", e.Annotations, e.MatchAnnotations, got[likest].Annotations)
+		got = slices.Delete(got, likest, likest+1)
+	}
+	for _, g := range got {
+		fmt.Fprintf(&b, "\n  + %s", g.Labels)
+		g.Annotations.Range(func(l labels.Label) { fmt.Fprintf(&b, "\n  +   %s: %q", l.Name, l.Value) })
+	}
+	return b.String()
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func short(ls labels.Labels) string {
+	return strings.Trim(ls.DropReserved(func(n string) bool { return n == labels.AlertName }).String(), "{}")
+}
+
+func (g FiringAlert) likenessOf(e expectedAlert) int { return e.likeness(g) }
+
+// likeness is how many labels and annotations the two have in common.
+func (e expectedAlert) likeness(g FiringAlert) int {
+	n := 0
+	for name, value := range e.Labels {
+		if g.Labels.Get(name) == value {
+			n += 2
+		}
+	}
+	for name, value := range e.Annotations {
+		if g.Annotations.Get(name) == value {
+			n++
+		}
+	}
+	return n
+}
+
+func (e expectedAlert) print(b *strings.Builder, name string) {
+	full := maps.Clone(e.Labels)
+	if full == nil {
+		full = map[string]string{}
+	}
+	full[labels.AlertName] = name
+	fmt.Fprintf(b, "\n  - %s", labels.FromMap(full))
+	for _, key := range slices.Sorted(maps.Keys(e.MatchLabels)) {
+		fmt.Fprintf(b, "\n  -   %s =~ %q", key, e.MatchLabels[key].text())
+	}
+	for _, key := range slices.Sorted(maps.Keys(e.Annotations)) {
+		fmt.Fprintf(b, "\n  -   %s: %q", key, e.Annotations[key])
+	}
+	for _, key := range slices.Sorted(maps.Keys(e.MatchAnnotations)) {
+		fmt.Fprintf(b, "\n  -   %s =~ %q", key, e.MatchAnnotations[key].text())
+	}
+}
+
+// diffFields prints the labels or annotations in which an alert is not the expected one.
+func diffFields(b *strings.Builder, title string, exact map[string]string, patterns map[string]anchored, got labels.Labels) {
+	all := got.Map()
+	delete(all, labels.AlertName)
+	names := slices.Sorted(maps.Keys(all))
+	for name := range exact {
+		if _, ok := all[name]; !ok && name != labels.AlertName {
+			names = append(names, name)
+		}
+	}
+	for name := range patterns {
+		if _, ok := all[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		value, has := all[name]
+		want, wanted := exact[name]
+		pattern, matched := patterns[name]
+		switch {
+		case wanted && want == value && has, matched && pattern.MatchString(value), !wanted && !matched && patterns != nil:
+			continue
+		case wanted:
+			fmt.Fprintf(b, "\n  -   %s %s: %q", title, name, want)
+		case matched:
+			fmt.Fprintf(b, "\n  -   %s %s =~ %q", title, name, pattern.text())
+		}
+		if has {
+			fmt.Fprintf(b, "\n  +   %s %s: %q", title, name, value)
+		}
+	}
+}
+
+// text is the expression as it was written.
+func (a anchored) text() string {
+	return strings.TrimSuffix(strings.TrimPrefix(a.String(), "^(?s:"), ")$")
+}
+
+// diffSamples prints the samples that are not in both of two sorted lists.
+func diffSamples(expected, got []exprResult) string {
+	var b strings.Builder
+	left := slices.Clone(got)
+	for _, e := range expected {
+		i := slices.IndexFunc(left, func(g exprResult) bool {
+			return labels.Equal(e.labels, g.labels) && e.value == g.value && e.histogram == g.histogram
+		})
+		if i >= 0 {
+			left = slices.Delete(left, i, i+1)
+			continue
+		}
+		fmt.Fprintf(&b, "\n  - %s", e)
+	}
+	for _, g := range left {
+		fmt.Fprintf(&b, "\n  + %s", g)
+	}
+	if len(expected) == 0 {
+		b.WriteString("\n  no sample was expected")
+	}
+	if len(got) == 0 {
+		b.WriteString("\n  no sample came")
+	}
+	return b.String()
+}

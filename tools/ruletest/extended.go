@@ -1,0 +1,50 @@
+package ruletest
+
+import (
+	"regexp"
+
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// anchored is a regular expression that must match all of a text, as in a PromQL matcher.
+type anchored struct{ *regexp.Regexp }
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (a *anchored) UnmarshalYAML(unmarshal func(any) error) error {
+	var text string
+	if err := unmarshal(&text); err != nil {
+		return err
+	}
+	compiled, err := regexp.Compile("^(?s:" + text + ")$")
+	a.Regexp = compiled
+	return err
+}
+
+// matches says whether an alert of the name is the expected one. Labels and annotations must be those expected, no more
+// and no fewer; but where there is a match_labels or match_annotations, if only an empty one, those that nothing is said
+// of do not count.
+func (e expectedAlert) matches(name string, got FiringAlert) bool {
+	expected := map[string]string{}
+	for n, v := range e.Labels {
+		expected[n] = v
+	}
+	expected[labels.AlertName] = name
+	return agree(expected, e.MatchLabels, got.Labels) && agree(e.Annotations, e.MatchAnnotations, got.Annotations)
+}
+
+func agree(exact map[string]string, patterns map[string]anchored, got labels.Labels) bool {
+	if patterns == nil {
+		return labels.Equal(labels.FromMap(exact), got)
+	}
+	for name, value := range exact {
+		if got.Get(name) != value {
+			return false
+		}
+	}
+	for name, pattern := range patterns {
+		if !pattern.MatchString(got.Get(name)) {
+			return false
+		}
+	}
+	return true
+}

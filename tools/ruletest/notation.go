@@ -1,0 +1,237 @@
+package ruletest
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/promql/promqltest"
+)
+
+// maxSamples is how many samples the input of one test may come to.
+const maxSamples = 20_000_000
+
+// notation parses a line of the series notation, with the options that promtool sets for that.
+var notation = parser.NewParser(promqltest.TestParserOpts)
+
+// readSeries reads the input series of a test, as far as the test lasts. A series that is written twice counts as it
+// was written last.
+//
+// promtool writes all series below each other and reads that text line by line, up to the first empty line. What follows
+// from that is done here too: a value with a line end in it is two lines, and one that ends in an empty line hides the
+// series behind it, whose number is returned.
+func readSeries(t *testGroup, last time.Time) (input *input, hidden int, err error) {
+	gap := time.Duration(t.Interval)
+	// Nobody sees the samples behind the last evaluation: to read one more is enough.
+	visible := uint64(last.Sub(t.start())/gap) + 2
+	input = newInput()
+	var pending *startTimes
+	total := uint64(0)
+	for i, s := range t.InputSeries {
+		text := "  " + s.Series + " " + s.Values
+		for line := range strings.SplitSeq(text, "\n") {
+			line = strings.TrimSpace(line)
+			if line == "" || strings.HasPrefix(line, "#") {
+				return input, len(t.InputSeries) - i - 1, pending.unused()
+			}
+			if metric, offsets, ok := startTimesOf(line); ok {
+				if err := pending.unused(); err != nil {
+					return nil, 0, seriesError(s, err)
+				}
+				if pending, err = parseStartTimes(metric, offsets); err != nil {
+					return nil, 0, seriesError(s, err)
+				}
+				continue
+			}
+			if pending == nil { // else the values are counted
+				line = shortened(line, visible)
+			}
+			ls, values, err := parseLine(line)
+			if err == nil {
+				err = pending.fit(ls, len(values))
+			}
+			if err == nil && ls.IsEmpty() {
+				err = errors.New("a series without a name and labels: name its metric")
+			}
+			if name, dup := ls.HasDuplicateLabelNames(); err == nil && dup {
+				err = fmt.Errorf("the label %q is written twice", name)
+			}
+			if total += min(uint64(len(values)), visible); err == nil && total > maxSamples {
+				err = fmt.Errorf("the test's series come to more than %d samples: write fewer, or a shorter eval_time", maxSamples)
+			}
+			if err != nil {
+				return nil, 0, seriesError(s, err)
+			}
+			pending = nil
+			input.set(ls, samplesOf(values, t.start(), gap, last))
+		}
+	}
+	return input, 0, pending.unused()
+}
+
+// parseLine parses a line of the notation, unless it is too long to be one.
+func parseLine(line string) (labels.Labels, []parser.SequenceValue, error) {
+	sum := uint64(0)
+	for _, text := range repetition.FindAllString(line[valuesAt(line):], -1) {
+		if n, err := strconv.ParseUint(strings.TrimSpace(text[1:]), 10, 64); err == nil {
+			sum += min(n, maxSamples+1)
+		}
+	}
+	if sum > maxSamples {
+		return labels.EmptyLabels(), nil, fmt.Errorf("more than %d samples: write fewer, or a shorter eval_time", maxSamples)
+	}
+	return notation.ParseSeriesDesc(line)
+}
+
+func seriesError(s seriesText, err error) error {
+	return &positioned{line: s.line, err: fmt.Errorf("input_series %q: %w", abbreviated(s.Series+" "+s.Values), err)}
+}
+
+func samplesOf(values []parser.SequenceValue, start time.Time, gap time.Duration, last time.Time) samples {
+	all := make(samples, 0, len(values))
+	until := millisecondsTill(last)
+	for at := start; len(values) > 0; at, values = at.Add(gap), values[1:] {
+		t := at.UnixNano() / int64(time.Millisecond)
+		if t > until {
+			break
+		}
+		if !values[0].Omitted {
+			all = append(all, sample{t: t, v: values[0].Value, h: values[0].Histogram})
+		}
+	}
+	return all
+}
+
+// millisecondsTill is up to which sample promtool fills its storage before it evaluates at t.
+func millisecondsTill(t time.Time) int64 {
+	return int64(t.Sub(time.Unix(0, 0).UTC()) / time.Millisecond)
+}
+
+var repetition = regexp.MustCompile(`x[0-9]+(?:\s|$)`)
+
+// shortened lowers the repetitions in a line of the notation that nobody can see the end of, so that 1x1000000000 costs
+// no more than it is looked at. All else, faults among it, stays as it is.
+func shortened(line string, visible uint64) string {
+	at := valuesAt(line)
+	sum := uint64(0)
+	return line[:at] + repetition.ReplaceAllStringFunc(line[at:], func(text string) string {
+		digits := strings.TrimRight(text[1:], " \t\r\v\f")
+		n, err := strconv.ParseUint(digits, 10, 64)
+		if err != nil || n <= 1 {
+			return text
+		}
+		room := uint64(1)
+		if sum < visible {
+			room = max(visible-sum, 1)
+		}
+		n = min(n, room)
+		sum += n
+		return "x" + strconv.FormatUint(n, 10) + text[1+len(digits):]
+	})
+}
+
+// valuesAt returns where in a line the metric ends and its values begin.
+func valuesAt(line string) int {
+	var quote byte
+	depth, braced := 0, false
+	for i := 0; i < len(line); i++ {
+		c := line[i]
+		switch {
+		case quote != 0:
+			if c == '\\' && quote != '`' {
+				i++
+			} else if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '\'' || c == '`':
+			quote = c
+		case c == '{':
+			depth++
+			braced = true
+		case c == '}':
+			depth--
+		case (c == ' ' || c == '\t') && depth == 0:
+			rest := strings.TrimLeft(line[i:], " \t")
+			if braced || !strings.HasPrefix(rest, "{") || strings.HasPrefix(rest, "{{") {
+				return i
+			}
+		}
+	}
+	return len(line)
+}
+
+// startTimes are the start timestamps that are given for a series on a line before its own. They have no effect: the
+// storage that promtool tests with does not keep them. They only have to fit the series.
+type startTimes struct {
+	metric labels.Labels
+	count  int
+}
+
+// startTimesOf splits a line like `requests_total{job="api"}@st -1m -2mx3`.
+func startTimesOf(line string) (metric, offsets string, ok bool) {
+	end := strings.IndexAny(line, " \t")
+	if end < 0 {
+		return "", "", false
+	}
+	metric, ok = strings.CutSuffix(line[:end], "@st")
+	return metric, strings.TrimSpace(line[end+1:]), ok
+}
+
+var startTimeItem = regexp.MustCompile(`^(?:(_)|([+-]?)([0-9]+[a-wyzA-Z]*)(?:([+-])([+-]?)([0-9]+[a-wyzA-Z]*))?)(?:x([0-9]+))?$`)
+
+func parseStartTimes(metric, offsets string) (*startTimes, error) {
+	ls, _, err := notation.ParseSeriesDesc(metric + " _")
+	if err != nil {
+		return nil, fmt.Errorf("the series in front of @st: %w", err)
+	}
+	s := &startTimes{metric: ls}
+	for item := range strings.FieldsSeq(offsets) {
+		m := startTimeItem.FindStringSubmatch(item)
+		if m == nil || m[4] != "" && m[7] == "" {
+			return nil, fmt.Errorf("%q is no start time: write an offset as in -1m, -1mx3, -1m-10sx3 or _x3", item)
+		}
+		for _, d := range []string{m[3], m[6]} {
+			if _, err := model.ParseDuration(d); d != "" && err != nil {
+				return nil, fmt.Errorf("the start time %q: %w", item, err)
+			}
+		}
+		count := 1
+		if m[7] != "" {
+			n, err := strconv.ParseUint(m[7], 10, 64)
+			if err != nil || n > math.MaxInt32 || m[1] != "" && n == 0 {
+				return nil, fmt.Errorf("the start time %q: %s is no number of repetitions", item, m[7])
+			}
+			if count = int(n); m[1] == "" {
+				count++
+			}
+		}
+		s.count += count
+	}
+	return s, nil
+}
+
+// fit says whether the start times are those of the series.
+func (s *startTimes) fit(ls labels.Labels, values int) error {
+	switch {
+	case s == nil || labels.Equal(s.metric, ls) && s.count == values:
+		return nil
+	case !labels.Equal(s.metric, ls):
+		return fmt.Errorf("the line before gives start times (@st) for another series, %s: write them right before their own series", s.metric)
+	default:
+		return fmt.Errorf("%d start times (@st) for %d values: give each value one, or _", s.count, values)
+	}
+}
+
+func (s *startTimes) unused() error {
+	if s == nil {
+		return nil
+	}
+	return fmt.Errorf("start times (@st) for %s, and no series behind them: write them right before their own series", s.metric)
+}

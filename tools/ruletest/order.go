@@ -1,0 +1,194 @@
+package ruletest
+
+import (
+	"slices"
+)
+
+// ordered is the rules of a test file in the order of evaluation.
+type ordered struct {
+	rules []*rule
+	// open holds pairs of groups whose order the file leaves open, and of which the second reads what the first writes.
+	open [][2]*ruleGroup
+}
+
+// ordered puts the groups of the test file's rule files in order, one of those files replaced if replacement is not nil.
+//
+// promtool evaluates the groups as group_eval_order says; those that it does not name have the same rank as the first
+// that it names, and groups of the same rank come in random order. Among those we evaluate first what others read, as
+// far as that goes, and then go by the order of the files: one of promtool's orders, and always the same.
+func (f *file) ordered(files map[string]*ruleFile, replacement *ruleFile) *ordered {
+	ranks := map[string]int{}
+	for i, name := range f.order {
+		ranks[name] = i
+	}
+	byRank := make([][]*ruleGroup, max(1, len(f.order)))
+	for i, path := range f.rules {
+		if slices.Contains(f.rules[:i], path) {
+			continue
+		}
+		file := files[path]
+		if replacement != nil && replacement.path == path {
+			file = replacement
+		}
+		for _, g := range file.groups {
+			byRank[ranks[g.name]] = append(byRank[ranks[g.name]], g)
+		}
+	}
+	o := &ordered{}
+	for _, groups := range byRank {
+		for _, g := range o.sorted(groups) {
+			o.rules = append(o.rules, g.rules...)
+		}
+	}
+	return o
+}
+
+// sorted sorts groups of the same rank, and notes which of them depend on each other.
+func (o *ordered) sorted(groups []*ruleGroup) []*ruleGroup {
+	if len(groups) < 2 {
+		return groups
+	}
+	recorders := map[string][]int{} // groups by what they record
+	for i, g := range groups {
+		for _, r := range g.rules {
+			if !r.alert && !slices.Contains(recorders[r.name], i) {
+				recorders[r.name] = append(recorders[r.name], i)
+			}
+		}
+	}
+	reads := make([]map[int]bool, len(groups)) // which groups a group reads
+	for i, g := range groups {
+		reads[i] = map[int]bool{}
+		for _, r := range g.rules {
+			for _, name := range r.expr.names {
+				for _, j := range recorders[name] {
+					reads[i][j] = j != i
+				}
+			}
+			for j, other := range groups {
+				if j != i && (r.expr.any || r.expr.selects(alertsMetric) || r.expr.selects(alertsForStateMetric)) &&
+					slices.ContainsFunc(other.rules, r.expr.reads) {
+					reads[i][j] = true
+				}
+			}
+		}
+	}
+	for i := range groups {
+		for j := range groups {
+			if reads[i][j] {
+				o.open = append(o.open, [2]*ruleGroup{groups[j], groups[i]})
+			}
+		}
+	}
+	var result []*ruleGroup
+	placed := make([]bool, len(groups))
+	for len(result) < len(groups) {
+		next := -1
+		for i := range groups {
+			if placed[i] {
+				continue
+			}
+			if next < 0 {
+				next = i // where groups read each other, by the order of the files
+			}
+			waits := false
+			for j, yes := range reads[i] {
+				waits = waits || yes && !placed[j]
+			}
+			if !waits {
+				next = i
+				break
+			}
+		}
+		placed[next] = true
+		result = append(result, groups[next])
+	}
+	return result
+}
+
+// live returns the rules that can have a value or an error in the test: all but those whose expression has neither while
+// what it selects is missing, where that is missing from the test's input and from what the other rules write. It also
+// returns whether anything that can have a value selects ALERTS or ALERTS_FOR_STATE.
+func (t *test) live(all []*rule) (live []*rule, alertsSelected bool) {
+	there := map[string]bool{}
+	for name := range t.input.byName {
+		there[name] = true
+	}
+	awake := make([]bool, len(all))
+	for changed := true; changed; {
+		changed = false
+		for i, r := range all {
+			if awake[i] || r.expr.inert && !r.expr.finds(there) {
+				continue
+			}
+			awake[i], changed = true, true
+			if r.alert {
+				there[alertsMetric], there[alertsForStateMetric] = true, true
+			} else {
+				there[r.name] = true
+			}
+		}
+	}
+	alertsSelected = t.exprs.selects(alertsMetric) || t.exprs.selects(alertsForStateMetric)
+	for i, r := range all {
+		if awake[i] {
+			live = append(live, r)
+			alertsSelected = alertsSelected || r.expr.selects(alertsMetric) || r.expr.selects(alertsForStateMetric)
+		}
+	}
+	return live, alertsSelected
+}
+
+// finds says whether the expression may select one of these metrics.
+func (s selection) finds(there map[string]bool) bool {
+	if s.any && len(there) > 0 {
+		return true
+	}
+	return slices.ContainsFunc(s.names, func(name string) bool { return there[name] })
+}
+
+// differences returns the rules of two versions of a file that are not the same in both, whatever their expressions
+// look like in the file.
+func differences(a, b *ruleFile) []*rule {
+	var different []*rule
+	for i := range max(len(a.groups), len(b.groups)) {
+		var ga, gb *ruleGroup
+		var ra, rb []*rule
+		if i < len(a.groups) {
+			ga, ra = a.groups[i], a.groups[i].rules
+		}
+		if i < len(b.groups) {
+			gb, rb = b.groups[i], b.groups[i].rules
+		}
+		same := ga != nil && gb != nil && ga.name == gb.name && ga.offset == gb.offset && ga.limit == gb.limit && len(ra) == len(rb)
+		for j := range max(len(ra), len(rb)) {
+			if same && ra[j].equal(rb[j]) {
+				continue
+			}
+			if j < len(ra) {
+				different = append(different, ra[j])
+			}
+			if j < len(rb) {
+				different = append(different, rb[j])
+			}
+		}
+	}
+	return different
+}
+
+func (r *rule) equal(o *rule) bool {
+	return r.alert == o.alert && r.name == o.name && r.expr.text == o.expr.text && r.hold == o.hold && r.keepFiring == o.keepFiring &&
+		r.labels.Hash() == o.labels.Hash() && r.annotations.Hash() == o.annotations.Hash()
+}
+
+// touches says whether the rules that differ can have a part in the outcome of the test: they can have a value in one
+// version or the other.
+func (t *test) touches(different []*rule, before, after *ordered) bool {
+	for _, version := range []*ordered{before, after} {
+		live, _ := t.live(version.rules)
+		if slices.ContainsFunc(live, func(r *rule) bool { return slices.Contains(different, r) }) {
+			return true
+		}
+	}
+	return false
+}

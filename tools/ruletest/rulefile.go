@@ -1,0 +1,331 @@
+package ruletest
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/rules"
+	"github.com/prometheus/prometheus/storage"
+)
+
+// maxFileSize is the size in bytes above which a file is refused unread.
+const maxFileSize = 16 << 20
+
+// The metrics that alerting rules write.
+const (
+	alertsMetric         = "ALERTS"
+	alertsForStateMetric = "ALERTS_FOR_STATE"
+)
+
+var (
+	// promqlParser parses what promtool does without feature flags.
+	promqlParser = parser.NewParser(parser.Options{})
+	quiet        = slog.New(slog.DiscardHandler)
+)
+
+// ruleFile is a rule file, parsed.
+type ruleFile struct {
+	path   string
+	groups []*ruleGroup
+}
+
+type ruleGroup struct {
+	file, name string
+	offset     time.Duration // how far in the past its rules look and write
+	interval   time.Duration // its own; 0 if it has none
+	limit      int
+	rules      []*rule
+}
+
+// rule is what can be known of a rule before it is run.
+type rule struct {
+	group       *ruleGroup
+	position    int // in the group
+	alert       bool
+	name        string
+	expr        *expression
+	hold        time.Duration
+	keepFiring  time.Duration
+	labels      labels.Labels
+	annotations labels.Labels
+	// plain says that the labels hold no template and none is empty, so that they are the same for every alert.
+	plain bool
+	// queries says that a template queries: its outcome depends on what the other rules have written so far.
+	queries bool
+}
+
+// String says which rule it is.
+func (r *rule) String() string {
+	kind := "record"
+	if r.alert {
+		kind = "alert"
+	}
+	return fmt.Sprintf("%s: %s (group %q, %s)", kind, r.name, r.group.name, r.group.file)
+}
+
+// writes says whether the rule writes a metric of this name.
+func (r *rule) writes(metric string) bool {
+	if r.alert {
+		return metric == alertsMetric || metric == alertsForStateMetric
+	}
+	return metric == r.name
+}
+
+// expression is what can be known of a PromQL expression before it is evaluated.
+type expression struct {
+	// text is the expression as Prometheus prints it: what a rule evaluates is this, not what the file says.
+	text string
+	selection
+	// past says that the value at a time depends only on samples up to that time, and on nothing but the time. Then one
+	// range query gives the values that instant queries give.
+	past bool
+	// inert says that while all that the expression selects is missing, it has no value and no error, whatever the time.
+	inert bool
+}
+
+// selection is which metrics an expression selects.
+type selection struct {
+	names []string
+	any   bool // it selects in another way than by name, too
+}
+
+// selects says whether the expression may select the metric.
+func (s selection) selects(metric string) bool {
+	if s.any {
+		return true
+	}
+	for _, name := range s.names {
+		if name == metric {
+			return true
+		}
+	}
+	return false
+}
+
+// readRuleFile reads and parses a rule file as promtool does.
+func (c *compiler) readRuleFile(path string) (*ruleFile, error) {
+	content, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	groups, errs := rulefmt.Parse(content, false, model.UTF8Validation, promqlParser, quiet)
+	if len(errs) > 0 {
+		for i, err := range errs {
+			errs[i] = complaint(path, strings.TrimPrefix(err.Error(), "yaml: "))
+		}
+		return nil, joined(errs)
+	}
+	return c.compileFile(path, groups)
+}
+
+// compileFile makes a rule file of groups that need not stand in a file.
+func (c *compiler) compileFile(path string, groups *rulefmt.RuleGroups) (*ruleFile, error) {
+	f := &ruleFile{path: path}
+	at := map[string]int{}
+	for _, g := range groups.Groups {
+		compiled := &ruleGroup{file: path, name: g.Name, limit: g.Limit, interval: time.Duration(g.Interval)}
+		if g.QueryOffset != nil {
+			compiled.offset = time.Duration(*g.QueryOffset)
+		}
+		for i, r := range g.Rules {
+			expr, err := c.compile(r.Expr)
+			if err != nil {
+				return nil, fmt.Errorf("%s: the expression of %s%s in group %q: %w", path, r.Alert, r.Record, g.Name, err)
+			}
+			one := &rule{
+				group: compiled, position: i, alert: r.Alert != "", name: r.Alert + r.Record, expr: expr,
+				hold: time.Duration(r.For), keepFiring: time.Duration(r.KeepFiringFor),
+				labels: rules.FromMaps(g.Labels, r.Labels), annotations: labels.FromMap(r.Annotations), plain: true,
+			}
+			one.labels.Range(func(l labels.Label) {
+				one.plain = one.plain && l.Value != "" && !strings.Contains(l.Value, "{{")
+				one.queries = one.queries || one.alert && strings.Contains(l.Value, "query")
+			})
+			one.annotations.Range(func(l labels.Label) {
+				one.queries = one.queries || strings.Contains(l.Value, "query")
+			})
+			compiled.rules = append(compiled.rules, one)
+		}
+		// Of groups with the same name, Prometheus takes the last one.
+		if i, ok := at[g.Name]; ok {
+			f.groups[i] = compiled
+			continue
+		}
+		at[g.Name] = len(f.groups)
+		f.groups = append(f.groups, compiled)
+	}
+	return f, nil
+}
+
+// compiler compiles expressions, each once.
+type compiler struct {
+	mutex    sync.Mutex
+	compiled map[string]*expression // by the text in the file
+	engine   *promql.Engine
+}
+
+func (c *compiler) compile(text string) (*expression, error) {
+	c.mutex.Lock()
+	e := c.compiled[text]
+	c.mutex.Unlock()
+	if e != nil {
+		return e, nil
+	}
+	parsed, err := promqlParser.ParseExpr(text)
+	if err != nil {
+		return nil, err
+	}
+	e = &expression{text: parsed.String(), past: true}
+	inert, probe := inspect(parsed, e)
+	// What can be wrong with an argument (a regular expression that is none) is wrong at any time, over any data.
+	e.inert = inert && (!probe || c.probe(e.text))
+	c.mutex.Lock()
+	c.compiled[text] = e
+	c.mutex.Unlock()
+	return e, nil
+}
+
+// probe says whether an expression evaluates over no data.
+func (c *compiler) probe(text string) bool {
+	q, err := c.engine.NewInstantQuery(context.Background(), nothing{}, nil, text, time.Unix(0, 0))
+	if err != nil {
+		return false
+	}
+	defer q.Close()
+	return q.Exec(context.Background()).Err == nil
+}
+
+// nothing is a storage that holds nothing.
+type nothing struct{}
+
+func (nothing) Querier(int64, int64) (storage.Querier, error) { return storage.NoopQuerier(), nil }
+
+// inspect walks an expression and notes in e what it selects and from when. It returns whether the expression has no
+// value while what it selects is missing, and whether it must be tried to know that it has no error then.
+func inspect(node parser.Expr, e *expression) (empty, probe bool) {
+	switch n := node.(type) {
+	case *parser.VectorSelector:
+		e.note(n)
+		return true, false
+	case *parser.MatrixSelector:
+		return inspect(n.VectorSelector, e)
+	case *parser.SubqueryExpr:
+		e.past = e.past && n.OriginalOffset >= 0 && n.OriginalOffsetExpr == nil && n.RangeExpr == nil && n.StepExpr == nil &&
+			n.Timestamp == nil && n.StartOrEnd == 0
+		return inspect(n.Expr, e)
+	case *parser.ParenExpr:
+		return inspect(n.Expr, e)
+	case *parser.StepInvariantExpr:
+		return inspect(n.Expr, e)
+	case *parser.UnaryExpr:
+		return inspect(n.Expr, e)
+	case *parser.AggregateExpr:
+		empty, probe = inspect(n.Expr, e)
+		if n.Param != nil {
+			inspect(n.Param, e)
+			_, number := unwrapped(n.Param).(*parser.NumberLiteral)
+			_, text := unwrapped(n.Param).(*parser.StringLiteral)
+			empty, probe = empty && (number || text), true
+		}
+		return empty, probe
+	case *parser.BinaryExpr:
+		return inspectBinary(n, e)
+	case *parser.Call:
+		return inspectCall(n, e)
+	case *parser.NumberLiteral, *parser.StringLiteral:
+		return false, false
+	}
+	// Unknown to us, so nothing is known of it.
+	e.past, e.any = false, true
+	return false, false
+}
+
+func unwrapped(expr parser.Expr) parser.Expr {
+	for {
+		paren, ok := expr.(*parser.ParenExpr)
+		if !ok {
+			return expr
+		}
+		expr = paren.Expr
+	}
+}
+
+// note notes what a selector selects.
+func (e *expression) note(s *parser.VectorSelector) {
+	e.past = e.past && s.OriginalOffset >= 0 && s.OriginalOffsetExpr == nil && s.Timestamp == nil && s.StartOrEnd == 0 &&
+		!s.Smoothed && !s.Anchored
+	for _, m := range s.LabelMatchers {
+		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
+			e.names = append(e.names, m.Value)
+			return
+		}
+	}
+	e.any = true
+}
+
+func inspectBinary(n *parser.BinaryExpr, e *expression) (empty, probe bool) {
+	left, probeLeft := inspect(n.LHS, e)
+	right, probeRight := inspect(n.RHS, e)
+	probe = probeLeft || probeRight
+	switch {
+	case n.Op == parser.LOR, n.VectorMatching != nil && (n.VectorMatching.FillValues.LHS != nil || n.VectorMatching.FillValues.RHS != nil):
+		return left && right, probe
+	case n.Op == parser.LUNLESS:
+		return left, probe
+	default: // a scalar is never empty, and then the other side decides
+		return left || right, probe
+	}
+}
+
+func inspectCall(n *parser.Call, e *expression) (empty, probe bool) {
+	vectors := 0
+	for _, arg := range n.Args {
+		argEmpty, argProbe := inspect(arg, e)
+		probe = probe || argProbe
+		if kind := arg.Type(); kind == parser.ValueTypeVector || kind == parser.ValueTypeMatrix {
+			vectors++
+			empty = argEmpty
+		}
+	}
+	switch n.Func.Name {
+	case "absent", "absent_over_time", "scalar", "vector":
+		return false, probe
+	case "label_replace", "label_join":
+		probe = true
+	case "info":
+		e.any = true
+	}
+	return empty && vectors == 1, probe
+}
+
+// readFile returns a file's content, refusing what cannot be one of ours before it is read.
+func readFile(path string) ([]byte, error) {
+	// Asked before opening: to open a named pipe is to wait for its writer.
+	info, err := os.Stat(path)
+	if err != nil {
+		if pathErr, ok := err.(*fs.PathError); ok {
+			err = pathErr.Err
+		}
+		return nil, fmt.Errorf("%s: cannot be read: %w", path, err)
+	}
+	switch {
+	case info.IsDir():
+		return nil, fmt.Errorf("%s: is a directory: name a file", path)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: is not a regular file", path)
+	case info.Size() > maxFileSize:
+		return nil, fmt.Errorf("%s: %d bytes are more than the %d that are read: split it", path, info.Size(), maxFileSize)
+	}
+	return os.ReadFile(path)
+}

@@ -1,0 +1,213 @@
+package ruletest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/timestamp"
+	prometheusvalue "github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/rules"
+)
+
+// maxEvaluations is how often the rules of one test may have to be evaluated.
+const maxEvaluations = 10_000_000
+
+// run is one run of a test.
+type run struct {
+	*test
+	engine *promql.Engine
+	rules  []*rule // those that can have a value or an error, in the order of evaluation
+	// alertsSelected says that one of them, or the test, selects what alerting rules write.
+	alertsSelected bool
+	memory         *memory
+	query          rules.QueryFunc // over memory
+
+	// got holds the alerts that were firing, by evaluation and alert name, where a test asserts on that.
+	got map[int]map[string][]FiringAlert
+	// seen, if there is one, takes down what coverage is about.
+	seen *coverage
+}
+
+// evaluate evaluates the rules over the whole of the test. A failure is for a person to read.
+func (r *run) evaluate(ctx context.Context) []error {
+	if r.inColumns() {
+		err := r.columns(ctx)
+		if !errors.Is(err, errUnusual) {
+			return listed(err)
+		}
+	}
+	return r.steps(ctx)
+}
+
+// reset begins anew, with an empty storage up to now.
+func (r *run) reset(written func(string) bool) {
+	r.memory = newMemory(r.input, written)
+	r.query = rules.EngineQueryFunc(r.engine, r.memory)
+	r.got = map[int]map[string][]FiringAlert{}
+	r.seen.reset()
+}
+
+// at returns the time of an evaluation.
+func (r *run) at(slot int) time.Time {
+	return r.start().Add(time.Duration(slot) * r.interval)
+}
+
+// slotOf returns the evaluation by which an alert test is judged: the last one before its time.
+func (t *test) slotOf(a alertTest) int {
+	return int(time.Duration(a.EvalTime) / t.interval)
+}
+
+// observe takes down what a test asserts on after an evaluation.
+func (r *run) observe(ctx context.Context, a *alerting, slot int, values []value) error {
+	if !slices.Contains(r.asserted[a.name], slot) {
+		return nil
+	}
+	r.seen.observe(a)
+	alerts, err := a.firing(ctx, r.at(slot), values)
+	if err != nil {
+		return err
+	}
+	if len(alerts) > 0 {
+		if r.got[slot] == nil {
+			r.got[slot] = map[string][]FiringAlert{}
+		}
+		r.got[slot][a.name] = append(r.got[slot][a.name], alerts...)
+	}
+	return nil
+}
+
+// steps evaluates as a server does: time after time, and at each all rules in their order.
+func (r *run) steps(ctx context.Context) (failures []error) {
+	r.reset(func(name string) bool {
+		return slices.ContainsFunc(r.rules, func(rule *rule) bool { return rule.writes(name) })
+	})
+	states := make([]*stepping, len(r.rules))
+	for i, rule := range r.rules {
+		states[i] = &stepping{rule: rule, previous: map[string]labels.Labels{}}
+		if rule.alert {
+			states[i].alerting = newAlerting(rule, r.testGroup)
+		} else {
+			states[i].recording = rules.NewRecordingRule(rule.name, unused, rule.labels)
+		}
+	}
+	for slot := range r.slots {
+		if ctx.Err() != nil {
+			return listed(ctx.Err())
+		}
+		at := r.at(slot)
+		r.memory.now = millisecondsTill(at)
+		if err := r.memory.fill(); err != nil {
+			return listed(fmt.Errorf("at %s: %w", at.Sub(r.start()), err))
+		}
+		for _, s := range states {
+			if err := s.step(ctx, r, at); err != nil {
+				failures = append(failures, fmt.Errorf("at %s the rule fails: %s: %w", at.Sub(r.start()), s.rule, err))
+			}
+		}
+		if len(failures) > 0 {
+			return failures
+		}
+		for _, s := range states {
+			if s.alerting == nil {
+				continue
+			}
+			if err := r.observe(ctx, s.alerting, slot, s.values); err != nil {
+				return listed(err)
+			}
+		}
+	}
+	return nil
+}
+
+// stepping is a rule that is taken from evaluation to evaluation.
+type stepping struct {
+	*rule
+	alerting  *alerting
+	recording *rules.RecordingRule
+	values    []value                  // of the last evaluation
+	previous  map[string]labels.Labels // what it wrote then
+}
+
+// step evaluates the rule and writes the outcome, as a rule group does.
+func (s *stepping) step(ctx context.Context, r *run, at time.Time) error {
+	vector, err := r.query(ctx, s.expr.text, at.Add(-s.group.offset))
+	if err != nil {
+		return err
+	}
+	if s.alerting != nil {
+		s.values = s.values[:0]
+		b := labels.NewBuilder(labels.EmptyLabels())
+		for _, smpl := range vector {
+			v := value{sample: smpl}
+			if s.alerting.ready() {
+				v.labels = s.labelled(b, smpl.Metric)
+			}
+			s.values = append(s.values, v)
+		}
+		vector, err = s.alerting.eval(ctx, at, s.values, r.query)
+		r.seen.evaluated(s.alerting)
+	} else {
+		vector, err = s.recording.Eval(ctx, s.group.offset, at, first(vector, nil), nil, s.group.limit)
+		if len(vector) > 0 {
+			r.seen.recorded(s.rule)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s.previous, err = r.memory.write(vector, s.previous, timestamp.FromTime(at.Add(-s.group.offset)))
+	return err
+}
+
+// write writes what a rule gave at an evaluation, and a stale marker for each series of the previous one that it did not
+// give again. It returns the series that were written.
+func (m *memory) write(vector promql.Vector, previous map[string]labels.Labels, t int64) (map[string]labels.Labels, error) {
+	var failure error
+	app := appender{m: m}
+	written := make(map[string]labels.Labels, len(vector))
+	for _, s := range vector {
+		if err := app.append(s.Metric, sample{t: s.T, v: s.F, h: s.H}); err != nil {
+			failure = fmt.Errorf("writing %s: %w", s.Metric, err)
+			continue
+		}
+		written[string(s.Metric.Bytes(nil))] = s.Metric
+	}
+	for key, ls := range previous {
+		if _, again := written[key]; !again {
+			_ = app.append(ls, staleAt(t)) // refused where another rule writes the series now
+		}
+	}
+	app.commit()
+	return written, failure
+}
+
+// fill appends the samples of the pending input series up to now.
+func (m *memory) fill() error {
+	app := appender{m: m}
+	for _, p := range m.pending {
+		for ; p.next < len(p.samples) && p.samples[p.next].t <= m.now; p.next++ {
+			if err := app.append(p.labels, p.samples[p.next]); err != nil {
+				return fmt.Errorf("the input series %s: %w", p.labels, err)
+			}
+		}
+	}
+	app.commit()
+	return nil
+}
+
+// staleAt is the sample that marks the end of a series.
+func staleAt(t int64) sample { return sample{t: t, v: math.Float64frombits(prometheusvalue.StaleNaN)} }
+
+// listed makes a list of at most one error.
+func listed(err error) []error {
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}

@@ -1,0 +1,318 @@
+package ruletest
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql"
+	"golang.org/x/sync/errgroup"
+)
+
+// The limits within which promtool evaluates a query.
+const (
+	DefaultLookback   = 5 * time.Minute
+	DefaultMaxSamples = 10_000
+	queryTimeout      = 100 * time.Second
+)
+
+// Options say which tests are run and how. The zero value is what promtool does.
+type Options struct {
+	Run        *regexp.Regexp // run only the tests whose names match
+	MaxSamples int            // that a query may load; 0 for DefaultMaxSamples
+	Lookback   time.Duration  // how far back a selector looks for a sample; 0 for DefaultLookback
+	Extended   bool           // accept match_labels and match_annotations
+	Coverage   bool           // take down in which states rules are asserted on
+	Strict     bool           // look for what makes a test worth less than it seems; see Warning
+}
+
+// Suite is a number of test files, parsed once, to be run any number of times. It is safe for concurrent use.
+type Suite struct {
+	options   Options
+	compiler  *compiler
+	files     []*file
+	ruleFiles map[string]*ruleFile // by path
+	broken    map[string]error     // rule files that cannot be used, by path
+}
+
+// file is a test file.
+type file struct {
+	path    string
+	err     error // it cannot be used at all
+	rules   []string
+	missing []string // patterns that match no rule file
+	engine  *promql.Engine
+	order   []string // names of groups, as the file orders them
+	fuzzy   bool
+	tests   []*test
+	loaded  *ordered // its rule files, as they stand
+	ruleErr error    // one of its rule files cannot be used
+}
+
+// test is one test group of a test file.
+type test struct {
+	*testGroup
+	file       *file
+	index      int
+	interval   time.Duration // from one evaluation to the next
+	slots      int           // evaluations
+	till       int64         // time of the last sample that can be seen, in milliseconds
+	maxSamples int
+	input      *input
+	hidden     int              // input series that promtool passes over
+	err        error            // it cannot be used
+	asserted   map[string][]int // the evaluations after which an alert of this name is asserted on
+	exprs      selection        // of its promql_expr_tests
+}
+
+// Load reads test files, and the rule files that they name. What is wrong with one of them is part of the results: the
+// others are run all the same.
+func Load(paths []string, options Options) *Suite {
+	if options.MaxSamples == 0 {
+		options.MaxSamples = DefaultMaxSamples
+	}
+	if options.Lookback == 0 {
+		options.Lookback = DefaultLookback
+	}
+	s := &Suite{options: options, ruleFiles: map[string]*ruleFile{}, broken: map[string]error{}}
+	s.compiler = &compiler{compiled: map[string]*expression{}, engine: s.engine(time.Minute)}
+	s.files = make([]*file, len(paths))
+	each(len(paths), func(i int) { s.files[i] = s.load(paths[i]) })
+
+	var rulePaths []string
+	for _, f := range s.files {
+		for _, path := range f.rules {
+			if !slices.Contains(rulePaths, path) {
+				rulePaths = append(rulePaths, path)
+			}
+		}
+	}
+	parsed, errs := make([]*ruleFile, len(rulePaths)), make([]error, len(rulePaths))
+	each(len(rulePaths), func(i int) { parsed[i], errs[i] = s.compiler.readRuleFile(rulePaths[i]) })
+	for i, path := range rulePaths {
+		s.ruleFiles[path], s.broken[path] = parsed[i], errs[i]
+	}
+	for _, f := range s.files {
+		for _, path := range f.rules {
+			if f.ruleErr == nil {
+				f.ruleErr = s.broken[path]
+			}
+		}
+		if f.ruleErr == nil {
+			f.loaded = f.ordered(s.ruleFiles, nil)
+		}
+	}
+	return s
+}
+
+// each calls f for 0 to n-1, on all processors.
+func each(n int, f func(int)) {
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range n {
+		g.Go(func() error { f(i); return nil })
+	}
+	_ = g.Wait() // no f fails
+}
+
+func (s *Suite) engine(interval time.Duration) *promql.Engine {
+	return promql.NewEngine(promql.EngineOpts{
+		MaxSamples:               s.options.MaxSamples,
+		Timeout:                  queryTimeout,
+		LookbackDelta:            s.options.Lookback,
+		NoStepSubqueryIntervalFn: func(int64) int64 { return interval.Milliseconds() },
+		EnableAtModifier:         true,
+		EnableNegativeOffset:     true,
+		Parser:                   promqlParser,
+	})
+}
+
+// load reads one test file.
+func (s *Suite) load(path string) *file {
+	f := &file{path: path}
+	content, err := readFile(path)
+	if err != nil {
+		f.err = err
+		return f
+	}
+	format, err := parseTestFile(path, content, s.options.Extended)
+	if err != nil {
+		f.err = err
+		return f
+	}
+	if f.rules, f.missing, f.err = format.resolveGlobs(path); f.err != nil {
+		return f
+	}
+	f.order, f.fuzzy = format.GroupEvalOrder, format.FuzzyCompare
+	f.engine = s.engine(time.Duration(format.EvaluationInterval))
+	for i := range format.Tests {
+		group := &format.Tests[i]
+		if s.options.Run == nil || s.options.Run.MatchString(group.Name) {
+			f.tests = append(f.tests, s.prepare(f, group, i, time.Duration(format.EvaluationInterval)))
+		}
+	}
+	return f
+}
+
+func (s *Suite) prepare(f *file, group *testGroup, index int, interval time.Duration) *test {
+	t := &test{testGroup: group, file: f, index: index, interval: interval, maxSamples: s.options.MaxSamples, asserted: map[string][]int{}}
+	evaluations := int64(group.length() / interval)
+	if evaluations >= maxEvaluations {
+		t.err = f.at(group.line, fmt.Errorf("%d evaluations are more than the %d that a test may have: shorten eval_time, or lengthen evaluation_interval",
+			evaluations, maxEvaluations))
+		return t
+	}
+	t.slots = int(evaluations) + 1
+	last := group.start().Add(time.Duration(evaluations) * interval)
+	t.till = millisecondsTill(last)
+	var err error
+	if t.input, t.hidden, err = readSeries(group, last); err != nil {
+		t.err = f.at(group.line, err)
+		return t
+	}
+	for _, a := range group.AlertTests {
+		if a.Alertname == "" {
+			t.err = f.at(a.line, fmt.Errorf("an alert_rule_test without alertname: name the alert that it is about"))
+			return t
+		}
+		t.asserted[a.Alertname] = append(t.asserted[a.Alertname], t.slotOf(a))
+	}
+	for _, e := range group.ExprTests {
+		if expr, err := s.compiler.compile(e.Expr); err == nil {
+			t.exprs.names = append(t.exprs.names, expr.names...)
+			t.exprs.any = t.exprs.any || expr.any
+		}
+	}
+	return t
+}
+
+// at puts the place in front of an error.
+func (f *file) at(line int, err error) error {
+	if p, ok := err.(*positioned); ok {
+		line, err = p.line, p.err
+	}
+	if line == 0 {
+		return fmt.Errorf("%s: %w", f.path, err)
+	}
+	return fmt.Errorf("%s:%d: %w", f.path, line, err)
+}
+
+// Run runs the tests on all processors. The error is that of ctx.
+func (s *Suite) Run(ctx context.Context) (*Result, error) {
+	result := &Result{Files: make([]FileResult, len(s.files))}
+	var tests []*test
+	var places []*TestResult
+	for i, f := range s.files {
+		result.Files[i] = FileResult{Path: f.path, Err: f.err, Tests: make([]TestResult, len(f.tests))}
+		for j, t := range f.tests {
+			tests, places = append(tests, t), append(places, &result.Files[i].Tests[j])
+		}
+	}
+	var covered []*coverage
+	if s.options.Coverage {
+		covered = make([]*coverage, len(tests))
+		for i := range covered {
+			covered[i] = newCoverage()
+		}
+	}
+	each(len(tests), func(i int) {
+		if ctx.Err() != nil {
+			return
+		}
+		var seen *coverage
+		if covered != nil {
+			seen = covered[i]
+		}
+		*places[i] = s.runTest(ctx, tests[i], tests[i].file.loaded, seen)
+	})
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.options.Coverage {
+		result.Coverage = s.coverage(covered)
+	}
+	for i, f := range s.files {
+		result.Files[i].Warnings = s.warnings(ctx, f, result.Files[i].Tests)
+	}
+	return result, ctx.Err()
+}
+
+// Groups returns the groups of the rule files that the suite has read, by path, for RunWith to vary.
+func (s *Suite) RuleFiles() []string {
+	var paths []string
+	for path := range s.ruleFiles {
+		if s.broken[path] == nil {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// RunWith runs the tests as if the rule file at a path (one of RuleFiles) held these groups. Of the tests that use the
+// file, it runs those whose outcome the changed rules can have a part in, one after another, and stops at the first that
+// fails. It is meant to be called from many goroutines at once. The error is that of ctx, or says which expression is
+// not PromQL.
+func (s *Suite) RunWith(ctx context.Context, path string, groups *rulefmt.RuleGroups) (*Result, error) {
+	original := s.ruleFiles[path]
+	if original == nil {
+		return nil, fmt.Errorf("%s: is no rule file of these tests", path)
+	}
+	changed, err := s.compiler.compileFile(path, groups)
+	if err != nil {
+		return nil, err
+	}
+	different := differences(original, changed)
+	result := &Result{}
+	for _, f := range s.files {
+		if f.err != nil || f.ruleErr != nil || !slices.Contains(f.rules, path) {
+			continue
+		}
+		loaded := f.ordered(s.ruleFiles, changed)
+		fr := FileResult{Path: f.path}
+		for _, t := range f.tests {
+			if t.err != nil || !t.touches(different, f.loaded, loaded) {
+				continue
+			}
+			tr := s.runTest(ctx, t, loaded, nil)
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			if fr.Tests = append(fr.Tests, tr); tr.Failed() {
+				result.Files = append(result.Files, fr)
+				return result, nil
+			}
+		}
+		if len(fr.Tests) > 0 {
+			result.Files = append(result.Files, fr)
+		}
+	}
+	return result, nil
+}
+
+// runTest runs one test over rules in their order.
+func (s *Suite) runTest(ctx context.Context, t *test, loaded *ordered, seen *coverage) TestResult {
+	began := time.Now()
+	tr := TestResult{Name: t.Name, Index: t.index, Line: t.line}
+	switch {
+	case t.err != nil:
+		tr.Err = t.err
+	case t.file.ruleErr != nil:
+		tr.Err = t.file.ruleErr
+	default:
+		r := &run{test: t, engine: t.file.engine, seen: seen}
+		r.rules, r.alertsSelected = t.live(loaded.rules)
+		tr.Failures = r.judge(ctx)
+		seen.idle(t, loaded.rules, r.rules)
+	}
+	tr.Took = time.Since(began)
+	return tr
+}
+
+// base is a path as short as it can be shown.
+func base(path string) string { return filepath.Base(path) }
