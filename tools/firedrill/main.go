@@ -74,7 +74,7 @@ machine cannot be used.`,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.AddCommand(checkCommand(), testCommand(), boundariesCommand(), imagesCommand(), proveCommand(), tableCommand(), cleanCommand())
+	root.AddCommand(checkCommand(), testCommand(), boundariesCommand(), mutateCommand(), imagesCommand(), proveCommand(), tableCommand(), cleanCommand())
 	return root
 }
 
