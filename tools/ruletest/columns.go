@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/rules"
 )
 
 // errUnusual ends an evaluation in columns over which something happened that only the evaluation in steps can judge.
@@ -17,7 +19,7 @@ var errUnusual = errors.New("only the evaluation in steps can tell")
 // inColumns says whether the rules can be evaluated one after another, each over the whole of the test at once: each
 // sees at a time only what was written before it, so that all of that can be there already.
 func (r *run) inColumns() bool {
-	if r.start().Unix() < 0 || r.input.histograms || len(r.input.byName[alertsMetric]) > 0 || len(r.input.byName[alertsForStateMetric]) > 0 {
+	if r.every != nil || r.start().Unix() < 0 || r.input.histograms || len(r.input.byName[alertsMetric]) > 0 || len(r.input.byName[alertsForStateMetric]) > 0 {
 		return false
 	}
 	for i, reader := range r.rules {
@@ -236,43 +238,100 @@ type following struct {
 
 // over follows the alerts over a part of the test, from one evaluation that can change something to the next.
 func (f *following) over(ctx context.Context, p part) error {
-	cursors := make([]cursor, len(p.values))
+	tracks := make([]track, len(p.values))
 	b := labels.NewBuilder(labels.EmptyLabels())
 	for i, v := range p.values {
 		if len(v.Histograms) > 0 {
 			return errUnusual
 		}
-		cursors[i] = cursor{points: v.Floats, value: value{sample: promql.Sample{Metric: v.Metric}}}
+		tracks[i] = track{points: v.Floats, value: value{sample: promql.Sample{Metric: v.Metric}}}
 		if f.ready() {
-			cursors[i].value.labels = f.labelled(b, v.Metric)
+			tracks[i].value.labels = f.labelled(b, v.Metric)
 		}
 	}
-	var values []value
-	for slot := p.first; slot <= p.last; slot++ {
-		at := f.at(slot)
-		t := at.UnixMilli()
+	var (
+		values []value
+		begin  = f.start().UnixMilli()
+		step   = f.interval.Milliseconds()
+	)
+	for slot := p.first; slot <= p.last; {
+		t := begin + int64(slot)*step
 		values = values[:0]
-		for i := range cursors {
-			if c := &cursors[i]; len(c.points) > 0 && c.points[0].T == t {
-				c.value.sample.T, c.value.sample.F = t, c.points[0].F
-				values, c.points = append(values, c.value), c.points[1:]
+		for i := range tracks {
+			if v, ok := tracks[i].at(t); ok {
+				values = append(values, v)
 			}
 		}
 		if len(values) > 0 || f.active {
-			if err := f.step(ctx, at, values); err != nil {
+			if err := f.step(ctx, f.at(slot), values); err != nil {
 				return err
 			}
 		}
 		if err := f.observe(ctx, f.alerting, slot, values); err != nil {
 			return errUnusual
 		}
+		// The same values again change nothing until a pending alert is old enough, unless they are written or shown.
+		next := slot + 1
+		if !f.active || f.ready() && !f.alertsSelected {
+			next = min(f.matures(), p.last+1)
+			for i := range tracks {
+				next = min(next, int((tracks[i].changes(t, step)-begin)/step))
+			}
+			for _, asserted := range f.asserted[f.rule.name] {
+				if asserted > slot {
+					next = min(next, asserted)
+				}
+			}
+		}
+		slot = next
 	}
 	return ctx.Err()
 }
 
-type cursor struct {
-	points []promql.FPoint
+// matures returns the first evaluation after which an alert that is pending now can be firing.
+func (f *following) matures() int {
+	first := math.MaxInt
+	f.machine.ForEachActiveAlert(func(a *rules.Alert) {
+		if a.State == rules.StatePending {
+			since := a.ActiveAt.Add(f.hold).Sub(f.start())
+			first = min(first, int((since+f.interval-1)/f.interval))
+		}
+	})
+	return first
+}
+
+// track is one series of an expression's values, looked at as time goes on.
+type track struct {
+	points []promql.FPoint // from now on
 	value  value
+}
+
+// at returns the value at a time, in milliseconds, if there is one.
+func (c *track) at(t int64) (value, bool) {
+	for len(c.points) > 0 && c.points[0].T < t {
+		c.points = c.points[1:]
+	}
+	if len(c.points) == 0 || c.points[0].T > t {
+		return value{}, false
+	}
+	c.value.sample.T, c.value.sample.F = t, c.points[0].F
+	return c.value, true
+}
+
+// changes returns when a series that was looked at for t next comes, or goes, or is not known any more.
+func (c *track) changes(t, step int64) int64 {
+	switch {
+	case len(c.points) == 0:
+		return math.MaxInt64
+	case c.points[0].T > t:
+		return c.points[0].T
+	}
+	for i, p := range c.points {
+		if p.T != t+int64(i)*step {
+			return t + int64(i)*step
+		}
+	}
+	return t + int64(len(c.points))*step
 }
 
 func (f *following) step(ctx context.Context, at time.Time, values []value) error {

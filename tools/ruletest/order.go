@@ -7,6 +7,8 @@ import (
 // ordered is the rules of a test file in the order of evaluation.
 type ordered struct {
 	rules []*rule
+	// opposite is the rules with groups of the same rank in the opposite order.
+	opposite []*rule
 	// open holds pairs of groups whose order the file leaves open, and of which the second reads what the first writes.
 	open [][2]*ruleGroup
 }
@@ -36,8 +38,12 @@ func (f *file) ordered(files map[string]*ruleFile, replacement *ruleFile) *order
 	}
 	o := &ordered{}
 	for _, groups := range byRank {
-		for _, g := range o.sorted(groups) {
+		sorted := o.sorted(groups)
+		for _, g := range sorted {
 			o.rules = append(o.rules, g.rules...)
+		}
+		for _, g := range slices.Backward(sorted) {
+			o.opposite = append(o.opposite, g.rules...)
 		}
 	}
 	return o

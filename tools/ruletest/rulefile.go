@@ -59,7 +59,7 @@ type rule struct {
 	keepFiring  time.Duration
 	labels      labels.Labels
 	annotations labels.Labels
-	// plain says that the labels hold no template and none is empty, so that they are the same for every alert.
+	// plain says that the labels hold no template, so that they are the same for every alert.
 	plain bool
 	// queries says that a template queries: its outcome depends on what the other rules have written so far.
 	queries bool
@@ -149,7 +149,7 @@ func (c *compiler) compileFile(path string, groups *rulefmt.RuleGroups) (*ruleFi
 				labels: rules.FromMaps(g.Labels, r.Labels), annotations: labels.FromMap(r.Annotations), plain: true,
 			}
 			one.labels.Range(func(l labels.Label) {
-				one.plain = one.plain && l.Value != "" && !strings.Contains(l.Value, "{{")
+				one.plain = one.plain && !strings.Contains(l.Value, "{{")
 				one.queries = one.queries || one.alert && strings.Contains(l.Value, "query")
 			})
 			one.annotations.Range(func(l labels.Label) {

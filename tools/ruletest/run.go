@@ -106,6 +106,9 @@ func (r *run) steps(ctx context.Context) (failures []error) {
 			return listed(fmt.Errorf("at %s: %w", at.Sub(r.start()), err))
 		}
 		for _, s := range states {
+			if every := r.every[s.group]; every > 1 && slot%every != 0 {
+				continue
+			}
 			if err := s.step(ctx, r, at); err != nil {
 				failures = append(failures, fmt.Errorf("at %s the rule fails: %s: %w", at.Sub(r.start()), s.rule, err))
 			}

@@ -3,7 +3,6 @@ package ruletest
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -50,6 +49,7 @@ type file struct {
 	order   []string // names of groups, as the file orders them
 	fuzzy   bool
 	tests   []*test
+	empty   bool     // it holds no test at all
 	loaded  *ordered // its rule files, as they stand
 	ruleErr error    // one of its rule files cannot be used
 }
@@ -68,6 +68,8 @@ type test struct {
 	err        error            // it cannot be used
 	asserted   map[string][]int // the evaluations after which an alert of this name is asserted on
 	exprs      selection        // of its promql_expr_tests
+	// every says after how many evaluations a group's turn comes again, where that is not each time.
+	every map[*ruleGroup]int
 }
 
 // Load reads test files, and the rule files that they name. What is wrong with one of them is part of the results: the
@@ -148,6 +150,7 @@ func (s *Suite) load(path string) *file {
 	if f.rules, f.missing, f.err = format.resolveGlobs(path); f.err != nil {
 		return f
 	}
+	f.empty = len(format.Tests) == 0
 	f.order, f.fuzzy = format.GroupEvalOrder, format.FuzzyCompare
 	f.engine = s.engine(time.Duration(format.EvaluationInterval))
 	for i := range format.Tests {
@@ -242,7 +245,7 @@ func (s *Suite) Run(ctx context.Context) (*Result, error) {
 	return result, ctx.Err()
 }
 
-// Groups returns the groups of the rule files that the suite has read, by path, for RunWith to vary.
+// RuleFiles returns the paths of the rule files that the tests use and that could be read, for RunWith to vary.
 func (s *Suite) RuleFiles() []string {
 	var paths []string
 	for path := range s.ruleFiles {
@@ -313,6 +316,3 @@ func (s *Suite) runTest(ctx context.Context, t *test, loaded *ordered, seen *cov
 	tr.Took = time.Since(began)
 	return tr
 }
-
-// base is a path as short as it can be shown.
-func base(path string) string { return filepath.Base(path) }

@@ -1,5 +1,156 @@
 package ruletest
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
 
-func (s *Suite) warnings(ctx context.Context, f *file, results []TestResult) []Warning { return nil }
+	"github.com/prometheus/common/model"
+	prometheusvalue "github.com/prometheus/prometheus/model/value"
+)
+
+// warnings says what makes the tests of a file worth less than they seem. With Strict, it runs tests again in other
+// ways, to see whether their verdict is left to chance.
+func (s *Suite) warnings(ctx context.Context, f *file, results []TestResult) []Warning {
+	if f.err != nil {
+		return nil
+	}
+	var all []Warning
+	warn := func(line int, format string, args ...any) {
+		all = append(all, Warning{f.path, line, fmt.Sprintf(format, args...)})
+	}
+	for _, pattern := range f.missing {
+		warn(0, "no rule file matches %q: its rules are not tested", pattern)
+	}
+	if f.empty {
+		warn(0, "there is no test in the file: write tests: with at least one")
+	}
+	for i, t := range f.tests {
+		if t.err != nil || f.loaded == nil {
+			continue
+		}
+		if t.hidden > 0 {
+			warn(t.line, "the last %d input series are passed over, as promtool reads them only up to the first empty line: write values: without one", t.hidden)
+		}
+		for _, ended := range t.ended(s.options.Lookback) {
+			warn(ended.line, "%s", ended.text)
+		}
+		if s.options.Strict {
+			s.again(ctx, t, results[i].Failed(), warn)
+		}
+	}
+	return all
+}
+
+// again runs a test with the groups whose order is open in the opposite order, and with the groups' own intervals.
+func (s *Suite) again(ctx context.Context, t *test, failed bool, warn func(line int, format string, args ...any)) {
+	now := "passes"
+	if failed {
+		now = "fails"
+	}
+	if open := t.openPairs(); len(open) > 0 {
+		if s.runTest(ctx, t, &ordered{rules: t.file.loaded.opposite}, nil).Failed() != failed {
+			pair := open[0]
+			warn(t.line, "%s %s only by chance: its verdict depends on whether group %q is evaluated before group %q, which reads it: name both in group_eval_order",
+				t.Name, now, pair[0].name, pair[1].name)
+		}
+	}
+	own := s.withOwnIntervals(t)
+	if own != nil && own.err == nil && s.runTest(ctx, own, t.file.loaded, nil).Failed() != failed {
+		warn(t.line, "%s %s only because the tests evaluate each group every %s: with the groups' own intervals the verdict is the opposite",
+			t.Name, now, model.Duration(t.interval))
+	}
+}
+
+// openPairs returns the groups whose order the file leaves open, where both have a part in the test.
+func (t *test) openPairs() [][2]*ruleGroup {
+	var pairs [][2]*ruleGroup
+	live, _ := t.live(t.file.loaded.rules)
+	has := func(g *ruleGroup) bool { return slices.ContainsFunc(live, func(r *rule) bool { return r.group == g }) }
+	for _, pair := range t.file.loaded.open {
+		if has(pair[0]) && has(pair[1]) {
+			pairs = append(pairs, pair)
+		}
+	}
+	return pairs
+}
+
+// withOwnIntervals returns the test with rule groups that are evaluated at their own intervals, or nil if that makes no
+// difference.
+func (s *Suite) withOwnIntervals(t *test) *test {
+	live, _ := t.live(t.file.loaded.rules)
+	every := map[*ruleGroup]int{}
+	shortest := t.interval
+	for _, r := range live {
+		if r.group.interval > 0 {
+			shortest = gcd(shortest, r.group.interval)
+		}
+	}
+	for _, r := range live {
+		if r.group.interval > 0 && r.group.interval != t.interval {
+			every[r.group] = int(r.group.interval / shortest)
+		}
+	}
+	if len(every) == 0 {
+		return nil
+	}
+	for _, r := range live {
+		if every[r.group] == 0 {
+			every[r.group] = int(t.interval / shortest)
+		}
+	}
+	own := s.prepare(t.file, t.testGroup, t.index, shortest)
+	own.every = every
+	return own
+}
+
+func gcd(a, b time.Duration) time.Duration {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+type ending struct {
+	line int
+	text string
+}
+
+// ended returns the input series that end before the last moment that is asserted on, without a stale marker: for as
+// long as a query looks back they seem to be there still, and then they are gone.
+func (t *test) ended(lookback time.Duration) []ending {
+	asserted := map[int64]int{} // lines, by the time that is looked at
+	for _, a := range t.AlertTests {
+		slot := t.slotOf(a)
+		at := t.start().Add(time.Duration(slot) * t.interval).UnixMilli()
+		if _, ok := asserted[at]; !ok {
+			asserted[at] = a.line
+		}
+	}
+	for _, e := range t.ExprTests {
+		at := t.start().Add(time.Duration(e.EvalTime)).UnixMilli()
+		if _, ok := asserted[at]; !ok {
+			asserted[at] = e.line
+		}
+	}
+	var all []ending
+	for _, s := range t.input.series {
+		last, ok := s.last()
+		if !ok || prometheusvalue.IsStaleNaN(last.v) || last.h != nil && prometheusvalue.IsStaleNaN(last.h.Sum) {
+			continue
+		}
+		gap := time.Duration(t.Interval).Milliseconds()
+		for _, at := range slices.Sorted(maps.Keys(asserted)) {
+			// Within the gap to the next sample it has not ended yet.
+			if since := at - last.t; since >= gap && since < lookback.Milliseconds() {
+				all = append(all, ending{asserted[at], fmt.Sprintf(
+					"%s has ended %s before this, and passes for still there as a query looks back %s: give it more values, or end it with stale",
+					s.labels, model.Duration(time.Duration(since)*time.Millisecond), model.Duration(lookback))})
+				break
+			}
+		}
+	}
+	return all
+}
