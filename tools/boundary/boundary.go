@@ -11,6 +11,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -150,13 +152,20 @@ func (d *deriver) boundary(ctx context.Context, c condition) (Boundary, error) {
 		neighbour pair
 		first     error
 	)
-	for scale := float64(base); scale <= 1e6; scale *= 10 {
-		sc, err := d.prepare(ctx, c, scale)
+	scales := []float64{base, 1e3, 1e4, 1e5, 1e6}
+	for i := 0; i < len(scales); i++ {
+		sc, err := d.prepare(ctx, c, scales[i])
 		if err == nil {
 			var k knob
 			var p pair
-			if k, p, err = d.cross(ctx, sc, b, d.expr); err == nil && (best == nil || isWhole(p)) {
-				best, turned, neighbour = sc, k, p
+			if k, p, err = d.cross(ctx, sc, b, d.expr); err == nil {
+				if best == nil || isWhole(p) {
+					best, turned, neighbour = sc, k, p
+				}
+				// Where what is turned is part of the whole too, a round whole makes for a round part.
+				if part := p.fires; i == 0 && part > 0 && !isWhole(p) {
+					scales = slices.Insert(scales, 1, math.Round(base*base/(base+part)))
+				}
 			}
 		}
 		if err != nil && first == nil {

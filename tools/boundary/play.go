@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -26,7 +27,7 @@ func (d *deriver) play(ctx context.Context, sc *scene, c condition, k knob, p pa
 		if err := s.fire(p.fires, span); err != nil {
 			return Boundary{}, err
 		}
-		if s.fires >= 0 || tries == 3 || k.dial == presence || p.single {
+		if s.fires >= 0 || tries == 3 || k.dial == presence || p.alone != neither {
 			break
 		}
 		p.fires = tidy(p.fires + width)
@@ -42,7 +43,7 @@ func (d *deriver) play(ctx context.Context, sc *scene, c condition, k knob, p pa
 		if quiet {
 			break
 		}
-		if tries == 3 || k.dial == presence || p.single {
+		if tries == 3 || k.dial == presence || p.alone != neither {
 			return Boundary{}, fmt.Errorf("at %s it is not quiet all the time", d.describe(k, p.quiet))
 		}
 		p.quiet = tidy(p.quiet - width)
@@ -51,9 +52,16 @@ func (d *deriver) play(ctx context.Context, sc *scene, c condition, k knob, p pa
 	b := Boundary{Alert: d.alert, Condition: d.text(c.expr), After: s.fires - s.active}
 	b.Fires, b.Quiet = s.describe(k, p.fires)+s.computed(p.fires, c), position(d, k, p.quiet)+s.computed(p.quiet, c)
 	stories := []func(pair) (*Scenario, string, error){s.staysQuiet, s.firesAndClears, s.interrupted, s.ends}
-	if p.single && p.beyond >= 0 {
+	switch p.alone {
+	case fires:
 		b.Quiet += ", " + number(p.beyond)
 		stories = slices.Insert(stories, 1, func(p pair) (*Scenario, string, error) { return s.staysQuiet(pair{quiet: p.beyond}) })
+	case quiet:
+		b.Fires += ", " + number(p.beyond)
+		stories = slices.Insert(stories, 2, func(p pair) (*Scenario, string, error) {
+			other, _, err := s.firesAndClears(pair{quiet: p.quiet, fires: p.beyond, alone: quiet})
+			return other, "", err
+		})
 	}
 	for _, tell := range stories {
 		scenario, clears, err := tell(p)
@@ -77,6 +85,7 @@ type stage struct {
 	ctx           context.Context
 	knob          knob
 	active, fires time.Duration // when the condition holds first, and when the alert fires; -1 for never
+	calm          time.Duration // until when the quiet side is looked at
 }
 
 // run plays phases and returns what was seen up to their end.
@@ -114,15 +123,23 @@ func (s *stage) drifts() bool {
 	return slices.ContainsFunc(s.inputs, func(in *input) bool { return in.kind == falling && !in.absent })
 }
 
-// quiet says whether the alert is inactive all the time while the knob is held at a value; where the input drifts, until
-// it becomes active at the other one.
+// quiet says whether the alert is inactive all the time while the knob is held at a value, and sets calm. Where the input
+// drifts, that is until it becomes active at the other one. What a rate is while its window fills does not count.
 func (s *stage) quiet(value float64) (bool, error) {
-	until := s.fires
+	s.calm = s.fires
 	if s.drifts() {
-		until = max(s.active-s.interval, 0)
+		s.calm = max(s.active-s.interval, 0)
 	}
-	_, _, seen, err := s.run([]phase{{value, s.samples(until)}})
-	return !slices.ContainsFunc(seen, func(i Instant) bool { return i.active() && i.At <= until }), err
+	filled := time.Duration(0)
+	for {
+		_, _, seen, err := s.run([]phase{{value, s.samples(s.calm)}})
+		stirs := slices.ContainsFunc(seen, func(i Instant) bool { return i.active() && i.At >= filled && i.At <= s.calm })
+		if err != nil || !stirs || filled > 0 || !s.counts() || s.drifts() {
+			return !stirs, err
+		}
+		filled = s.steady
+		s.calm = filled + s.slot(s.alert.For)
+	}
 }
 
 func (s *stage) at(phases []phase) []phase {
@@ -131,13 +148,9 @@ func (s *stage) at(phases []phase) []phase {
 
 // staysQuiet is the scenario on the quiet side.
 func (s *stage) staysQuiet(p pair) (*Scenario, string, error) {
-	until := s.fires
-	if s.drifts() {
-		until = max(s.active-s.interval, 0)
-	}
-	series := s.series(s.knob, []phase{{p.quiet, s.samples(until)}})
+	series := s.series(s.knob, []phase{{p.quiet, s.samples(s.calm)}})
 	name := fmt.Sprintf("%s is quiet with %s", s.alert.Name, s.describe(s.knob, p.quiet))
-	return &Scenario{name, s.sampled, series, []Check{{At: until}}}, "", nil
+	return &Scenario{name, s.sampled, series, []Check{{At: s.calm}}}, "", nil
 }
 
 // patience is how long after the end of a condition an alert is given to clear.
@@ -171,7 +184,7 @@ func (s *stage) firesAndClears(p pair) (*Scenario, string, error) {
 			return nil, "", err
 		}
 		cleared = when(seen, func(i Instant) bool { return i.At > s.fires && !i.firing() })
-		if cleared >= 0 || s.knob.dial != levels || p.single {
+		if cleared >= 0 || s.knob.dial != levels || p.alone != neither {
 			break
 		}
 		p.quiet = tidy(p.quiet + math.Copysign(math.Abs(p.fires-p.quiet)/float64(1+tries), p.quiet-p.fires))
@@ -318,7 +331,10 @@ func (s *stage) computed(value float64, c condition) string {
 	case !ok:
 		return ""
 	case isConstant(b.LHS):
-		left = right
+		left, right = right, left
 	}
-	return fmt.Sprintf(" (%s)", number(significant(left, 6)))
+	if short := significant(left, 6); short != right || left == right {
+		return fmt.Sprintf(" (%s)", number(short))
+	}
+	return fmt.Sprintf(" (%s)", strconv.FormatFloat(left, 'f', -1, 64)) // a last bit decides
 }

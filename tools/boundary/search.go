@@ -14,9 +14,18 @@ import (
 // pair is a boundary: two positions of a knob, next to each other, with the condition on one side and not on the other.
 type pair struct {
 	quiet, fires float64
-	beyond       float64 // where the condition holds at a single value, the quiet one on its other side
-	single       bool
+	alone        lone    // whether one of them is like neither of its neighbours, as in x == 5 or x != 5
+	beyond       float64 // then the neighbour on its other side
 }
+
+// lone says which position of a pair stands alone.
+type lone int
+
+const (
+	neither lone = iota
+	fires
+	quiet
+)
 
 // cross finds where a comparison turns. Whether it does is asked of truth, in the scene.
 func (d *deriver) cross(ctx context.Context, sc *scene, b *parser.BinaryExpr, truth parser.Expr) (knob, pair, error) {
@@ -220,19 +229,29 @@ func (d *deriver) neighbours(ctx context.Context, sc *scene, k knob, root, step 
 			continue
 		}
 		p := pair{quiet: value(i), fires: value(i + 1)}
-		other := i + 2
+		beyondFires, beyondQuiet := i+2, i-1
 		if a {
 			p = pair{quiet: value(i + 1), fires: value(i)}
-			other = i - 1
+			beyondFires, beyondQuiet = i-1, i+2
 		}
-		if value(other) >= least {
-			held, err := is(other)
+		for _, end := range []struct {
+			at    int
+			held  bool // what the neighbour does if the position is not alone
+			alone lone
+			other *float64
+		}{{beyondFires, true, fires, &p.quiet}, {beyondQuiet, false, quiet, &p.fires}} {
+			if value(end.at) < max(least, 0) || p.alone != neither {
+				continue
+			}
+			held, err := is(end.at)
 			if err != nil {
 				return pair{}, err
 			}
-			p.single, p.beyond = !held, value(other)
-			if p.single && (p.fires == 0 && p.beyond > 0 || p.fires == 1 && p.beyond == 0) {
-				p.quiet, p.beyond = p.beyond, p.quiet // of up == 0, the other value is 1
+			if held != end.held {
+				p.alone, p.beyond = end.alone, value(end.at)
+				if p.beyond == 0 { // of up == 1, the other value that people think of is 0
+					*end.other, p.beyond = p.beyond, *end.other
+				}
 			}
 		}
 		return p, nil

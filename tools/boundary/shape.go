@@ -154,8 +154,9 @@ func isFilter(e *parser.BinaryExpr) bool {
 	return e.Op.IsComparisonOperator() && !e.ReturnBool && (e.LHS.Type() == parser.ValueTypeVector || e.RHS.Type() == parser.ValueTypeVector)
 }
 
-// movement finds how a series must move so that what looks at it sees a steady value.
-func movement(path []parser.Node) kind {
+// movement finds how the series of a selector must move so that what looks at it, along its path, sees a steady value.
+func movement(s *parser.VectorSelector, path []parser.Node) kind {
+	path = append(slices.Clone(path), s)
 	for i := len(path) - 1; i >= 0; i-- {
 		switch n := path[i].(type) {
 		case *parser.Call:
@@ -174,7 +175,7 @@ func movement(path []parser.Node) kind {
 				continue
 			}
 			other := n.LHS
-			if i+1 < len(path) && path[i+1] == parser.Node(n.LHS) {
+			if path[i+1] == parser.Node(n.LHS) {
 				other = n.RHS
 			}
 			if isNow(other) {

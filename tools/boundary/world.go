@@ -65,7 +65,7 @@ func newDeriver(alert rule.Alert, interval time.Duration) (*deriver, error) {
 	parser.Inspect(r.expr, func(node parser.Node, path []parser.Node) error {
 		if s, ok := node.(*parser.VectorSelector); ok {
 			d.uses[key(s)]++
-			d.kinds[key(s)] = combine(d.kinds[key(s)], movement(path))
+			d.kinds[key(s)] = combine(d.kinds[key(s)], movement(s, path))
 			if k := d.kinds[key(s)]; k == steps || k == drops { // what has happened leaves the window again
 				d.steady = max(d.slot(longest-interval), interval)
 			}
