@@ -50,7 +50,7 @@ func (d *deriver) play(ctx context.Context, sc *scene, c condition, k knob, p pa
 	}
 
 	b := Boundary{Alert: d.alert, Condition: d.text(c.expr), After: s.fires - s.active}
-	b.Fires, b.Quiet = s.describe(k, p.fires)+s.computed(p.fires, c), position(d, k, p.quiet)+s.computed(p.quiet, c)
+	b.Fires, b.Quiet = s.describe(k, p.fires)+s.computed(p.fires, c, p.alone == neither), position(d, k, p.quiet)+s.computed(p.quiet, c, false)
 	stories := []func(pair) (*Scenario, string, error){s.staysQuiet, s.firesAndClears, s.interrupted, s.ends}
 	switch p.alone {
 	case fires:
@@ -317,8 +317,9 @@ func (s *stage) ends(p pair) (*Scenario, string, error) {
 	return sc, fmt.Sprintf("%s gone: %s", name, s.delay(cleared-s.fires)), nil
 }
 
-// computed is the value that a condition computes at a position of the knob, where that is another.
-func (s *stage) computed(value float64, c condition) string {
+// computed is the value that a condition computes at a position of the knob, where that is another. All its digits are
+// written where it fires by the last one.
+func (s *stage) computed(value float64, c condition, exact bool) string {
 	b := comparison(c.expr)
 	if b == nil || s.knob.dial == copies || s.drifts() || isDirect(b) && s.knob.of.kind == gauge {
 		return ""
@@ -333,8 +334,8 @@ func (s *stage) computed(value float64, c condition) string {
 	case isConstant(b.LHS):
 		left, right = right, left
 	}
-	if short := significant(left, 6); short != right || left == right {
+	if short := significant(left, 6); short != right || left == right || !exact {
 		return fmt.Sprintf(" (%s)", number(short))
 	}
-	return fmt.Sprintf(" (%s)", strconv.FormatFloat(left, 'f', -1, 64)) // a last bit decides
+	return fmt.Sprintf(" (%s)", strconv.FormatFloat(left, 'f', -1, 64))
 }
