@@ -25,6 +25,9 @@ import (
 // DefaultInterval is how often rules are evaluated where their group does not say so, as in promtool.
 const DefaultInterval = time.Minute
 
+// mostConditions is how many conditions an expression may have to be taken apart.
+const mostConditions = 40
+
 // Boundary is a place where an alert turns, as it was observed.
 type Boundary struct {
 	Alert     rule.Alert
@@ -81,7 +84,15 @@ func Derive(ctx context.Context, alert rule.Alert, interval time.Duration) (Deri
 		found.Unknown = append(found.Unknown, Unknown{d.text(d.expr), why})
 		return found, nil
 	}
+	if n := d.samples(d.steady); n > 2*maxSamples {
+		found.Unknown = append(found.Unknown, Unknown{d.text(d.expr), fmt.Sprintf("it looks back over %d samples, more than promtool loads", n)})
+		return found, nil
+	}
 	all := conditions(d.expr)
+	if len(all) > mostConditions {
+		found.Unknown = append(found.Unknown, Unknown{d.text(d.expr), fmt.Sprintf("it has %d conditions, more than %d", len(all), mostConditions)})
+		return found, nil
+	}
 	if len(all) == 0 { // something is computed and nothing compared: it fires while there is data
 		for s := range selectorsIn(d.expr) {
 			all = append(all, condition{expr: s})

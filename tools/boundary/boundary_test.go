@@ -102,6 +102,12 @@ func TestWhatNoInputMakesTrueIsSaidToBeSo(t *testing.T) {
 	NewWithT(t).Expect(rows(derive(t, "x > 5 < 3"))).To(ContainElement(HavePrefix("not understood: x > 5 < 3: ")))
 }
 
+func TestBounds(t *testing.T) {
+	g := NewWithT(t)
+	g.Expect(rows(derive(t, "max_over_time(x[10y]) > 5"))).To(ConsistOf(ContainSubstring("more than promtool loads")))
+	g.Expect(rows(derive(t, "x > 5"+strings.Repeat(" or y > 5", 40)))).To(ConsistOf(ContainSubstring("it has 41 conditions, more than 40")))
+}
+
 func TestFor(t *testing.T) {
 	g := NewWithT(t)
 	d := derive(t, "x < 604800", "    for: 1h\n    keep_firing_for: 10m\n")

@@ -24,7 +24,7 @@ func TestMutate(t *testing.T) {
 func TestBoundaries(t *testing.T) {
 	t.Chdir(lay(t, map[string]string{"rules/a.yml": oneRule}))
 	status, stdout, stderr := firedrill(t, t.Context(), "boundaries")
-	if status != proven || stderr != "" || !strings.Contains(stdout, "A      x at 11  10      10m    10: at once\n") {
+	if status != proven || stderr != "" || !strings.Contains(stdout, "A      x at 11   10      10m    10: at once\n") {
 		t.Errorf("status %d, stdout\n%s\nstderr %s", status, stdout, stderr)
 	}
 	status, stdout, stderr = firedrill(t, t.Context(), "boundaries", "--generate", "--interval=30s", "A")
