@@ -74,8 +74,8 @@ machine cannot be used.`,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.AddCommand(checkCommand(), watchCommand(), testCommand(), newAlertCommand(), affectedCommand(), imagesCommand(), proveCommand(),
-		tableCommand(), cleanCommand())
+	root.AddCommand(checkCommand(), watchCommand(), testCommand(), boundariesCommand(), mutateCommand(), newAlertCommand(),
+		affectedCommand(), imagesCommand(), proveCommand(), tableCommand(), cleanCommand())
 	return root
 }
 

@@ -1,0 +1,279 @@
+package boundary
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/ruletest"
+)
+
+// derive finds the boundaries of an expression, with more lines of its rule.
+func derive(t *testing.T, expr string, more ...string) Derived {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "rules.yml")
+	text := "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: |-\n      " + strings.ReplaceAll(expr, "\n", "\n      ") + "\n" + strings.Join(more, "")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	alerts, err := rule.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := Derive(t.Context(), alerts[0], time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// rows are the boundaries of an alert, in few words.
+func rows(d Derived) []string {
+	var all []string
+	for _, b := range d.Boundaries {
+		all = append(all, strings.Join([]string{b.Fires, b.Quiet, short(b.After)}, " | "))
+	}
+	for _, u := range d.Unknown {
+		all = append(all, "not understood: "+u.Condition+": "+u.Reason)
+	}
+	return all
+}
+
+func TestShapes(t *testing.T) {
+	for expr, want := range map[string][]string{
+		"x < 7 * 86400":  {"x at 604799 | 604800 | 0m"},
+		"x <= 0":         {"x at 0 | 1 | 0m"},
+		"100 >= x":       {"x at 100 | 101 | 0m"},
+		"x > 0.85":       {"x at 0.86 | 0.85 | 0m"},
+		"x >= 1.50":      {"x at 1.5 | 1.49 | 0m"},
+		"x > 1e3":        {"x at 1001 | 1000 | 0m"},
+		"-x > 5":         {"x at -6 | -5 | 0m"},
+		"x > bool 5 > 0": {"x at 6 | 5 | 0m"},
+		"up == 0":        {"up at 0 | 1 | 0m"},
+		"x == 5":         {"x at 5 | 6, 4 | 0m"},
+		"x != 3":         {"x at 4, 2 | 3 | 0m"},
+		"x > 10 < 20":    {"x at 19 | 20 | 0m", "x at 11 | 10 | 0m"},
+		`a > 5 and on (instance) b{mode="on"} == 1`: {"a at 6 | 5 | 0m", "b at 1 | 0, 2 | 0m"},
+		"a > 5 or b < 2": {"a at 6 | 5 | 0m", "b at 1 | 2 | 0m"},
+		"a > 5 unless on (instance) maintenance == 1":                {"a at 6 | 5 | 0m", "maintenance at 0, 2 | 1 | 0m"},
+		`up{job="a"} unless on (job) seconds or absent(up{job="a"})`: {"seconds missing | there | 0m", "up missing | there | 0m"},
+		"absent(up == 1)":                  {"up at 0, 2 | 1 | 0m"},
+		"absent_over_time(heartbeat[10m])": {"heartbeat missing | there | 0m"},
+		"failure_info":                     {"failure_info there | missing | 0m"},
+		"rate(x_total[5m]) > 0.5":          {"x_total rising by 31 each 1m (0.516667) | rising by 30 each 1m (0.5) | 0m"},
+		"rate(x_total[1m]) > 1":            {"x_total rising by 31 each 30s (1.03333) | rising by 30 each 30s (1) | 0m"},
+		"increase(x_total[10m]) > 3":       {"x_total rising by 0.4 each 1m (4) | rising by 0.3 each 1m (3) | 0m"},
+		"rate(x_total[5m]) < 1":            {"x_total rising by 59 each 1m (0.983333) | rising by 60 each 1m (1) | 0m"},
+		`sum by (job) (rate(r{code=~"5.."}[5m])) / sum by (job) (rate(r[5m])) > 0.05`: {"r rising by 6 each 1m (0.0594059) | rising by 5 each 1m (0.05) | 0m"},
+		"avail / size * 100 < 10":     {"avail at 9 (9) | 10 (10) | 0m"},
+		"(size - avail) / size > 0.9": {"avail at 9 (0.91) | 10 (0.9) | 0m"},
+		"used / size > 0.999":         {"used at 1000 (1) | 999 (0.999) | 0m"},
+		`100 - avg by (instance) (rate(cpu{mode="idle"}[5m])) * 100 > 80`: {"cpu rising by 11 each 1m (81.6667) | rising by 12 each 1m (80) | 0m"},
+		"max(x) > 3":                                                    {"x at 4 | 3 | 0m"},
+		"min without (cpu) (x) > 3":                                     {"x at 4 | 3 | 0m"},
+		"count by (job) (up == 0) > 2":                                  {"3 series of up | 2 series | 0m", "up at 0 | 1 | 0m"},
+		"count(count by (version) (build_info)) > 1":                    {"2 series of build_info | 1 series | 0m"},
+		"histogram_quantile(0.9, sum by (le) (rate(l_bucket[5m]))) > 2": {"l_bucket with 89 of 100 within 2 (2.18182) | with 90 of 100 within 2 (2) | 0m"},
+		"time() - last > 26 * 3600":                                     {"last 93601s ago (93601) | 93600s ago (93600) | 0m"},
+		"not_after - time() < 604800":                                   {"not_after in 604799s (604799) | in 604800s (604800) | 0m"},
+		"(time() - max(last)) / 3600 > 24":                              {"last 86401s ago (24.0003) | 86400s ago (24) | 0m"},
+		"predict_linear(free[1h], 4 * 3600) < 0":                        {"free falling from 18119 | falling from 18120 | 0m"},
+		"changes(state[15m]) > 3":                                       {"state changing 4 times (4) | changing 3 times (3) | 0m"},
+		"resets(x_total[1h]) > 2":                                       {"x_total reset 3 times (3) | reset 2 times (2) | 0m"},
+		"avg_over_time(x[30m]) > 5":                                     {"x at 6 | 5 | 0m"},
+		"max_over_time(rate(x[5m])[30m:1m]) > 1":                        {"x rising by 61 each 1m (1.01667) | rising by 60 each 1m (1) | 0m"},
+		"vector(1)":                                                     {"not understood: vector(1): it selects no series: it holds always, or never"},
+		"x > 5 and hour() > 8":                                          {"not understood: x > 5 and hour() > 8: it depends on the time of day or the date (hour)"},
+		"x - x offset 1h > 5":                                           {"not understood: x - x offset 1h > 5: it compares x with its own past"},
+		"stddev(x) > 5":                                                 {"not understood: stddev(x) > 5: stddev depends on how values are spread over series"},
+	} {
+		t.Run(expr, func(t *testing.T) {
+			NewWithT(t).Expect(rows(derive(t, expr))).To(Equal(want))
+		})
+	}
+}
+
+func TestWhatNoInputMakesTrueIsSaidToBeSo(t *testing.T) {
+	NewWithT(t).Expect(rows(derive(t, "x > 5 < 3"))).To(ContainElement(HavePrefix("not understood: x > 5 < 3: ")))
+}
+
+func TestBounds(t *testing.T) {
+	g := NewWithT(t)
+	g.Expect(rows(derive(t, "max_over_time(x[10y]) > 5"))).To(ConsistOf(ContainSubstring("more than promtool loads")))
+	g.Expect(rows(derive(t, "x > 5"+strings.Repeat(" or y > 5", 40)))).To(ConsistOf(ContainSubstring("it has 41 conditions, more than 40")))
+}
+
+func TestFor(t *testing.T) {
+	g := NewWithT(t)
+	d := derive(t, "x < 604800", "    for: 1h\n    keep_firing_for: 10m\n")
+	g.Expect(rows(d)).To(Equal([]string{"x at 604799 | 604800 | 1h"}))
+	b := d.Boundaries[0]
+	g.Expect(b.Clears).To(Equal([]string{"604800: after 10m", "x gone: after 10m"}))
+	var told []string
+	for _, s := range b.Scenarios {
+		line := s.Name
+		for _, in := range s.Series {
+			line += "; " + in.Series + " " + in.Values
+		}
+		for _, c := range s.Checks {
+			line += "; " + short(c.At) + map[bool]string{true: " fires", false: " quiet"}[len(c.Firing) > 0]
+		}
+		told = append(told, line)
+	}
+	g.Expect(told).To(Equal([]string{
+		"A is quiet with x at 604800; x 604800x60; 1h quiet",
+		"A fires with x at 604799 for 1h; x 604799x60 604800x10; 59m quiet; 1h fires; 70m fires; 71m quiet",
+		"A begins again after a gap of 1m; x 604799x30 604800 604799x60; 1h quiet; 91m quiet; 92m fires",
+		"A is resolved when x is no longer reported; x 604799x60 stale; 1h fires; 71m quiet",
+	}))
+}
+
+func TestIntervalOfTheGroup(t *testing.T) {
+	g := NewWithT(t)
+	alert := rule.Alert{Name: "A", Expr: "x > 5", For: 90 * time.Second}
+	for interval, want := range map[time.Duration]time.Duration{15 * time.Second: 90 * time.Second, time.Minute: 2 * time.Minute} {
+		found, err := Derive(t.Context(), alert, interval)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(found.Boundaries[0].After).To(Equal(want))
+	}
+	_, err := Derive(t.Context(), alert, 0)
+	g.Expect(err).To(MatchError("evaluation interval 0s: must be positive"))
+	_, err = Derive(t.Context(), rule.Alert{Name: "A", Expr: "x >"}, time.Minute)
+	g.Expect(err).To(MatchError(ContainSubstring("the expression of A")))
+}
+
+func TestLabelsThatAnnotationsShow(t *testing.T) {
+	g := NewWithT(t)
+	d := derive(t, `x{job=~"api|web", env!="test", pod=~"db-[0-9]+"} > 5`, "    annotations: {summary: '{{ $labels.instance }} is at {{ $value }}'}\n")
+	s := d.Boundaries[0].Scenarios[1]
+	g.Expect(s.Series[0].Series).To(Equal(`x{instance="host-1:9100", job="api", pod="db-1"}`))
+	g.Expect(s.Checks[0].Firing[0].Annotations.Get("summary")).To(Equal("host-1:9100 is at 6"))
+}
+
+func TestTable(t *testing.T) {
+	g := NewWithT(t)
+	a, b := derive(t, "x < 604800", "    for: 1h\n"), derive(t, "vector(1)")
+	b.Alert.File = "rules.yml"
+	var out strings.Builder
+	g.Expect(WriteTable(&out, []Derived{a, b})).To(Succeed())
+	g.Expect(out.String()).To(Equal(`ALERT  FIRES AT     NOT AT  AFTER  CLEARS WHEN
+A      x at 604799  604800  1h     604800: at once
+                                   x gone: at once
+rules.yml:6: A: not understood: vector(1): it selects no series: it holds always, or never
+`))
+}
+
+// What is generated passes: of every shape, and of the rules that are deployed.
+func TestGeneratedTestsPass(t *testing.T) {
+	for _, file := range []string{"testdata/shapes.yml", "../../rules/tls.yml"} {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			g := NewWithT(t)
+			dir := t.TempDir()
+			content, err := os.ReadFile(file)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(os.WriteFile(filepath.Join(dir, filepath.Base(file)), content, 0o644)).To(Succeed())
+			alerts, err := rule.LoadDir(dir)
+			g.Expect(err).NotTo(HaveOccurred())
+			var all []Derived
+			scenarios := 0
+			for _, a := range alerts {
+				found, err := Derive(t.Context(), a, time.Minute)
+				g.Expect(err).NotTo(HaveOccurred())
+				g.Expect(found.Unknown).To(BeEmpty(), a.Name)
+				all = append(all, found)
+				for _, b := range found.Boundaries {
+					scenarios += len(b.Scenarios)
+				}
+			}
+			var out strings.Builder
+			g.Expect(WriteTests(&out, all, time.Minute)).To(Succeed())
+			path := filepath.Join(dir, "generated_test.yml")
+			g.Expect(os.WriteFile(path, []byte(out.String()), 0o644)).To(Succeed())
+			result, err := ruletest.Load([]string{path}, ruletest.Options{}).Run(t.Context())
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(result.Unusable()).NotTo(HaveOccurred())
+			for _, one := range result.Files[0].Tests {
+				g.Expect(one.Failures).To(BeEmpty(), one.Name)
+			}
+			g.Expect(len(result.Files[0].Tests)).To(And(BeNumerically(">", scenarios/2), BeNumerically("<=", scenarios)))
+			g.Expect(strings.Count(out.String(), "\n")).To(BeNumerically("<", 25*scenarios))
+		})
+	}
+}
+
+func TestDiffer(t *testing.T) {
+	g := NewWithT(t)
+	a := rule.Alert{Name: "A", Expr: "sum by (job) (x) > 10", Annotations: map[string]string{"summary": "{{ $labels.job }}"}}
+	scenario := Scenario{Interval: time.Minute, Series: []Series{{`x{job="a"}`, "8 8 8"}, {`x{job="b"}`, "8 8 8"}}, Checks: []Check{{At: 2 * time.Minute}}}
+	b := a
+	found, err := Differ(t.Context(), a, b, scenario, time.Minute)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(found).To(BeNil())
+	b.Expr = "sum(x) > 10"
+	found, err = Differ(t.Context(), a, b, scenario, time.Minute)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(found.At).To(BeZero())
+	g.Expect(found.A).To(BeEmpty())
+	g.Expect(found.B).To(HaveLen(1))
+
+	scenario.Series[0].Values = "8 8 20"
+	b = a
+	b.Annotations = map[string]string{"summary": "{{ $labels.jo }}"}
+	found, err = Differ(t.Context(), a, b, scenario, time.Minute)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(found.At).To(Equal(2 * time.Minute))
+	g.Expect(found.A[0].Annotations.Get("summary")).To(Equal("a"))
+	g.Expect(found.B[0].Annotations.Get("summary")).To(BeEmpty())
+
+	scenario.Series[0].Values = "8 x"
+	_, err = Differ(t.Context(), a, b, scenario, time.Minute)
+	g.Expect(err).To(MatchError(ContainSubstring(`series x{job="a"} 8 x`)))
+}
+
+func TestVariants(t *testing.T) {
+	s := Scenario{Series: []Series{{`x{job="a"}`, "1"}, {"y", "2"}}}
+	g := NewWithT(t)
+	g.Expect(s.Variants(10)).To(HaveLen(4))
+	g.Expect(s.Variants(10)[0].Series).To(Equal([]Series{{`x{job="a"}`, "1"}, {`x{job="a-other"}`, "1"}, {"y", "2"}}))
+	g.Expect(s.Variants(10)[1].Series).To(Equal([]Series{{`x{job="a-other"}`, "1"}, {"y", "2"}}))
+	g.Expect(s.Variants(1)).To(HaveLen(1))
+}
+
+func FuzzDerive(f *testing.F) {
+	for _, seed := range []string{
+		"x < 604800", `a{b=~"[c-e].*|"} / on (b) group_left () c > 0.5 and absent(d)`, "rate(x[1s]) > 1e30", "x == NaN", "x > Inf",
+		"histogram_quantile(2, l_bucket) > 1", "predict_linear(x[1m], 1) > time()", "changes(x[5m:1s]) > 1", "count(x) by (a, a) != 0",
+		`{__name__=~".+"} unless {a=""}`, "x ^ 2 % 3 > y", "topk(1, x) > 3", "scalar(x) > bool 3", "absent(absent(x))",
+	} {
+		f.Add(seed, uint16(60))
+	}
+	f.Fuzz(func(t *testing.T, expr string, hold uint16) {
+		if len(expr) > 200 {
+			return
+		}
+		found, err := Derive(t.Context(), rule.Alert{Name: "A", Expr: expr, For: time.Duration(hold%3600) * time.Second}, time.Minute)
+		if err == nil && len(found.Boundaries)+len(found.Unknown) == 0 {
+			t.Errorf("%q is passed over in silence", expr)
+		}
+	})
+}
+
+func BenchmarkDeriveOwnRules(b *testing.B) {
+	alerts, err := rule.LoadDir("../../rules")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		for _, a := range alerts {
+			if _, err := Derive(b.Context(), a, time.Minute); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(len(alerts)*b.N)/b.Elapsed().Seconds(), "alerts/s")
+}

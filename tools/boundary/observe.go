@@ -1,0 +1,157 @@
+package boundary
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/rules"
+
+	"github.com/stemedb/firedrill/tools/engine"
+	"github.com/stemedb/firedrill/tools/rule"
+)
+
+var promqlParser = parser.NewParser(parser.Options{})
+
+// queries evaluates PromQL with promtool's limits, so that what is observed here is what promtool will see.
+func newQueries(interval time.Duration) *promql.Engine {
+	return promql.NewEngine(promql.EngineOpts{
+		Timeout:                  10 * time.Second,
+		MaxSamples:               maxSamples,
+		LookbackDelta:            engine.LookbackDelta,
+		NoStepSubqueryIntervalFn: func(int64) int64 { return interval.Milliseconds() },
+		EnableAtModifier:         true,
+		EnableNegativeOffset:     true,
+		Parser:                   promqlParser,
+	})
+}
+
+// maxSamples is how many samples promtool lets one query load.
+const maxSamples = 10_000
+
+// Series is an input series in the notation of promtool's unit tests.
+type Series struct {
+	Series string // such as up{job="api"}
+	Values string // such as 1x60 0x5
+}
+
+// load reads input series as promtool does, the samples interval apart from time 0 on.
+func load(series []Series, interval time.Duration) (memory, error) {
+	var m memory
+	for _, s := range series {
+		l, values, err := promqlParser.ParseSeriesDesc(s.Series + " " + s.Values)
+		if err != nil {
+			return nil, fmt.Errorf("series %s %s: %w", s.Series, s.Values, err)
+		}
+		one := promql.Series{Metric: l}
+		for i, v := range values {
+			if !v.Omitted {
+				one.Floats = append(one.Floats, promql.FPoint{T: int64(i) * interval.Milliseconds(), F: v.Value})
+			}
+		}
+		m = append(m, one)
+	}
+	slices.SortFunc(m, func(a, b promql.Series) int { return labels.Compare(a.Metric, b.Metric) })
+	return m, nil
+}
+
+// Instant is what an alerting rule says after one evaluation.
+type Instant struct {
+	At time.Duration // since the beginning of the input series
+	// Pending and Firing hold the labels of the alerts in these states, alertname among them, in the order of labels.
+	Pending, Firing []labels.Labels
+}
+
+// active says whether the condition held, or keep_firing_for had not run out yet.
+func (i Instant) active() bool { return len(i.Pending)+len(i.Firing) > 0 }
+
+func (i Instant) firing() bool { return len(i.Firing) > 0 }
+
+// Firing is a firing alert as it would be sent, without alertname.
+type Firing struct{ Labels, Annotations labels.Labels }
+
+// Run evaluates an alert over input series with Prometheus's own engine, every interval from time 0 up to and including
+// until, and returns what it said each time. The error is the series' or the query's.
+func Run(ctx context.Context, alert rule.Alert, series []Series, sampled, interval, until time.Duration) ([]Instant, error) {
+	m, err := load(series, sampled)
+	if err != nil {
+		return nil, err
+	}
+	r, err := newRunner(alert, interval)
+	if err != nil {
+		return nil, err
+	}
+	return r.run(ctx, m, until)
+}
+
+// runner evaluates one alert over one input after another.
+type runner struct {
+	alert    rule.Alert
+	expr     parser.Expr
+	interval time.Duration
+	queries  *promql.Engine
+}
+
+func newRunner(alert rule.Alert, interval time.Duration) (*runner, error) {
+	expr, err := promqlParser.ParseExpr(alert.Expr)
+	if err != nil {
+		return nil, fmt.Errorf("the expression of %s: %w", alert.Name, err)
+	}
+	return &runner{alert, expr, interval, newQueries(interval)}, nil
+}
+
+// rule is the alert as Prometheus evaluates it.
+func (r *runner) rule(hold, keep time.Duration, annotations map[string]string) *rules.AlertingRule {
+	return rules.NewAlertingRule(r.alert.Name, r.expr, hold, keep, labels.FromMap(r.alert.Labels), labels.FromMap(annotations),
+		labels.EmptyLabels(), "", true, slog.New(slog.DiscardHandler))
+}
+
+func (r *runner) run(ctx context.Context, m memory, until time.Duration) ([]Instant, error) {
+	// Annotations are left out: to expand them at each evaluation is most of the work.
+	ar := r.rule(r.alert.For, r.alert.KeepFiringFor, nil)
+	query := rules.EngineQueryFunc(r.queries, m)
+	var instants []Instant
+	for at := time.Duration(0); at <= until; at += r.interval {
+		if _, err := ar.Eval(ctx, 0, time.UnixMilli(at.Milliseconds()).UTC(), query, &url.URL{}, 0); err != nil {
+			return nil, err
+		}
+		now := Instant{At: at}
+		for _, a := range ar.ActiveAlerts() {
+			switch a.State {
+			case rules.StatePending:
+				now.Pending = append(now.Pending, a.Labels)
+			case rules.StateFiring:
+				now.Firing = append(now.Firing, a.Labels)
+			}
+		}
+		slices.SortFunc(now.Pending, labels.Compare)
+		slices.SortFunc(now.Firing, labels.Compare)
+		instants = append(instants, now)
+	}
+	return instants, nil
+}
+
+// sent returns what the alert says of itself where its condition holds at a time.
+func (r *runner) sent(ctx context.Context, m memory, at time.Duration) ([]Firing, error) {
+	ar := r.rule(0, 0, r.alert.Annotations)
+	if _, err := ar.Eval(ctx, 0, time.UnixMilli(at.Milliseconds()).UTC(), rules.EngineQueryFunc(r.queries, m), &url.URL{}, 0); err != nil {
+		return nil, err
+	}
+	var all []Firing
+	for _, a := range ar.ActiveAlerts() {
+		all = append(all, Firing{a.Labels, a.Annotations})
+	}
+	slices.SortFunc(all, func(a, b Firing) int { return labels.Compare(a.Labels, b.Labels) })
+	return all, nil
+}
+
+// values evaluates an expression at one time.
+func (r *runner) values(ctx context.Context, m memory, expr string, at time.Duration) (promql.Vector, error) {
+	return rules.EngineQueryFunc(r.queries, m)(ctx, expr, time.UnixMilli(at.Milliseconds()).UTC())
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stemedb/firedrill/tools/mutate"
+	"github.com/stemedb/firedrill/tools/rule"
+)
+
+// mutation is one search for mistakes that tests would not notice.
+type mutation struct {
+	rules    string
+	tests    []string
+	minScore float64
+}
+
+func mutateCommand() *cobra.Command {
+	var m mutation
+	cmd := &cobra.Command{
+		Use:   "mutate [ALERT...]",
+		Short: "Change rules as people might err, and see whether their tests notice",
+		Long: `Changes each rule as a person might err, one change at a time, runs the unit tests that touch it, and lists
+the changes that no test noticed, each with an input that would tell the two rules apart. A change that can
+be shown to make no difference is listed as equivalent and does not count.
+
+Exit status: 0 the score is at least --min-score; 1 it is not; 2 the input cannot be used, or a test fails
+on the rules as they stand.`,
+		RunE: func(cmd *cobra.Command, names []string) error {
+			return m.run(cmd, names)
+		},
+	}
+	cmd.Flags().StringVar(&m.rules, "rules", "rules", "folder of the rule files")
+	cmd.Flags().StringSliceVar(&m.tests, "tests", nil, "test files, or patterns for them (default: *_test.yml and *_test.yaml in the folder of the rules)")
+	cmd.Flags().Float64Var(&m.minScore, "min-score", 100, "the percentage of mutants that tests must kill, in total")
+	return cmd
+}
+
+func (m mutation) run(cmd *cobra.Command, names []string) error {
+	if m.minScore < 0 || m.minScore > 100 {
+		return fmt.Errorf("--min-score %v: give a percentage from 0 to 100", m.minScore)
+	}
+	alerts, err := chosen(m.rules, names)
+	if err != nil {
+		return err
+	}
+	files, err := m.testFiles()
+	if err != nil {
+		return err
+	}
+	outcomes, err := judged(cmd.Context(), alerts, files)
+	if err != nil {
+		return err
+	}
+	content := map[string]string{}
+	for _, a := range alerts {
+		if content[a.File] == "" {
+			text, err := os.ReadFile(a.File)
+			if err != nil {
+				return fmt.Errorf("reading %s again: %w", a.File, err)
+			}
+			content[a.File] = string(text)
+		}
+	}
+	if err := mutate.Write(cmd.OutOrStdout(), outcomes, content); err != nil {
+		return err
+	}
+	if _, total := mutate.Scores(outcomes); total.Percent() < m.minScore {
+		return errRefuted
+	}
+	return nil
+}
+
+// judged makes the mutants of alerts, and judges them. Of survivors it finds out what would tell them apart.
+func judged(ctx context.Context, alerts []rule.Alert, files []string) ([]mutate.Outcome, error) {
+	tests, err := mutate.Load(ctx, files)
+	if err != nil {
+		return nil, err
+	}
+	var mutants []mutate.Mutant
+	for _, a := range alerts {
+		own, err := mutate.Of(a)
+		if err != nil {
+			return nil, err
+		}
+		mutants = append(mutants, own...)
+	}
+	outcomes, err := tests.Run(ctx, mutants)
+	if err != nil {
+		return nil, err
+	}
+	derived := mutate.Derived{}
+	for i, o := range outcomes {
+		if o.Verdict == mutate.Survived {
+			if outcomes[i].Why, err = derived.Distinguish(ctx, o.Mutant); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return outcomes, nil
+}
+
+// testFiles are the files that --tests names.
+func (m mutation) testFiles() ([]string, error) {
+	patterns := m.tests
+	if len(patterns) == 0 {
+		patterns = []string{filepath.Join(m.rules, "*_test.yml"), filepath.Join(m.rules, "*_test.yaml")}
+	}
+	var files []string
+	for _, p := range patterns {
+		found, err := filepath.Glob(p)
+		if err != nil {
+			return nil, fmt.Errorf("--tests %q is no pattern: %w", p, err)
+		}
+		if len(found) == 0 && len(m.tests) > 0 {
+			return nil, fmt.Errorf("--tests %q matches no file: name a file of unit tests", p)
+		}
+		files = append(files, found...)
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%s holds no *_test.yml: name the unit tests with --tests", m.rules)
+	}
+	slices.Sort(files)
+	return slices.Compact(files), nil
+}

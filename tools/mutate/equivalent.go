@@ -1,0 +1,109 @@
+package mutate
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/stemedb/firedrill/tools/boundary"
+)
+
+// fold computes an expression that is a number, however it is written.
+func fold(expr parser.Expr) (float64, bool) {
+	switch e := expr.(type) {
+	case *parser.NumberLiteral:
+		return e.Val, true
+	case *parser.ParenExpr:
+		return fold(e.Expr)
+	case *parser.StepInvariantExpr:
+		return fold(e.Expr)
+	case *parser.UnaryExpr:
+		v, ok := fold(e.Expr)
+		if e.Op == parser.SUB {
+			v = -v
+		}
+		return v, ok
+	case *parser.BinaryExpr:
+		l, ok := fold(e.LHS)
+		r, also := fold(e.RHS)
+		if !ok || !also {
+			return 0, false
+		}
+		switch e.Op {
+		case parser.ADD:
+			return l + r, true
+		case parser.SUB:
+			return l - r, true
+		case parser.MUL:
+			return l * r, true
+		case parser.DIV:
+			return l / r, true
+		case parser.POW:
+			return math.Pow(l, r), true
+		case parser.MOD:
+			return math.Mod(l, r), true
+		}
+	}
+	return 0, false
+}
+
+// folded is an expression with its constants computed and its parentheses left to the tree.
+func folded(expr parser.Expr) string {
+	parsed, err := promqlParser.ParseExpr(expr.String())
+	if err != nil {
+		return expr.String()
+	}
+	var rewrite func(parser.Expr) parser.Expr
+	rewrite = func(e parser.Expr) parser.Expr {
+		if v, ok := fold(e); ok {
+			return &parser.NumberLiteral{Val: v}
+		}
+		switch n := e.(type) {
+		case *parser.ParenExpr:
+			return &parser.ParenExpr{Expr: rewrite(n.Expr)}
+		case *parser.BinaryExpr:
+			n.LHS, n.RHS = rewrite(n.LHS), rewrite(n.RHS)
+		case *parser.AggregateExpr:
+			n.Expr = rewrite(n.Expr)
+		case *parser.Call:
+			for i := range n.Args {
+				n.Args[i] = rewrite(n.Args[i])
+			}
+		}
+		return e
+	}
+	return rewrite(parsed).String()
+}
+
+// Equivalent says why no input can tell a mutant from the original, or "" where that cannot be shown.
+func (m Mutant) Equivalent() string {
+	switch m.Field {
+	case "expr":
+		before, err := promqlParser.ParseExpr(m.Original.Expr)
+		if err != nil {
+			return ""
+		}
+		after, err := promqlParser.ParseExpr(m.Mutated.Expr)
+		if err == nil && folded(before) == folded(after) {
+			return "the expression is the same once its constants are computed"
+		}
+	case "for":
+		every := m.Original.Interval
+		if every == 0 {
+			every = boundary.DefaultInterval
+		}
+		if evaluations(m.Original.For, every) == evaluations(m.Mutated.For, every) {
+			return fmt.Sprintf("evaluated every %s, both fire at the same evaluation", every)
+		}
+	case "labels.severity":
+		if m.Original.Labels["severity"] == m.Mutated.Labels["severity"] {
+			return "the severity is the same"
+		}
+	}
+	return ""
+}
+
+// evaluations is how many intervals pass before a `for` is met.
+func evaluations(hold, every time.Duration) int64 { return int64((hold + every - 1) / every) }

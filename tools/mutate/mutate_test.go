@@ -1,0 +1,372 @@
+package mutate
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/stemedb/firedrill/tools/rule"
+)
+
+func write(t *testing.T, dir, name, content string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// alert makes an alert A of an expression, with more lines of its rule.
+func alert(t *testing.T, expr string, more ...string) rule.Alert {
+	t.Helper()
+	file := write(t, t.TempDir(), "rules.yml", "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: |-\n      "+
+		strings.ReplaceAll(expr, "\n", "\n      ")+"\n"+strings.Join(more, ""))
+	alerts, err := rule.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return alerts[0]
+}
+
+// expressions are the mutants of an expression, each with what was done to it.
+func expressions(t *testing.T, expr string) []string {
+	t.Helper()
+	mutants, err := Of(alert(t, expr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, m := range mutants {
+		all = append(all, m.What+": "+m.Mutated.Expr)
+	}
+	return all
+}
+
+func TestMutantsOfExpressions(t *testing.T) {
+	for expr, want := range map[string][]string{
+		"x < 604800": {
+			"comparison turned: x > 604800", "comparison loosened or tightened: x <= 604800",
+			"threshold x10: x < 6048000", "threshold /10: x < 60480",
+			"threshold one unit higher: x < 604801", "threshold one unit lower: x < 604799",
+			"threshold 10 % higher: x < 665280", "threshold 10 % lower: x < 544320",
+		},
+		"free < 7 * 86400 # a week": {
+			"threshold x10: free < 70 * 86400 # a week", "threshold /10: free < 0.7 * 86400 # a week",
+			"threshold one unit higher: free < 7 * 86400 + 1 # a week", "threshold one unit lower: free < 7 * 86400 - 1 # a week",
+			"threshold 10 % higher: free < 7 * 86400 * 1.1 # a week", "threshold 10 % lower: free < 7 * 86400 * 0.9 # a week",
+			"metric misspelt: fre < 7 * 86400 # a week",
+		},
+		"x > 0.85": {"threshold one unit higher: x > 0.86", "threshold one unit lower: x > 0.84", "threshold x10: x > 8.5"},
+		"x <= 0":   {"threshold one unit higher: x <= 1", "threshold one unit lower: x <= -1", "comparison turned: x >= 0", "comparison loosened or tightened: x < 0"},
+		"x == 0":   {"comparison turned: x != 0"},
+		"100 > x":  {"comparison turned: 100 < x", "threshold one unit higher: 101 > x"},
+		"rate(x[5m]) > 1": {
+			"window halved: rate(x[2m30s]) > 1", "window doubled: rate(x[10m]) > 1", "function changed: increase(x[5m]) > 1",
+		},
+		"max_over_time(rate(x[5m])[1h:1m]) > 1": {
+			"window halved: max_over_time(rate(x[5m])[30m:1m]) > 1", "window halved: max_over_time(rate(x[2m30s])[1h:1m]) > 1",
+		},
+		"sum by (job, instance) (x) > 1": {
+			"aggregation changed: avg by (job, instance) (x) > 1", "aggregation changed: max by (job, instance) (x) > 1",
+			"by became without: sum without (job, instance) (x) > 1",
+			"grouping label dropped: sum by (instance) (x) > 1", "grouping label dropped: sum by (job) (x) > 1",
+		},
+		"COUNT(x) WITHOUT(job) > 1": {
+			"aggregation changed: sum(x) WITHOUT(job) > 1", "without became by: COUNT(x) by(job) > 1", "grouping label dropped: COUNT(x) WITHOUT() > 1",
+		},
+		`up{job="a", x=~"b,}", y!='c'} == 0`: {
+			`matcher negated: up{job!="a", x=~"b,}", y!='c'} == 0`, `matcher dropped: up{x=~"b,}", y!='c'} == 0`,
+			`matcher negated: up{job="a", x!~"b,}", y!='c'} == 0`, `matcher dropped: up{job="a", y!='c'} == 0`,
+			`matcher negated: up{job="a", x=~"b,}", y='c'} == 0`, `matcher dropped: up{job="a", x=~"b,}"} == 0`,
+		},
+		`up{job="a"} == 0`: {`matcher dropped: up == 0`, `metric misspelt: u{job="a"} == 0`},
+		"xx > 1 and on (job, instance) yy": {
+			"and became unless: xx > 1 unless on (job, instance) yy", "and became or: xx > 1 or on (job, instance) yy",
+			"matching label dropped: xx > 1 and on (instance) yy", "on became ignoring: xx > 1 and ignoring (job, instance) yy",
+			"metric misspelt: xx > 1 and on (job, instance) y",
+		},
+		"xx unless yy":                    {"unless became and: xx and yy"},
+		"xx or yy":                        {"or became and: xx and yy"},
+		"predict_linear(x[1h], 7200) < 0": {"number x10: predict_linear(x[1h], 72000) < 0"},
+	} {
+		t.Run(expr, func(t *testing.T) {
+			NewWithT(t).Expect(expressions(t, expr)).To(ContainElements(want))
+		})
+	}
+	// Each mutant is one change, and none is the original.
+	g := NewWithT(t)
+	g.Expect(expressions(t, "x == 0")).To(HaveLen(4))
+	g.Expect(expressions(t, "x < 604800")).To(HaveLen(9))
+}
+
+func TestMutantsOfFields(t *testing.T) {
+	g := NewWithT(t)
+	mutants, err := Of(alert(t, "x > 1",
+		"    for: 1h\n    keep_firing_for: 10m\n    labels: {severity: critical}\n    annotations:\n      summary: 'of {{ $labels.job }} on {{ .Labels.instance }}'\n"))
+	g.Expect(err).NotTo(HaveOccurred())
+	var all []string
+	for _, m := range mutants {
+		if m.Field != "expr" {
+			all = append(all, m.What+": "+strings.Join([]string{m.Field, m.From, m.To}, ","))
+		}
+	}
+	g.Expect(all).To(Equal([]string{
+		"for removed: for,1h,", "for halved: for,1h,30m", "for doubled: for,1h,2h",
+		"keep_firing_for removed: keep_firing_for,10m,", "keep_firing_for halved: keep_firing_for,10m,5m",
+		"severity changed: labels.severity,critical,warning",
+		"annotation label misspelt: annotations.summary,job,jo", "annotation label misspelt: annotations.summary,instance,instanc",
+	}))
+	for _, m := range mutants {
+		if m.Field == "annotations.summary" && m.From == "job" {
+			g.Expect(m.Mutated.Annotations).To(HaveKeyWithValue("summary", "of {{ $labels.jo }} on {{ .Labels.instance }}"))
+			g.Expect(m.Original.Annotations).To(HaveKeyWithValue("summary", "of {{ $labels.job }} on {{ .Labels.instance }}"))
+		}
+	}
+}
+
+func TestDiffShowsTheChangeAlone(t *testing.T) {
+	g := NewWithT(t)
+	a := alert(t, "up{job=\"ä\"}  ==\n  0", "    for: 60m # an hour\n    labels: {severity: page}\n")
+	content, err := os.ReadFile(a.File)
+	g.Expect(err).NotTo(HaveOccurred())
+	mutants, err := Of(a)
+	g.Expect(err).NotTo(HaveOccurred())
+	diffs := map[string]string{}
+	for _, m := range mutants {
+		_, lines, _ := strings.Cut(m.Diff(string(content)), "\n+++ "+a.File+"\n")
+		diffs[m.What] = lines
+	}
+	g.Expect(diffs).To(HaveKeyWithValue("comparison turned", "@@ -6 +6 @@\n-      up{job=\"ä\"}  ==\n+      up{job=\"ä\"}  !=\n"))
+	g.Expect(diffs).To(HaveKeyWithValue("threshold one unit higher", "@@ -7 +7 @@\n-        0\n+        1\n"))
+	g.Expect(diffs).To(HaveKeyWithValue("for removed", "@@ -8 +7,0 @@\n-    for: 60m # an hour\n"))
+	g.Expect(diffs).To(HaveKeyWithValue("for halved", "@@ -8 +8 @@\n-    for: 60m # an hour\n+    for: 30m # an hour\n"))
+	g.Expect(diffs).To(HaveKeyWithValue("severity changed", "@@ -9 +9 @@\n-    labels: {severity: page}\n+    labels: {severity: warning}\n"))
+	g.Expect(diffs).To(HaveKeyWithValue("matcher dropped", "@@ -6 +6 @@\n-      up{job=\"ä\"}  ==\n+      up  ==\n"))
+}
+
+func TestEquivalents(t *testing.T) {
+	g := NewWithT(t)
+	a := alert(t, "x > 2 * 30", "    for: 1m\n")
+	b := a
+	b.Expr = "x > 60"
+	g.Expect(Mutant{Original: a, Mutated: b, Field: "expr"}.Equivalent()).To(ContainSubstring("constants"))
+	b.Expr = "x > 61"
+	g.Expect(Mutant{Original: a, Mutated: b, Field: "expr"}.Equivalent()).To(BeEmpty())
+	b.Expr = "x > bool 60"
+	g.Expect(Mutant{Original: a, Mutated: b, Field: "expr"}.Equivalent()).To(BeEmpty())
+
+	mutants, err := Of(a)
+	g.Expect(err).NotTo(HaveOccurred())
+	reasons := map[string]string{}
+	for _, m := range mutants {
+		reasons[m.What] = m.Equivalent()
+	}
+	g.Expect(reasons["for halved"]).To(Equal("evaluated every 1m0s, both fire at the same evaluation"))
+	g.Expect(reasons["for removed"]).To(BeEmpty())
+	g.Expect(reasons["for doubled"]).To(BeEmpty())
+}
+
+const rulesText = `groups:
+- name: g
+  rules:
+  - alert: A
+    expr: x > 10
+    for: 10m
+    labels: {severity: page}
+  - alert: B
+    expr: sum by (job) (y) > 10
+`
+
+// judge runs the tests against all mutants of the rules.
+func judge(t *testing.T, rules, tests string) ([]Outcome, map[string]string) {
+	t.Helper()
+	g := NewWithT(t)
+	dir := t.TempDir()
+	file := write(t, dir, "rules.yml", rules)
+	alerts, err := rule.Load(file)
+	g.Expect(err).NotTo(HaveOccurred())
+	loaded, err := Load(t.Context(), []string{write(t, dir, "rules_test.yml", tests)})
+	g.Expect(err).NotTo(HaveOccurred())
+	var mutants []Mutant
+	for _, a := range alerts {
+		own, err := Of(a)
+		g.Expect(err).NotTo(HaveOccurred())
+		mutants = append(mutants, own...)
+	}
+	outcomes, err := loaded.Run(t.Context(), mutants)
+	g.Expect(err).NotTo(HaveOccurred())
+	survivors := map[string]string{}
+	derived := Derived{}
+	for i := range outcomes {
+		if outcomes[i].Verdict == Survived {
+			outcomes[i].Why, err = derived.Distinguish(t.Context(), outcomes[i].Mutant)
+			g.Expect(err).NotTo(HaveOccurred())
+			survivors[outcomes[i].Original.Name+" "+outcomes[i].What] = outcomes[i].Why
+		}
+	}
+	return outcomes, survivors
+}
+
+func TestSurvivorsAndWhatTellsThemApart(t *testing.T) {
+	g := NewWithT(t)
+	outcomes, survivors := judge(t, rulesText, `rule_files: [rules.yml]
+tests:
+- interval: 1m
+  input_series: [{series: x, values: 100x60}]
+  alert_rule_test:
+  - {eval_time: 30m, alertname: A, exp_alerts: [{exp_labels: {severity: page}}]}
+`)
+	g.Expect(survivors).To(HaveKeyWithValue("A comparison loosened or tightened", "x 10x10\neach 1m, at 10m: the original is quiet, the mutant fires with {alertname=\"A\", severity=\"page\"}"))
+	g.Expect(survivors).To(HaveKeyWithValue("A for doubled", "x 11x10 10\neach 1m, at 10m: the original fires with {alertname=\"A\", severity=\"page\"}, the mutant is quiet"))
+	g.Expect(survivors).To(HaveKeyWithValue("A for halved", ContainSubstring("at 5m: the original is quiet, the mutant fires")))
+	g.Expect(survivors).To(HaveKeyWithValue("A threshold one unit higher", ContainSubstring("x 11x10 10\n")))
+	g.Expect(survivors).NotTo(HaveKey("A comparison turned"))
+	g.Expect(survivors).NotTo(HaveKey("A severity changed"))
+	g.Expect(survivors).To(HaveKeyWithValue("B grouping label dropped", ContainSubstring("y{job=\"job-1\"} 11 10")))
+	g.Expect(survivors).To(HaveKeyWithValue("B aggregation changed", Not(BeEmpty())))
+
+	alerts, total := Scores(outcomes)
+	g.Expect(alerts).To(HaveLen(2))
+	g.Expect(alerts[1].Killed).To(BeZero(), "nothing tests B")
+	g.Expect(total.Killed).To(Equal(alerts[0].Killed))
+	g.Expect(total.Percent()).To(And(BeNumerically(">", 0), BeNumerically("<", 50)))
+}
+
+func TestWriteSaysWhereAndWhat(t *testing.T) {
+	g := NewWithT(t)
+	a := alert(t, "x > 10", "    for: 1m\n")
+	mutants, err := Of(a)
+	g.Expect(err).NotTo(HaveOccurred())
+	var outcomes []Outcome
+	for _, m := range mutants {
+		switch m.What {
+		case "comparison turned":
+			outcomes = append(outcomes, Outcome{m, Survived, "x 11\nfires"})
+		case "for halved":
+			outcomes = append(outcomes, Outcome{m, Equivalent, m.Equivalent()})
+		case "for removed":
+			outcomes = append(outcomes, Outcome{Mutant: m})
+		}
+	}
+	content, _ := os.ReadFile(a.File)
+	var b strings.Builder
+	g.Expect(Write(&b, outcomes, map[string]string{a.File: string(content)})).To(Succeed())
+	text := strings.ReplaceAll(b.String(), a.File, "rules.yml")
+	g.Expect(text).To(Equal(`rules.yml:6:9: survived: A: comparison turned
+--- rules.yml
++++ rules.yml
+@@ -6 +6 @@
+-      x > 10
++      x < 10
+    x 11
+    fires
+
+rules.yml:7:10: equivalent: A: for halved
+    evaluated every 1m0s, both fire at the same evaluation
+
+ALERT  KILLED  SURVIVED  EQUIVALENT  SCORE
+A      1       1         1           50.0%
+total  1       1         1           50.0%
+`))
+}
+
+func TestLoadRefuses(t *testing.T) {
+	for name, tc := range map[string]struct{ rules, tests, says string }{
+		"failing tests": {rulesText, "rule_files: [rules.yml]\ntests:\n- name: wrong\n  alert_rule_test:\n  - {eval_time: 1m, alertname: A, exp_alerts: [{}]}\n",
+			`the test "wrong" fails on the rules as they stand: mend that first`},
+		"no YAML":        {rulesText, "tests: [\n", "_test.yml"},
+		"no usable rule": {"groups: [\n", "rule_files: [rules.yml]\ntests:\n- alert_rule_test: [{eval_time: 1m, alertname: A}]\n", "rules.yml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, dir, "rules.yml", tc.rules)
+			_, err := Load(t.Context(), []string{write(t, dir, "_test.yml", tc.tests)})
+			NewWithT(t).Expect(err).To(MatchError(ContainSubstring(tc.says)))
+		})
+	}
+}
+
+// Our own rules are tested well enough to notice every mistake.
+func TestOwnRules(t *testing.T) {
+	g := NewWithT(t)
+	alerts, err := rule.LoadDir("../../rules")
+	g.Expect(err).NotTo(HaveOccurred())
+	tests, mutants := own(t)
+	outcomes, err := tests.Run(t.Context(), mutants)
+	g.Expect(err).NotTo(HaveOccurred())
+	for _, o := range outcomes {
+		if o.Verdict == Survived {
+			content, _ := os.ReadFile(o.Original.File)
+			t.Errorf("%s: %s\n%s", o.Original.Name, o.What, o.Diff(string(content)))
+		}
+	}
+	scores, _ := Scores(outcomes)
+	g.Expect(scores).To(HaveLen(len(alerts)))
+}
+
+func own(t testing.TB) (*Tests, []Mutant) {
+	t.Helper()
+	files, err := filepath.Glob("../../rules/*_test.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts, err := rule.LoadDir("../../rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, err := Load(t.Context(), files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []Mutant
+	for _, a := range alerts {
+		mutants, err := Of(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, mutants...)
+	}
+	return tests, all
+}
+
+func BenchmarkOwnRules(b *testing.B) {
+	tests, mutants := own(b)
+	for b.Loop() {
+		if _, err := tests.Run(b.Context(), mutants); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(mutants)*b.N)/b.Elapsed().Seconds(), "mutants/s")
+}
+
+func FuzzOf(f *testing.F) {
+	for _, seed := range []string{
+		"x < 604800", `sum by (a, b) (rate(x{a="b", c=~"d|e"}[5m])) / on (a) group_left () y > bool 0.5 # c`, "{__name__=~`x`, a=''} or absent(up)",
+		"count(x) without() == -1", `x{"a b"="c",} offset -5m unless ignoring(a) y @ end()`, "max_over_time(x[1h:] ) >= 1e3", "- 1 > x[1m]",
+		"x{# }\n a='}'} > Inf", "\"x\" > 0x1F", "sum(\n# by (a)\nx) by (b)",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if _, err := promqlParser.ParseExpr(text); err != nil {
+			return
+		}
+		mutants, err := Of(rule.Alert{Name: "A", Expr: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range mutants {
+			if m.Mutated.Expr == text || m.Mutated.Expr != text[:m.Offset]+m.To+text[m.Offset+len(m.From):] {
+				t.Errorf("%s: %q to %q", m.What, text, m.Mutated.Expr)
+			}
+			if _, err := promqlParser.ParseExpr(m.Mutated.Expr); err != nil {
+				t.Errorf("%s: %q: %v", m.What, m.Mutated.Expr, err)
+			}
+			m.Equivalent()
+		}
+	})
+}

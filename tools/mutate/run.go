@@ -1,0 +1,250 @@
+package mutate
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stemedb/firedrill/tools/boundary"
+	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/ruletest"
+)
+
+// Verdict is what became of a mutant.
+type Verdict int
+
+const (
+	Killed     Verdict = iota // a test failed
+	Survived                  // no test noticed
+	Equivalent                // no test can notice
+)
+
+// Outcome is the verdict on one mutant.
+type Outcome struct {
+	Mutant
+	Verdict Verdict
+	Why     string // of an equivalent one, the reason; of a survivor, what would tell it apart
+}
+
+// Tests runs the unit tests of rule files against mutants of their rules. It is safe for concurrent use.
+type Tests struct {
+	suite  *ruletest.Suite
+	paths  map[string]string // the suite's name of a rule file by its absolute path
+	groups map[string]*rulefmt.RuleGroups
+}
+
+// Load reads test files. It is an error if a test cannot be run, or fails on the rules as they stand.
+func Load(ctx context.Context, files []string) (*Tests, error) {
+	t := &Tests{ruletest.Load(files, ruletest.Options{}), map[string]string{}, map[string]*rulefmt.RuleGroups{}}
+	result, err := t.suite.Run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := result.Unusable(); err != nil {
+		return nil, err
+	}
+	for _, f := range result.Files {
+		for _, one := range f.Tests {
+			if one.Failed() {
+				return nil, fmt.Errorf("%s:%d: the test %q fails on the rules as they stand: mend that first", f.Path, one.Line, one.Name)
+			}
+		}
+	}
+	for _, path := range t.suite.RuleFiles() {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		groups, errs := rulefmt.Parse(content, false, model.UTF8Validation, promqlParser, slog.New(slog.DiscardHandler))
+		if len(errs) > 0 {
+			return nil, fmt.Errorf("%s: %w", path, errs[0])
+		}
+		absolute, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		t.paths[absolute], t.groups[path] = path, groups
+	}
+	return t, nil
+}
+
+// Run judges mutants, on all processors, and returns an outcome for each in their order. The error is that of ctx.
+func (t *Tests) Run(ctx context.Context, mutants []Mutant) ([]Outcome, error) {
+	outcomes := make([]Outcome, len(mutants))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, m := range mutants {
+		g.Go(func() error {
+			outcomes[i] = Outcome{Mutant: m, Verdict: Killed}
+			if why := m.Equivalent(); why != "" {
+				outcomes[i].Verdict, outcomes[i].Why = Equivalent, why
+				return ctx.Err()
+			}
+			killed, err := t.kill(ctx, m)
+			if err == nil && !killed {
+				outcomes[i].Verdict = Survived
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return outcomes, nil
+}
+
+// kill says whether a test fails on a mutant.
+func (t *Tests) kill(ctx context.Context, m Mutant) (bool, error) {
+	absolute, err := filepath.Abs(m.Original.File)
+	if err != nil {
+		return false, err
+	}
+	path, tested := t.paths[absolute]
+	if !tested {
+		return false, nil
+	}
+	result, err := t.suite.RunWith(ctx, path, with(t.groups[path], m))
+	if err != nil {
+		return false, err
+	}
+	return result.Failed(), nil
+}
+
+// with is a copy of a file's groups with the mutant in the original's place.
+func with(groups *rulefmt.RuleGroups, m Mutant) *rulefmt.RuleGroups {
+	changed := &rulefmt.RuleGroups{Groups: slices.Clone(groups.Groups)}
+	for i, g := range changed.Groups {
+		j := slices.IndexFunc(g.Rules, func(r rulefmt.Rule) bool { return r.Alert == m.Original.Name })
+		if g.Name != m.Original.Group || j < 0 {
+			continue
+		}
+		rules := slices.Clone(g.Rules)
+		r := &rules[j]
+		r.Expr, r.For, r.KeepFiringFor = m.Mutated.Expr, model.Duration(m.Mutated.For), model.Duration(m.Mutated.KeepFiringFor)
+		r.Annotations = m.Mutated.Annotations
+		if m.Field == "labels.severity" {
+			r.Labels = replaced(r.Labels, "severity", m.Mutated.Labels["severity"])
+		}
+		changed.Groups[i].Rules = rules
+	}
+	return changed
+}
+
+// Derived keeps the boundaries of alerts, which are candidates for what tells a mutant from its original.
+type Derived map[string][]boundary.Scenario
+
+const (
+	mostVariants   = 12 // of one scenario
+	mostCandidates = 200
+)
+
+// Distinguish finds an input at which a mutant and its original differ, and says it in words. Without one it says so.
+func (d Derived) Distinguish(ctx context.Context, m Mutant) (string, error) {
+	every := m.Original.Interval
+	if every == 0 {
+		every = boundary.DefaultInterval
+	}
+	candidates, err := d.candidates(ctx, m, every)
+	if err != nil {
+		return "", err
+	}
+	for _, s := range candidates {
+		found, err := boundary.Differ(ctx, m.Original, m.Mutated, s, every)
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		if err != nil {
+			continue // an input that one of them cannot be evaluated over
+		}
+		if found != nil {
+			return inWords(s, found), nil
+		}
+	}
+	return fmt.Sprintf("no input was found in %d that tells them apart", len(candidates)), nil
+}
+
+func (d Derived) candidates(ctx context.Context, m Mutant, every time.Duration) ([]boundary.Scenario, error) {
+	own, ok := d[m.Original.Name]
+	if !ok {
+		var err error
+		if own, err = scenarios(ctx, m.Original, every); err != nil {
+			return nil, err
+		}
+		d[m.Original.Name] = own
+	}
+	var others []boundary.Scenario
+	if m.Field == "expr" {
+		var err error
+		if others, err = scenarios(ctx, m.Mutated, every); err != nil && ctx.Err() != nil {
+			return nil, err
+		}
+	}
+	all := append(slices.Clone(own), others...)
+	for _, s := range slices.Clone(all) {
+		all = append(all, s.Variants(mostVariants)...)
+	}
+	return all[:min(len(all), mostCandidates)], nil
+}
+
+func scenarios(ctx context.Context, a rule.Alert, every time.Duration) ([]boundary.Scenario, error) {
+	found, err := boundary.Derive(ctx, a, every)
+	var all []boundary.Scenario
+	for _, b := range found.Boundaries {
+		all = append(all, b.Scenarios...)
+	}
+	return all, err
+}
+
+// inWords says what was seen where.
+func inWords(s boundary.Scenario, d *boundary.Difference) string {
+	var b strings.Builder
+	for _, in := range s.Series {
+		fmt.Fprintf(&b, "%s %s\n", in.Series, in.Values)
+	}
+	if len(s.Series) == 0 {
+		b.WriteString("(no series)\n")
+	}
+	fmt.Fprintf(&b, "each %s, at %s: the original ", model.Duration(s.Interval), model.Duration(d.At))
+	switch {
+	case len(d.A) == 0:
+		fmt.Fprintf(&b, "is quiet, the mutant fires%s", first(d.B))
+	case len(d.B) == 0:
+		fmt.Fprintf(&b, "fires%s, the mutant is quiet", first(d.A))
+	case len(d.A) != len(d.B):
+		fmt.Fprintf(&b, "fires %d times, the mutant %d times", len(d.A), len(d.B))
+	default:
+		for i := range d.A {
+			if d.A[i].Labels.String() != d.B[i].Labels.String() {
+				fmt.Fprintf(&b, "fires%s, the mutant%s", first(d.A[i:]), first(d.B[i:]))
+				break
+			}
+			if one, other := d.A[i].Annotations, d.B[i].Annotations; one.String() != other.String() {
+				for name, text := range one.Map() {
+					if text != other.Get(name) {
+						fmt.Fprintf(&b, "says %s: %q, the mutant %q", name, text, other.Get(name))
+						break
+					}
+				}
+				break
+			}
+		}
+	}
+	return b.String()
+}
+
+func first(all []boundary.Firing) string {
+	if len(all) == 0 {
+		return ""
+	}
+	return " with " + all[0].Labels.String()
+}
