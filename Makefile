@@ -22,6 +22,8 @@ test: check ## everything that needs no Docker
 	go vet $(UNITS) ./e2e/...
 	go test $(UNITS)
 	$(PROMTOOL) test rules rules/*_test.yml
+	$(FIREDRILL) test --strict --coverage --min-coverage 100 rules/*_test.yml
+	$(FIREDRILL) mutate
 	FUZZTIME=3s .ci/fuzz $(UNITS)
 
 check: $(FIREDRILL) ## rules and runbooks against each other
