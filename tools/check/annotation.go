@@ -30,6 +30,9 @@ import (
 // that fails does not stop Prometheus, which sends the error in its place.
 func (c *checker) annotations(alert rule.Alert) {
 	for _, name := range []string{"summary", "description", "runbook_url"} {
+		if name != "runbook_url" && alert.Annotations["message"] != "" {
+			continue // the name that mixins had for both: https://github.com/monitoring-mixins/docs
+		}
 		if alert.Annotations[name] == "" && c.customs["annotations."+name] {
 			c.reportAt(alert, "annotations."+name, 0, "alert/annotations", "a notification of %s comes without the annotation %q: add it to the rule", alert.Name, name)
 		}

@@ -179,6 +179,7 @@ func TestSabotage(t *testing.T) {
 		"no description": {rules, "          description: It ended {{ $value | humanizeDuration }} ago.\n", "", []string{
 			`rules/stemedb.yml:20:16 alert/annotations: a notification of BackupTooOld comes without the annotation "description": add it to the rule`,
 		}},
+		"a description under its older name": {rules, "description: It ended", "message: It ended", nil},
 		"no runbook_url": {rules, "          runbook_url: https://github.com/stemedb/firedrill/blob/main/runbooks/BackupTooOld.md\n", "", []string{
 			`rules/stemedb.yml:20:16 alert/annotations: a notification of BackupTooOld comes without the annotation "runbook_url": add it to the rule`,
 		}},
