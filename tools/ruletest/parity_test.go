@@ -12,14 +12,17 @@ import (
 	"testing"
 )
 
-// promtool returns the path of the promtool that go.mod names.
+// promtool returns the path of the promtool that go.mod names, compiled as it is for make test, and so only once.
 func promtool(t testing.TB) string {
 	t.Helper()
-	out, err := exec.Command("go", "tool", "-n", "promtool").Output()
-	if err != nil {
-		t.Fatalf("building promtool: %v", err)
+	path := filepath.Join(t.TempDir(), "promtool")
+	cmd := exec.Command("go", "build", "-o", path, "-trimpath", "-buildvcs=false", "-tags=remove_all_sd,netgo",
+		"github.com/prometheus/prometheus/cmd/promtool")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building promtool: %v\n%s", err, out)
 	}
-	return strings.TrimSpace(string(out))
+	return path
 }
 
 // verdicts are those on a test file: on the file as a whole, and on each of its test groups.
@@ -180,4 +183,14 @@ func (r *run) recordings(t *testing.T) string {
 	}
 	slices.Sort(all)
 	return strings.Join(all, "\n")
+}
+
+func TestVersionIsThatOfGoMod(t *testing.T) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Version}}", "github.com/prometheus/prometheus").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pinned := strings.TrimSpace(string(out)); pinned != Version {
+		t.Errorf("go.mod names %s, and the verdicts are said to be those of %s", pinned, Version)
+	}
 }
