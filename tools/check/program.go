@@ -142,7 +142,9 @@ func brings(file *syntax.File, own map[string]bool) {
 	visit(file, func(node syntax.Node, _ []syntax.Node) {
 		switch node := node.(type) {
 		case *syntax.FuncDecl:
-			own[node.Name.Value] = true
+			if node.Name != nil { // the parser lets one without a name pass, which bash itself refuses
+				own[node.Name.Value] = true
+			}
 		case *syntax.Redirect:
 			if node.Op != syntax.RdrIn && node.Word != nil {
 				made(node.Word, own)
