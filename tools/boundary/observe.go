@@ -76,20 +76,6 @@ func (i Instant) firing() bool { return len(i.Firing) > 0 }
 // Firing is a firing alert as it would be sent, without alertname.
 type Firing struct{ Labels, Annotations labels.Labels }
 
-// Run evaluates an alert over input series with Prometheus's own engine, every interval from time 0 up to and including
-// until, and returns what it said each time. The error is the series' or the query's.
-func Run(ctx context.Context, alert rule.Alert, series []Series, sampled, interval, until time.Duration) ([]Instant, error) {
-	m, err := load(series, sampled)
-	if err != nil {
-		return nil, err
-	}
-	r, err := newRunner(alert, interval)
-	if err != nil {
-		return nil, err
-	}
-	return r.run(ctx, m, until)
-}
-
 // runner evaluates one alert over one input after another.
 type runner struct {
 	alert    rule.Alert

@@ -18,7 +18,7 @@ import (
 type Set struct {
 	repo    repository
 	files   map[string]bool     // all that changed, relative to the root of the working tree
-	harness []string            // those of them that touch every alert
+	harness []string            // those of them that touch every alert, sorted
 	alerts  map[string][]string // why an alert is touched; an alert that is not has no reason
 }
 
@@ -55,9 +55,6 @@ func Since(ctx context.Context, rev, rulesDir, runbooksDir string) (*Set, error)
 	}
 	return t.touched(ctx, changed)
 }
-
-// Harness returns the changed files that touch every alert, sorted, relative to the root of the working tree.
-func (s *Set) Harness() []string { return s.harness }
 
 // Alerts returns why each alert is touched that is, in a few words each, by its name. Alerts that are gone count.
 func (s *Set) Alerts() map[string][]string {

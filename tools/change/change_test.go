@@ -450,7 +450,7 @@ func TestTouches(t *testing.T) {
 	write(t, "go.sum", "")
 	set = since(t, "HEAD")
 	g.Expect(set.Touches("rules/backup.yml", "BackupTooOld")).To(BeTrue())
-	g.Expect(set.Harness()).To(Equal([]string{"go.sum"}))
+	g.Expect(set.harness).To(Equal([]string{"go.sum"}))
 }
 
 func TestUnusable(t *testing.T) {
