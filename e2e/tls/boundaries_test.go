@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/types"
 
+	"github.com/stemedb/firedrill/e2e/drill"
 	"github.com/stemedb/firedrill/e2e/world"
 	. "github.com/stemedb/firedrill/e2e/world/match"
 )
@@ -28,28 +29,28 @@ var _ = Describe("The threshold", func() {
 			crossed := certificate.Leaf.NotAfter.Add(-threshold)
 			Expect(w.Host().Install(ctx, certificate)).To(Succeed())
 
-			step("being quiet while some seconds are left")
+			drill.Step("being quiet while some seconds are left")
 			Eventually(ctx, alert.Observe).WithTimeout(time.Until(crossed)).Should(BeQuiet())
 
 			if alert.For == 0 {
-				step("firing at once when they are over")
+				drill.Step("firing at once when they are over")
 				Eventually(ctx, alert.Observe).Should(And(BeFiring(), haveBegun(crossed)))
 			} else {
-				step("being pending when they are over")
+				drill.Step("being pending when they are over")
 				Eventually(ctx, alert.Observe).Should(And(BePending(), haveBegun(crossed)))
 
-				step("being pending still when the rule's time is almost over")
+				drill.Step("being pending still when the rule's time is almost over")
 				const little = 2 * time.Minute
 				Expect(w.Leap(ctx, alert.For-little)).To(Succeed())
 				Eventually(ctx, alert.Observe).Should(BePending())
 				Consistently(ctx, alert.Observe).ShouldNot(BeFiring())
 
-				step("firing when it is over")
+				drill.Step("firing when it is over")
 				Expect(w.Leap(ctx, little)).To(Succeed())
 				Eventually(ctx, alert.Observe).Should(BeFiring())
 			}
-			Eventually(ctx, w.Notifications).Should(HaveReached(receivers[alert.Labels["severity"]], alert))
-			proved(name, "threshold of "+days, "quiet, crossed live, fired when due")
+			Eventually(ctx, w.Notifications).Should(HaveReached(drill.Receivers[alert.Labels["severity"]], alert))
+			drill.Proved(name, "threshold of "+days, "quiet, crossed live, fired when due")
 		})
 	}
 })

@@ -1,43 +1,43 @@
 package tls
 
 import (
-	"context"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/stemedb/firedrill/e2e/drill"
 	"github.com/stemedb/firedrill/e2e/world"
 	. "github.com/stemedb/firedrill/e2e/world/match"
 )
 
 // What is not a cure must not look like one.
 var _ = Describe("Without its cure", func() {
-	for name, fault := range map[string]func(context.Context, *world.Host) error{
+	for name, fault := range map[string]drill.Fault{
 		"CertificateExpiringWarning": expiring(world.CustomCA, 20*day),
 		"CertificateExpiringSoon":    expiring(world.LetsEncrypt, 6*day),
 		"CertificateExpired":         expired,
-		"CertificateExpiryUnknown":   onHost("systemctl stop stemedb-api"),
+		"CertificateExpiryUnknown":   drill.OnHost("systemctl stop stemedb-api"),
 	} {
 		It(name+" does not clear by itself", Label(name), func(ctx SpecContext) {
-			alert, page := fire(ctx, name, fault)
-			step("waiting, for longer than it took to fire")
+			alert, page := drill.Fire(ctx, name, fault)
+			drill.Step("waiting, for longer than it took to fire")
 			Expect(w.Leap(ctx, alert.For+time.Hour)).To(Succeed())
 			Eventually(ctx, alert.Observe).Should(BeFiring())
 			Consistently(ctx, alert.Observe).ShouldNot(BeCleared())
 			Expect(w.Notifications(ctx)).NotTo(HaveResolved(page.Receiver, alert))
-			proved(name, "no steps", "did not clear")
+			drill.Proved(name, "no steps", "did not clear")
 		})
 	}
 
 	It("CertificateExpiringSoon does not clear by a certificate that nobody reloads", Label("CertificateExpiringSoon"), func(ctx SpecContext) {
-		alert, _ := fire(ctx, "CertificateExpiringSoon", expiring(world.LetsEncrypt, 6*day))
+		alert, _ := drill.Fire(ctx, "CertificateExpiringSoon", expiring(world.LetsEncrypt, 6*day))
 		renewed, err := w.Issue(ctx, world.LetsEncrypt, 90*day)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(w.Host().Place(ctx, renewed)).To(Succeed())
 		Eventually(ctx, alert.Observe).Should(BeFiring())
 		Consistently(ctx, alert.Observe).ShouldNot(BeCleared())
-		proved("CertificateExpiringSoon", "renewed, not reloaded", "did not clear")
+		drill.Proved("CertificateExpiringSoon", "renewed, not reloaded", "did not clear")
 	})
 
 	for what, breakage := range map[string]struct{ script, journal string }{
@@ -48,7 +48,7 @@ var _ = Describe("Without its cure", func() {
 	} {
 		It("CertificateExpiringSoon does not clear by a reload of a certificate that "+what, Label("CertificateExpiringSoon"), func(ctx SpecContext) {
 			host := w.Host()
-			alert, _ := fire(ctx, "CertificateExpiringSoon", expiring(world.LetsEncrypt, 6*day))
+			alert, _ := drill.Fire(ctx, "CertificateExpiringSoon", expiring(world.LetsEncrypt, 6*day))
 			served, err := host.Certificate(ctx)
 			Expect(err).NotTo(HaveOccurred())
 
@@ -69,25 +69,25 @@ var _ = Describe("Without its cure", func() {
 			still, err := host.Certificate(ctx)
 			Expect(err).NotTo(HaveOccurred())
 			Expect(still.Serial()).To(Equal(served.Serial()), "with the certificate that it had")
-			proved("CertificateExpiringSoon", "certificate that "+what, "did not clear, did not break")
+			drill.Proved("CertificateExpiringSoon", "certificate that "+what, "did not clear, did not break")
 		})
 	}
 
 	It("CertificateExpiringSoon does not clear by a target that vanishes, and the guard fires", Label("CertificateExpiringSoon", "CertificateExpiryUnknown"), func(ctx SpecContext) {
-		alert, page := fire(ctx, "CertificateExpiringSoon", expiring(world.LetsEncrypt, 6*day))
+		alert, page := drill.Fire(ctx, "CertificateExpiringSoon", expiring(world.LetsEncrypt, 6*day))
 		guard, err := w.Alert("CertificateExpiryUnknown")
 		Expect(err).NotTo(HaveOccurred())
 
 		Expect(w.Host().Run(ctx, "systemctl stop stemedb-api")).To(Succeed())
-		step("going silent")
+		drill.Step("going silent")
 		Eventually(ctx, w.Notifications).Should(HaveResolved(page.Receiver, alert), "Prometheus itself takes silence for a cure")
 		Eventually(ctx, alert.Observe).ShouldNot(BeFiring())
 		Consistently(ctx, alert.Observe).ShouldNot(BeCleared(), "we do not")
-		step("raising the guard")
+		drill.Step("raising the guard")
 		Eventually(ctx, guard.Observe).Should(BePending())
 		Expect(w.Leap(ctx, guard.For)).To(Succeed())
 		Eventually(ctx, guard.Observe).Should(BeFiring())
 		Eventually(ctx, w.Notifications).Should(HaveReached("ticket", guard))
-		proved("CertificateExpiringSoon", "target vanished", "silent, not cleared; the guard fired")
+		drill.Proved("CertificateExpiringSoon", "target vanished", "silent, not cleared; the guard fired")
 	})
 })

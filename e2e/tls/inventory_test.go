@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/stemedb/firedrill/e2e/drill"
 	"github.com/stemedb/firedrill/tools/metric"
 )
 
@@ -25,7 +26,7 @@ var _ = Describe("The inventory", Label("inventory"), func() {
 		was, err := metric.Read(ctx, inventory+"stemedb-api.prom")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(metric.Drift(was, is)).To(BeEmpty())
-		proved("(inventory)", "metrics of stemedb-api", "is what is exported")
+		drill.Proved("(inventory)", "metrics of stemedb-api", "is what is exported")
 	})
 
 	It("of programs is what the host has", func(ctx SpecContext) {
@@ -34,6 +35,6 @@ var _ = Describe("The inventory", Label("inventory"), func() {
 		was, err := os.ReadFile(inventory + "programs.txt")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(strings.Fields(string(was))).To(Equal(strings.Fields(found)))
-		proved("(inventory)", "programs of the host", "is what is there")
+		drill.Proved("(inventory)", "programs of the host", "is what is there")
 	})
 })

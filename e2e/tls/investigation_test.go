@@ -4,6 +4,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/stemedb/firedrill/e2e/drill"
 	"github.com/stemedb/firedrill/e2e/world"
 )
 
@@ -17,7 +18,7 @@ var _ = Describe("The investigation of CertificateExpiringSoon", Label("Certific
 	} {
 		It("shows what the runbook says it shows, with a certificate of the "+string(c.issuer), func(ctx SpecContext) {
 			host := w.Host()
-			alert, page := fire(ctx, "CertificateExpiringSoon", expiring(c.issuer, 6*day))
+			alert, page := drill.Fire(ctx, "CertificateExpiringSoon", expiring(c.issuer, 6*day))
 			served, err := host.Certificate(ctx)
 			Expect(err).NotTo(HaveOccurred())
 			book, err := alert.Runbook()
@@ -40,7 +41,7 @@ var _ = Describe("The investigation of CertificateExpiringSoon", Label("Certific
 				MatchRegexp("issuer=.*CN = "+served.Issuer.CommonName), ContainSubstring(c.source)))
 			Expect(output("4. Check Renewal Automation")).To(And(
 				ContainSubstring("Active: active (waiting)"), ContainSubstring("certbot -q renew")))
-			proved("CertificateExpiringSoon", "investigation, "+string(c.issuer), "showed what it says")
+			drill.Proved("CertificateExpiringSoon", "investigation, "+string(c.issuer), "showed what it says")
 		})
 	}
 })

@@ -6,6 +6,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/stemedb/firedrill/e2e/drill"
 	"github.com/stemedb/firedrill/e2e/world"
 	. "github.com/stemedb/firedrill/e2e/world/match"
 )
@@ -21,10 +22,10 @@ var _ = Describe("Prevention", Label("CertificateExpiringSoon", "CertificateExpi
 		book, err := soon.Runbook()
 		Expect(err).NotTo(HaveOccurred())
 
-		step("starting from a host without it")
+		drill.Step("starting from a host without it")
 		Expect(host.Run(ctx, "systemctl disable --now certbot.timer")).To(Succeed())
 		for _, heading := range []string{"Prevention", "Operational Best Practices"} {
-			step("following " + heading)
+			drill.Step("following " + heading)
 			section, err := book.Section(heading)
 			Expect(err).NotTo(HaveOccurred())
 			transcript, err := host.Follow(ctx, section, labels)
@@ -33,18 +34,18 @@ var _ = Describe("Prevention", Label("CertificateExpiringSoon", "CertificateExpi
 		}
 		Expect(host.Output(ctx, "systemctl is-enabled certbot.timer")).To(Equal("enabled\n"))
 
-		step("having the timer's next turn come within seconds instead of hours: its schedule, and nothing else of it")
+		drill.Step("having the timer's next turn come within seconds instead of hours: its schedule, and nothing else of it")
 		Expect(host.Run(ctx, `mkdir -p /run/systemd/system/certbot.timer.d
 printf '[Timer]\nOnCalendar=\nOnCalendar=*-*-* *:*:00/5\nRandomizedDelaySec=0\nAccuracySec=100ms\n' > /run/systemd/system/certbot.timer.d/schedule.conf
 systemctl daemon-reload
 systemctl restart certbot.timer`)).To(Succeed())
 
-		step("coming due")
+		drill.Step("coming due")
 		due, err := w.Issue(ctx, world.LetsEncrypt, 30*day+5*time.Second)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(host.Install(ctx, due)).To(Succeed())
 
-		step("being renewed and served without anybody's hand")
+		drill.Step("being renewed and served without anybody's hand")
 		Eventually(ctx, host.Certificate).Should(HaveField("Left()", BeNumerically(">", 80*day)))
 		renewed, err := host.Certificate(ctx)
 		Expect(err).NotTo(HaveOccurred())
@@ -52,13 +53,13 @@ systemctl restart certbot.timer`)).To(Succeed())
 		Eventually(ctx, soon.Observe).Should(BeQuiet())
 		Eventually(ctx, warning.Observe).Should(BeQuiet())
 
-		step("never having fired, a day later either")
+		drill.Step("never having fired, a day later either")
 		Expect(w.Leap(ctx, day)).To(Succeed())
 		for _, alert := range []*world.Alert{soon, warning} {
 			Eventually(ctx, alert.Observe).Should(BeQuiet())
 			Expect(alert.EverFired(ctx)).To(BeFalse(), alert.Name)
 		}
 		Expect(w.Notifications(ctx)).To(BeEmpty())
-		proved("CertificateExpiringSoon", "Prevention", "renewed by itself, never fired")
+		drill.Proved("CertificateExpiringSoon", "Prevention", "renewed by itself, never fired")
 	})
 })

@@ -54,6 +54,22 @@ func (a *Alert) Runbook() (*runbook.Runbook, error) {
 	return runbook.Load(filepath.Join(a.world.config.Runbooks, a.Name+".md"))
 }
 
+// Window is how far the alert's expression looks back: the longest range in it, 0 where there is none.
+func (a *Alert) Window() time.Duration {
+	var longest time.Duration
+	parsed, err := parser.NewParser(parser.Options{}).ParseExpr(a.Expr)
+	if err != nil {
+		return 0 // no rule that Prometheus has loaded
+	}
+	parser.Inspect(parsed, func(node parser.Node, _ []parser.Node) error {
+		if matrix, ok := node.(*parser.MatrixSelector); ok {
+			longest = max(longest, matrix.Range)
+		}
+		return nil
+	})
+	return longest
+}
+
 // Observation is what there was to see of an alert at one moment, and around it.
 type Observation struct {
 	Alert     string

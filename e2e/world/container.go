@@ -73,6 +73,22 @@ func (e *docker) network(ctx context.Context, name string, internal bool) (strin
 	return made.ID, nil
 }
 
+// volume makes a volume, which removeVolume removes.
+func (e *docker) volume(ctx context.Context, name string) (string, error) {
+	made, err := e.client.VolumeCreate(ctx, client.VolumeCreateOptions{Name: e.prefix + "-" + name, Labels: e.labels})
+	if err != nil {
+		return "", fmt.Errorf("create volume %s: %w", name, err)
+	}
+	return made.Volume.Name, nil
+}
+
+func (e *docker) removeVolume(ctx context.Context, name string) error {
+	if _, err := e.client.VolumeRemove(ctx, name, client.VolumeRemoveOptions{}); err != nil && !cerrdefs.IsNotFound(err) {
+		return fmt.Errorf("remove volume %s: %w", name, err)
+	}
+	return nil
+}
+
 // run creates a container, fills it and starts it. A container that could not be started is removed.
 func (e *docker) run(ctx context.Context, b blueprint) (*box, error) {
 	config := &container.Config{

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 
 	"github.com/stemedb/firedrill/tools/image"
 	"github.com/stemedb/firedrill/tools/runbook"
@@ -26,6 +27,11 @@ type Host struct {
 	world *World
 	box   *box
 }
+
+const (
+	dataVolume    = "/var/lib/stemedb"
+	targetsFolder = "/etc/prometheus/targets"
+)
 
 // baselineFolders are what hosts that follow take over from the first, once Let's Encrypt has issued its certificate.
 var baselineFolders = []string{"/etc/letsencrypt", "/etc/stemedb/tls"}
@@ -46,6 +52,10 @@ func (w *World) powerOn(ctx context.Context) (*Host, error) {
 			CapAdd: []string{"SYS_ADMIN"}, SecurityOpt: []string{"seccomp=unconfined", "apparmor=unconfined"}, CgroupnsMode: "host",
 			Binds: []string{"/sys/fs/cgroup:/sys/fs/cgroup:rw"},
 			Tmpfs: map[string]string{"/run": "", "/run/lock": "", "/tmp": "exec"},
+			Mounts: []mount.Mount{
+				{Type: mount.TypeVolume, Target: dataVolume}, // a disk, where the rest of a container is none
+				{Type: mount.TypeVolume, Source: w.targets, Target: targetsFolder},
+			},
 		},
 	})
 	if err != nil {
@@ -201,6 +211,18 @@ func (h *Host) Put(ctx context.Context, path string, content []byte) error {
 	defer h.world.touch()
 	// Not the Engine's copy: it cannot write to a tmpfs of a running container, nor through a link.
 	return h.run(ctx, fmt.Sprintf("echo %s | base64 -d > %s", base64.StdEncoding.EncodeToString(content), path))
+}
+
+// SmallVolume moves the data to a volume of that many bytes, as on a host that was set up with one.
+func (h *Host) SmallVolume(ctx context.Context, size int64) error {
+	return h.Run(ctx, fmt.Sprintf(`set -e
+systemctl stop stemedb-api
+cp -a %[1]s /tmp/moving
+mount -t tmpfs -o size=%[2]d,mode=0700 tmpfs %[1]s
+cp -a /tmp/moving/. %[1]s/
+chown stemedb:stemedb %[1]s
+rm -r /tmp/moving
+systemctl start stemedb-api`, dataVolume, size))
 }
 
 // Run does something to the host that no runbook says: it brings the fault about.

@@ -73,3 +73,19 @@ func (w *World) Leap(ctx context.Context, d time.Duration) error {
 	}
 	return nil
 }
+
+// steadyScrapes is how many scrapes it takes until a leap knows nothing of the rates that were before: package leap
+// takes rates from the last ten.
+const steadyScrapes = 11
+
+// Steady waits until a leap would go on at the rates that there have been since the world was changed last.
+func (w *World) Steady(ctx context.Context) error {
+	moment := w.sinceWhen().Add(steadyScrapes * Interval)
+	return w.await(ctx, "rates to be those of the world as it is", func(ctx context.Context) error {
+		seen, err := w.watchers.look(ctx)
+		if err != nil {
+			return err
+		}
+		return w.watchers.since(ctx, seen, moment)
+	})
+}

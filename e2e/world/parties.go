@@ -22,6 +22,9 @@ const (
 	production = "acme-v02.api.letsencrypt.org"
 	staging    = "acme-staging-v02.api.letsencrypt.org"
 	mailServer = "mail.example.com"
+	// The monitoring as the on-call reaches it, under names that stay when a leap makes it anew.
+	prometheusName   = "prometheus.example.com"
+	alertmanagerName = "alertmanager.example.com"
 )
 
 // The ports of the outside container, which forwards each to where it says below. It is the only container that
@@ -30,7 +33,8 @@ const (
 	portACME         = 443
 	portControl      = 8080
 	portDNS          = 8055
-	portAPI          = 18180
+	portAPI          = 18180 // past the load balancer
+	portClients      = 8443  // through it
 	portPrometheus   = 9090
 	portPebble       = 15000
 	portAlertmanager = 9093
@@ -48,7 +52,7 @@ type parties struct {
 	pems  [][]byte       // the same roots, and web's, as the host's trust store gets them
 }
 
-func (w *World) newParties(ctx context.Context, gate string) (*parties, error) {
+func (w *World) newParties(ctx context.Context) (*parties, error) {
 	p := &parties{}
 	var err error
 	if p.web, err = newAuthority("Firedrill Web Root"); err != nil {
@@ -98,12 +102,13 @@ func (w *World) newParties(ctx context.Context, gate string) (*parties, error) {
 	}
 	start.Go(func() (err error) {
 		outside, err = w.docker.run(starting, blueprint{
-			name: "outside", image: w.images.Ref(image.Outside), network: w.inside, also: gate,
-			publish: []int{portACME, portControl, portDNS, portAPI, portPrometheus, portPebble, portAlertmanager},
+			name: "outside", image: w.images.Ref(image.Outside), network: w.inside, also: w.gate,
+			publish: []int{portACME, portControl, portDNS, portAPI, portClients, portPrometheus, portPebble, portAlertmanager},
 			command: []string{
 				"--control", fmt.Sprintf(":%d", portControl),
 				"--forward", fmt.Sprintf(":%d=dns:8055", portDNS),
 				"--forward", fmt.Sprintf(":%d=%s:18180", portAPI, Domain),
+				"--forward", fmt.Sprintf(":%d=%s:443", portClients, Domain),
 				"--forward", fmt.Sprintf(":%d=prometheus:9090", portPrometheus),
 				"--forward", fmt.Sprintf(":%d=pebble:15000", portPebble),
 				"--forward", fmt.Sprintf(":%d=alertmanager:9093", portAlertmanager),
@@ -128,7 +133,7 @@ func (w *World) newParties(ctx context.Context, gate string) (*parties, error) {
 	if err := w.await(ctx, "the parties outside to be ready", p.ready); err != nil {
 		return nil, errors.Join(err, p.complaints(context.WithoutCancel(ctx)))
 	}
-	for _, name := range []string{production, staging, mailServer} {
+	for _, name := range []string{production, staging, mailServer, prometheusName, alertmanagerName} {
 		if err := p.resolve(ctx, name, address.String()); err != nil {
 			return nil, err
 		}

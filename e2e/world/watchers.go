@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/prometheus/client_golang/api"
 	prometheus "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
@@ -72,6 +74,7 @@ func (m *watchers) startPrometheus(ctx context.Context, data io.Reader) error {
 			"--scrape.discovery-reload-interval=100ms",
 		},
 		files: files,
+		host:  container.HostConfig{Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: m.world.targets, Target: targetsFolder, ReadOnly: true}}},
 	}
 	if data != nil {
 		b.data, b.dataFolder = data, dataDir

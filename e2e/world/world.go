@@ -53,12 +53,15 @@ type World struct {
 	images image.Set
 	alerts []rule.Alert
 
-	inside   string // the private network
-	parties  *parties
-	booting  *Host             // the first host, until Begin takes it over
-	lineage  map[string][]byte // tar archives of the first host's baselineFolders, put on all that follow
-	host     *Host
-	watchers *watchers
+	inside    string // the private network
+	gate      string // the network that the harness comes in by
+	targets   string // the volume that host and Prometheus share: what is to be scraped
+	parties   *parties
+	booting   *Host             // the first host, until Begin takes it over
+	lineage   map[string][]byte // tar archives of the first host's baselineFolders, put on all that follow
+	host      *Host
+	neighbour *box // a client's, where a spec asked for one
+	watchers  *watchers
 
 	mu      sync.Mutex
 	begun   time.Time
@@ -67,6 +70,7 @@ type World struct {
 	steps   runbook.Transcript
 	leapt   time.Duration
 	leaps   []string
+	loads   []*Load
 }
 
 // Start makes a world with everything in it but host, Prometheus and Alertmanager, which Begin brings.
@@ -109,14 +113,16 @@ func (w *World) start(ctx context.Context) error {
 	if w.inside, err = w.docker.network(ctx, "inside", true); err != nil {
 		return err
 	}
-	gate, err := w.docker.network(ctx, "gate", false)
-	if err != nil {
+	if w.gate, err = w.docker.network(ctx, "gate", false); err != nil {
+		return err
+	}
+	if w.targets, err = w.docker.volume(ctx, "targets"); err != nil {
 		return err
 	}
 	// The first host boots while the parties get ready: it needs them only afterwards.
 	start, starting := errgroup.WithContext(ctx)
 	start.Go(func() (err error) {
-		w.parties, err = w.newParties(starting, gate)
+		w.parties, err = w.newParties(starting)
 		return err
 	})
 	start.Go(func() (err error) {
@@ -139,6 +145,12 @@ func (w *World) Begin(ctx context.Context) error {
 	if err := w.parties.forget(ctx); err != nil {
 		return err
 	}
+	if w.targets == "" {
+		var err error
+		if w.targets, err = w.docker.volume(ctx, "targets"); err != nil {
+			return err
+		}
+	}
 	w.watchers = &watchers{world: w}
 	begin, beginning := errgroup.WithContext(ctx)
 	begin.Go(func() (err error) {
@@ -158,17 +170,20 @@ func (w *World) end(ctx context.Context) error {
 	if w.watchers == nil {
 		return nil
 	}
+	w.stopLoads()
 	var end errgroup.Group
 	end.Go(func() error { return w.host.close(ctx) })
+	end.Go(func() error { return w.neighbour.remove(ctx) })
 	end.Go(func() error { return w.watchers.prometheus.remove(ctx) })
 	end.Go(func() error { return w.watchers.alertmanager.remove(ctx) })
-	ended := end.Wait()
-	w.host, w.watchers = nil, nil
+	ended := errors.Join(end.Wait(), w.docker.removeVolume(ctx, w.targets))
+	w.host, w.neighbour, w.watchers, w.targets = nil, nil, nil, ""
 	return ended
 }
 
 // Close removes all that is the world's.
 func (w *World) Close(ctx context.Context) error {
+	w.stopLoads()
 	return remove(ctx, w.docker.client, w.config.Name)
 }
 

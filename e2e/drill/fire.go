@@ -1,0 +1,72 @@
+package drill
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/stemedb/firedrill/e2e/world"
+	. "github.com/stemedb/firedrill/e2e/world/match"
+)
+
+// Fault breaks something real on the host, so that an alert's condition holds from then on.
+type Fault func(context.Context, *world.Host) error
+
+// OnHost is what a script does to the host, as root.
+func OnHost(script string) Fault {
+	return func(ctx context.Context, host *world.Host) error { return host.Run(ctx, script) }
+}
+
+// All is one fault after the other.
+func All(faults ...Fault) Fault {
+	return func(ctx context.Context, host *world.Host) error {
+		for _, fault := range faults {
+			if err := fault(ctx, host); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// Receivers says whom an alert of the severity reaches, as fixtures/alertmanager routes it.
+var Receivers = map[string]string{"critical": "page", "warning": "ticket"}
+
+// Fire breaks the world, gives the alert the time that its rule asks for, and returns it firing, with what reached the
+// on-call.
+func Fire(ctx SpecContext, name string, fault Fault) (*world.Alert, world.Notification) {
+	GinkgoHelper()
+	alert, err := w.Alert(name)
+	Expect(err).NotTo(HaveOccurred())
+	Eventually(ctx, alert.Observe).Should(BeQuiet(), "before anything is broken")
+
+	Step("breaking something real")
+	Expect(fault(ctx, w.Host())).To(Succeed())
+	if alert.For > 0 {
+		Eventually(ctx, alert.Observe).Should(BePending())
+		goOn(ctx, alert)
+		Step("lasting as long as the rule asks: " + alert.For.String())
+		Expect(w.Leap(ctx, alert.For)).To(Succeed())
+	}
+	Eventually(ctx, alert.Observe).Should(BeFiring())
+
+	Step("reaching the on-call")
+	page, err := w.Page(ctx, alert)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(page.Receiver).To(Equal(Receivers[alert.Labels["severity"]]))
+	Expect(page.Labels).To(HaveKeyWithValue("team", alert.Labels["team"]))
+	for _, annotation := range []string{"summary", "description"} {
+		Expect(page.Annotations).To(HaveKeyWithValue(annotation, Not(Or(BeEmpty(), ContainSubstring("<no value>"), ContainSubstring("{{"), ContainSubstring("<error")))))
+	}
+	Expect(page.Annotations["runbook_url"]).To(HaveSuffix("/runbooks/" + name + ".md"))
+	return alert, page
+}
+
+// goOn waits, for an alert whose rule looks at rates, until a leap goes on at the rates that there are now.
+func goOn(ctx SpecContext, alert *world.Alert) {
+	GinkgoHelper()
+	if alert.Window() > 0 {
+		Expect(w.Steady(ctx)).To(Succeed())
+	}
+}

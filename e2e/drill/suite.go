@@ -1,0 +1,127 @@
+// Package drill is what the suites share: a world for each process, new for each spec, and the drill that proves a
+// branch of a runbook.
+package drill
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/stemedb/firedrill/e2e/world"
+	"github.com/stemedb/firedrill/tools/report"
+)
+
+// w is this process's world. Each spec finds it new.
+var w *world.World
+
+// Run runs the specs of a suite.
+func Run(t *testing.T, what string) {
+	RegisterFailHandler(Fail)
+	EnforceDefaultTimeoutsWhenUsingContexts()
+	SetDefaultEventuallyTimeout(world.Patience)
+	SetDefaultEventuallyPollingInterval(world.Interval / 3)
+	SetDefaultConsistentlyDuration(4 * world.Interval)
+	SetDefaultConsistentlyPollingInterval(world.Interval / 2)
+	RunSpecs(t, what)
+}
+
+// Prepare has the suite of that name start a world for each of its processes, which *into holds from then on, and
+// begin it anew before each spec. Where a spec fails, evidence is kept before anything is taken down.
+func Prepare(suite string, into **world.World) bool {
+	SynchronizedBeforeSuite(func(ctx SpecContext) {
+		swept, err := world.Sweep(ctx)
+		Expect(err).NotTo(HaveOccurred(), "remove what an earlier run left")
+		for _, name := range swept {
+			fmt.Println("removed the world", name, "of a run that has ended")
+		}
+	}, func(ctx SpecContext) {
+		start(ctx, suite)
+		*into = w
+	})
+	BeforeEach(begin)
+	return true
+}
+
+// begun says that the world has just begun, and that no spec has used it yet.
+var begun bool
+
+func start(ctx SpecContext, suite string) {
+	root, err := filepath.Abs("../..")
+	Expect(err).NotTo(HaveOccurred())
+	run, _ := strconv.Atoi(os.Getenv("FIREDRILL_RUN")) // 0 where the suite is run by hand
+	var progress io.Writer = GinkgoWriter
+	if pipe := os.Getenv("FIREDRILL_PROGRESS"); pipe != "" {
+		progress, err = os.OpenFile(pipe, os.O_WRONLY|os.O_APPEND, 0)
+		Expect(err).NotTo(HaveOccurred())
+	}
+	began := time.Now()
+	w, err = world.Start(ctx, world.Config{
+		Root:     root,
+		Rules:    folder("FIREDRILL_RULES", filepath.Join(root, "rules")),
+		Runbooks: folder("FIREDRILL_RUNBOOKS", filepath.Join(root, "runbooks")),
+		Name:     fmt.Sprintf("%s%d-%06x", suite, GinkgoParallelProcess(), rand.N(1<<24)),
+		Progress: progress,
+		Run:      run,
+	})
+	Expect(err).NotTo(HaveOccurred(), "start the world")
+	DeferCleanup(func(ctx SpecContext) {
+		if os.Getenv("FIREDRILL_KEEP") != "" {
+			w.Say("%s", w.Enter())
+			return
+		}
+		Expect(w.Close(ctx)).To(Succeed())
+	})
+	Expect(w.Begin(ctx)).To(Succeed(), "bring up the first host, Prometheus and Alertmanager")
+	begun = true
+	AddReportEntry(report.WorldUpName, time.Since(began))
+}
+
+// folder is what the environment names, or what the repository has.
+func folder(variable, ours string) string {
+	if named := os.Getenv(variable); named != "" {
+		return named
+	}
+	return ours
+}
+
+func begin(ctx SpecContext) {
+	began := time.Now()
+	w.Say("begins: %s", CurrentSpecReport().FullText())
+	DeferCleanup(func() {
+		w.Say("%s after %s: %s", CurrentSpecReport().State, time.Since(began).Round(time.Second), CurrentSpecReport().FullText())
+	})
+	if !begun {
+		Expect(w.Begin(ctx)).To(Succeed(), "bring up a new host, Prometheus and Alertmanager")
+	}
+	begun = false
+	DeferOnFailure(func(ctx SpecContext) {
+		name := regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(CurrentSpecReport().FullText(), "-")
+		evidence := filepath.Join(folder("FIREDRILL_EVIDENCE", "../../build/evidence"), name)
+		Expect(w.Evidence(ctx, evidence)).To(Succeed())
+		AddReportEntry("evidence", evidence)
+	})
+}
+
+// Step says what comes next, in the report and at once.
+func Step(text string) {
+	w.Say("%s", text)
+	By(text)
+}
+
+// Proved notes for the table what a spec has shown.
+func Proved(alert, branch, what string) { provedIn(0, alert, branch, what) }
+
+// provedIn is Proved for what was resolved, and how long that took beyond what the runbook's own commands took.
+func provedIn(beyond time.Duration, alert, branch, what string) {
+	AddReportEntry(report.EntryName, ReportEntryVisibilityNever,
+		report.Entry{Alert: alert, Branch: branch, What: what, Leapt: w.Leapt(), Beyond: beyond})
+}

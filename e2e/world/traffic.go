@@ -1,0 +1,265 @@
+package world
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+)
+
+// Traffic is what clients ask of the API, in through the load balancer as clients come. They verify the server's
+// certificate, and wait for an answer before they ask again.
+type Traffic struct {
+	Writes, Reads, Lists float64 // requests a second
+	// Stock is how many assertions are written before the traffic begins, as fast as they go: Reads are of these,
+	// evenly, and else of what the traffic itself has written.
+	Stock int
+	// Connections is how many clients there are, each on a connection of its own.
+	Connections int
+	// Anew has each request come on a new connection.
+	Anew bool
+	// Certificate is what the clients show, where they show any.
+	Certificate *Certificate
+	// From is where the clients sit; nil for the place that all clients share.
+	From *Neighbour
+}
+
+// Load is traffic that is under way.
+type Load struct {
+	client *http.Client
+	stop   context.CancelFunc
+	ended  sync.WaitGroup
+
+	mu      sync.Mutex
+	written []string       // ids of what was acknowledged
+	answers map[string]int // how many requests were answered so, by status, and those that were not, by error
+}
+
+// answerWithin is how long a client waits for an answer.
+const answerWithin = 15 * time.Second
+
+// Load starts traffic, which goes on until it is stopped or the world begins anew.
+func (w *World) Load(ctx context.Context, t Traffic) (*Load, error) {
+	config := &tls.Config{ServerName: Domain, RootCAs: w.parties.roots}
+	if t.Certificate != nil {
+		pair, err := tls.X509KeyPair(t.Certificate.Chain, t.Certificate.Key)
+		if err != nil {
+			return nil, fmt.Errorf("show a client's certificate: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	dial := w.parties.dial(portClients)
+	if t.From != nil {
+		dial = t.From.dial
+	}
+	l := &Load{answers: map[string]int{}}
+	l.client = &http.Client{Timeout: answerWithin, Transport: &http.Transport{
+		DialContext: dial, TLSClientConfig: config, DisableKeepAlives: t.Anew,
+		MaxConnsPerHost: t.Connections, MaxIdleConnsPerHost: t.Connections,
+	}}
+	if err := l.fill(ctx, t.Stock); err != nil {
+		return nil, err
+	}
+	w.Say("clients ask for %g writes, %g reads and %g lists a second, on %d connections", t.Writes, t.Reads, t.Lists, t.Connections)
+	going, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	stock := slices.Clone(l.written)
+	total := t.Writes + t.Reads + t.Lists
+	pace := rate.NewLimiter(rate.Limit(total), 1)
+	for range t.Connections {
+		l.ended.Go(func() {
+			for pace.Wait(going) == nil {
+				switch pick := rand.Float64() * total; {
+				case pick < t.Writes:
+					l.note(l.write(going))
+				case pick < t.Writes+t.Reads:
+					l.note(l.read(going, l.any(stock)))
+				default:
+					l.note(l.do(going, http.MethodGet, "/v1/assertions?limit=1", nil, nil))
+				}
+			}
+		})
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.loads = append(w.loads, l)
+	return l, nil
+}
+
+// stopLoads ends all traffic.
+func (w *World) stopLoads() {
+	w.mu.Lock()
+	loads := w.loads
+	w.loads = nil
+	w.mu.Unlock()
+	for _, l := range loads {
+		l.Stop()
+	}
+}
+
+// Stop ends the traffic; it returns once the last request has ended.
+func (l *Load) Stop() {
+	l.stop()
+	l.ended.Wait()
+	l.client.CloseIdleConnections()
+}
+
+// fill writes some assertions before the traffic begins.
+func (l *Load) fill(ctx context.Context, stock int) error {
+	writing, at := errgroup.WithContext(ctx)
+	writing.SetLimit(16)
+	for range stock {
+		writing.Go(func() error { return l.write(at) })
+	}
+	if err := writing.Wait(); err != nil {
+		return fmt.Errorf("write assertions for clients to read: %w", err)
+	}
+	return nil
+}
+
+// any is one of the ids to read, or "" while there is none.
+func (l *Load) any(stock []string) string {
+	if len(stock) > 0 {
+		return stock[rand.IntN(len(stock))]
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.written) == 0 {
+		return ""
+	}
+	return l.written[rand.IntN(len(l.written))]
+}
+
+// status is the error of an answer that is not what was asked for.
+type status struct {
+	code   int
+	detail string
+}
+
+func (s status) Error() string { return fmt.Sprintf("%d %s", s.code, s.detail) }
+
+func (l *Load) write(ctx context.Context) error {
+	body, err := json.Marshal(map[string]any{
+		"subject": fmt.Sprintf("customer/%d", rand.IntN(1000)), "predicate": "balance", "object": rand.IntN(1e9),
+	})
+	if err != nil {
+		return err
+	}
+	var made struct{ ID string }
+	if err := l.do(ctx, http.MethodPost, "/v1/assertions", body, &made); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.written = append(l.written, made.ID)
+	return nil
+}
+
+func (l *Load) read(ctx context.Context, id string) error {
+	if id == "" {
+		return nil
+	}
+	return l.do(ctx, http.MethodGet, "/v1/assertions/"+id, nil, nil)
+}
+
+func (l *Load) do(ctx context.Context, method, path string, body []byte, into any) error {
+	request, err := http.NewRequestWithContext(ctx, method, "https://"+Domain+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := l.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if response.StatusCode/100 != 2 {
+		return status{response.StatusCode, strings.TrimSpace(string(content))}
+	}
+	if into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(content, into); err != nil {
+		return fmt.Errorf("%s %s: answered %.80q: %w", method, path, content, err)
+	}
+	return nil
+}
+
+// note counts how a request ended; one that the end of the traffic cut short did not.
+func (l *Load) note(err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	how := "ok"
+	if answered, ok := errors.AsType[status](err); ok {
+		how = fmt.Sprint(answered.code)
+	} else if err != nil {
+		how = err.Error()
+		if i := strings.LastIndex(how, ": "); i >= 0 {
+			how = how[i+2:]
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.answers[how]++
+}
+
+// Answers are how many requests ended how, since the traffic began: by "ok", by the status, or by the error.
+func (l *Load) Answers() map[string]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.answers)
+}
+
+// Lost reads all that was acknowledged, and returns the ids of what cannot be read.
+func (l *Load) Lost(ctx context.Context) ([]string, error) {
+	l.mu.Lock()
+	written := slices.Clone(l.written)
+	l.mu.Unlock()
+	var mu sync.Mutex
+	var lost []string
+	reading, at := errgroup.WithContext(ctx)
+	reading.SetLimit(8)
+	for _, id := range written {
+		reading.Go(func() error {
+			err := l.read(at, id)
+			if answered, ok := errors.AsType[status](err); ok && answered.code == http.StatusNotFound {
+				mu.Lock()
+				defer mu.Unlock()
+				lost = append(lost, id)
+				return nil
+			}
+			return err
+		})
+	}
+	if err := reading.Wait(); err != nil {
+		return nil, fmt.Errorf("read what was acknowledged: %w", err)
+	}
+	return lost, nil
+}
+
+// Written is how many writes were acknowledged.
+func (l *Load) Written() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.written)
+}
