@@ -27,6 +27,8 @@ type Traffic struct {
 	// Stock is how many assertions are written before the traffic begins, as fast as they go: Reads are of these,
 	// evenly, and else of what the traffic itself has written.
 	Stock int
+	// Size is how many bytes an assertion that is written holds; a few where it is 0.
+	Size int
 	// Connections is how many clients there are, each on a connection of its own.
 	Connections int
 	// Anew has each request come on a new connection.
@@ -40,6 +42,7 @@ type Traffic struct {
 // Load is traffic that is under way.
 type Load struct {
 	client *http.Client
+	object string // what assertions hold
 	stop   context.CancelFunc
 	ended  sync.WaitGroup
 
@@ -65,7 +68,7 @@ func (w *World) Load(ctx context.Context, t Traffic) (*Load, error) {
 	if t.From != nil {
 		dial = t.From.dial
 	}
-	l := &Load{answers: map[string]int{}}
+	l := &Load{answers: map[string]int{}, object: strings.Repeat("x", t.Size)}
 	l.client = &http.Client{Timeout: answerWithin, Transport: &http.Transport{
 		DialContext: dial, TLSClientConfig: config, DisableKeepAlives: t.Anew,
 		MaxConnsPerHost: t.Connections, MaxIdleConnsPerHost: t.Connections,
@@ -153,7 +156,7 @@ func (s status) Error() string { return fmt.Sprintf("%d %s", s.code, s.detail) }
 
 func (l *Load) write(ctx context.Context) error {
 	body, err := json.Marshal(map[string]any{
-		"subject": fmt.Sprintf("customer/%d", rand.IntN(1000)), "predicate": "balance", "object": rand.IntN(1e9),
+		"subject": fmt.Sprintf("customer/%d", rand.IntN(1000)), "predicate": "balance", "object": l.object,
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,10 @@
+package meta
+
+import (
+	"github.com/stemedb/firedrill/e2e/drill"
+)
+
+var _ = drill.Branches("meta.yml", []drill.Drill{
+	{Alert: "TargetMissing", Branch: "If The Target Is Gone From The Configuration", Alone: true,
+		Fault: drill.OnHost("rm /etc/prometheus/targets/stemedb-api.yml"), Also: []string{"CertificateExpiryUnknown"}},
+})

@@ -1,0 +1,16 @@
+// Package storage proves the alerts on storage and its write-ahead log and their runbooks: rules/storage.yml.
+package storage
+
+import (
+	"testing"
+
+	"github.com/stemedb/firedrill/e2e/drill"
+	"github.com/stemedb/firedrill/e2e/world"
+)
+
+var (
+	w *world.World
+	_ = drill.Prepare("storage", &w)
+)
+
+func TestStorage(t *testing.T) { drill.Run(t, "Storage and write-ahead log") }
