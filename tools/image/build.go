@@ -152,21 +152,24 @@ func importRoot(ctx context.Context, cli *client.Client, name Name, ref string, 
 	return nil
 }
 
-// buildHost builds the host on its packages, with stemedb-api in its context.
+// buildHost builds the host on its packages, with its programs in its context.
 func (b *builder) buildHost(ctx context.Context, ref, packages string, log io.Writer) error {
-	binary := b.binary
-	if binary == "" {
-		dir, err := os.MkdirTemp("", "firedrill-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir)
-		if binary, err = b.compile(ctx, stemedbAPI, dir, log); err != nil {
-			return err
-		}
+	dir, err := os.MkdirTemp("", "firedrill-")
+	if err != nil {
+		return err
 	}
+	defer os.RemoveAll(dir)
 	content := b.hostContext()
-	content.binary = binary
+	content.binaries = map[Name]string{}
+	for name := range onHost {
+		binary := b.binaries[name]
+		if binary == "" {
+			if binary, err = b.compile(ctx, name, dir, log); err != nil {
+				return err
+			}
+		}
+		content.binaries[name] = binary
+	}
 	return b.buildContext(ctx, Host, ref, packages, content, log)
 }
 
@@ -210,14 +213,14 @@ func follow(r io.Reader, log io.Writer) error {
 	}
 }
 
-// serverPath is where a context for the host holds stemedb-api: in the folder that is copied to the root.
-const serverPath = "root/usr/local/bin/stemedb-api"
+// binaryFolder is where a context for the host holds its programs: in the folder that is copied to the root.
+const binaryFolder = "root/usr/local/bin/"
 
 // buildContext is a folder with a Dockerfile, and what else its build needs.
 type buildContext struct {
-	dir     string
-	without string // a folder in dir that is no part of it
-	binary  string // the file to add as serverPath
+	dir      string
+	without  string          // a folder in dir that is no part of it
+	binaries map[Name]string // the files to add in binaryFolder
 }
 
 // files calls each with every file of the folder, in lexical order. Of a file's mode only whether it is
@@ -289,8 +292,10 @@ func (c buildContext) write(w io.Writer) error {
 		}
 		return fmt.Errorf("%s is neither a file, a folder nor a link", path)
 	})
-	if err == nil && c.binary != "" {
-		err = addFile(tw, serverPath, c.binary, 0o755)
+	for _, name := range slices.Sorted(maps.Keys(c.binaries)) {
+		if err == nil {
+			err = addFile(tw, binaryFolder+string(name), c.binaries[name], 0o755)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("packing the build context: %w", err)
@@ -304,11 +309,11 @@ var machines = map[string]elf.Machine{
 	"ppc64le": elf.EM_PPC64, "riscv64": elf.EM_RISCV, "s390x": elf.EM_S390,
 }
 
-// checkBinary returns the digest of a stemedb-api that the host can run, and else an error that
-// says why it cannot.
-func checkBinary(path, arch string) (string, error) {
+// checkBinary returns the digest of a program that the host can run and that the variable names, and else an error
+// that says why it cannot.
+func checkBinary(variable, path, arch string) (string, error) {
 	unfit := func(why string) (string, error) {
-		return "", fmt.Errorf("%s=%q %s: name an executable file for linux/%s", binaryVariable, path, why, arch)
+		return "", fmt.Errorf("%s=%q %s: name an executable file for linux/%s", variable, path, why, arch)
 	}
 	info, err := os.Stat(path)
 	switch {

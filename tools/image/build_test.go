@@ -44,11 +44,11 @@ func fakeBinary(t *testing.T, change func(*elf.Header64)) string {
 
 func TestCheckBinary(t *testing.T) {
 	good := fakeBinary(t, nil)
-	digest, err := checkBinary(good, "amd64")
+	digest, err := checkBinary("STEMEDB_API_BINARY", good, "amd64")
 	if err != nil || len(digest) != 64 {
 		t.Errorf("a program: digest %q, error %v", digest, err)
 	}
-	if _, err := checkBinary(fakeBinary(t, func(h *elf.Header64) { h.Type = uint16(elf.ET_DYN); h.Ident[elf.EI_OSABI] = byte(elf.ELFOSABI_LINUX) }), "amd64"); err != nil {
+	if _, err := checkBinary("STEMEDB_API_BINARY", fakeBinary(t, func(h *elf.Header64) { h.Type = uint16(elf.ET_DYN); h.Ident[elf.EI_OSABI] = byte(elf.ELFOSABI_LINUX) }), "amd64"); err != nil {
 		t.Errorf("a program that is linked dynamically: %v", err)
 	}
 
@@ -75,7 +75,7 @@ func TestCheckBinary(t *testing.T) {
 		{"another system", fakeBinary(t, func(h *elf.Header64) { h.Ident[elf.EI_OSABI] = byte(elf.ELFOSABI_FREEBSD) }), "another system (ELFOSABI_FREEBSD)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := checkBinary(test.path, "amd64")
+			_, err := checkBinary("STEMEDB_API_BINARY", test.path, "amd64")
 			mention(t, err, "STEMEDB_API_BINARY="+fmt.Sprintf("%q", test.path), test.says, "linux/amd64")
 		})
 	}
@@ -129,7 +129,7 @@ func TestContextHoldsTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	var packed bytes.Buffer
-	if err := (buildContext{dir: dir, without: "base", binary: fakeBinary(t, nil)}).write(&packed); err != nil {
+	if err := (buildContext{dir: dir, without: "base", binaries: map[Name]string{stemedbAPI: fakeBinary(t, nil)}}).write(&packed); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"Dockerfile 644 0:0", "etc/ 755 0:0", "etc/a 644 0:0", "root/usr/local/bin/stemedb-api 755 0:0"}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,8 +32,15 @@ type program struct {
 	pages string
 }
 
-// stemedbAPI is the program in the host image.
-const stemedbAPI Name = "stemedb-api"
+// The programs in the host image.
+const (
+	stemedbAPI   Name = "stemedb-api"
+	stemedbAdmin Name = "stemedb-admin"
+)
+
+// onHost are the programs in the host image, each with the environment variable that names one to use in place of the
+// reference server's.
+var onHost = map[Name]string{stemedbAPI: "STEMEDB_API_BINARY", stemedbAdmin: "STEMEDB_ADMIN_BINARY"}
 
 var programs = map[Name]program{
 	Prometheus:   {pkg: "github.com/prometheus/prometheus/cmd/prometheus", data: "prometheus", cold: "2 to 5 minutes when cold"},
@@ -41,6 +49,7 @@ var programs = map[Name]program{
 	ChallTestSrv: {pkg: "github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv", cold: "about 20 seconds when cold"},
 	Outside:      {pkg: "./fixtures/outside", cold: "about 20 seconds when cold"},
 	stemedbAPI:   {pkg: "./fixtures/stemedb-api"},
+	stemedbAdmin: {pkg: "./fixtures/stemedb-api/stemedb-admin"},
 }
 
 // buildFlags are the same for all programs, so that they share the compiler's cache. Prometheus
@@ -59,7 +68,7 @@ type plan struct {
 	root     string          // the module's root
 	arch     string          // the Engine's architecture, as Go calls it
 	given    map[Name]string // references that the environment names
-	binary   string          // the stemedb-api that the environment names
+	binaries map[Name]string // programs on the host that the environment names
 	programs map[Name]source
 }
 
@@ -68,17 +77,13 @@ func (n Name) variable() string {
 	return "FIREDRILL_IMAGE_" + strings.ToUpper(string(n))
 }
 
-// binaryVariable is the environment variable that names a stemedb-api to use in place of the
-// reference server.
-const binaryVariable = "STEMEDB_API_BINARY"
-
 // newPlan reads what the images are made of.
 func newPlan(ctx context.Context, cli *client.Client) (*plan, error) {
 	version, err := cli.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("asking the Docker Engine for its version: %w", err)
 	}
-	p := &plan{cli: cli, arch: version.Arch, given: map[Name]string{}, binary: os.Getenv(binaryVariable)}
+	p := &plan{cli: cli, arch: version.Arch, given: map[Name]string{}, binaries: map[Name]string{}}
 	for _, name := range append(slices.Clone(names), base) {
 		if ref := os.Getenv(name.variable()); ref != "" {
 			p.given[name] = ref
@@ -96,21 +101,23 @@ func newPlan(ctx context.Context, cli *client.Client) (*plan, error) {
 			ask[name] = prog
 		}
 	}
-	var binary source
-	if _, ok := p.given[Host]; ok {
-		delete(ask, stemedbAPI)
-	} else if p.binary != "" {
-		delete(ask, stemedbAPI)
-		if binary.digest, err = checkBinary(p.binary, p.arch); err != nil {
-			return nil, err
+	brought := map[Name]source{}
+	for name, variable := range onHost {
+		if _, ok := p.given[Host]; ok {
+			delete(ask, name)
+		} else if path := os.Getenv(variable); path != "" {
+			delete(ask, name)
+			binary, err := checkBinary(variable, path, p.arch)
+			if err != nil {
+				return nil, err
+			}
+			p.binaries[name], brought[name] = path, source{digest: binary}
 		}
 	}
 	if p.programs, err = readSources(ctx, p.root, p.arch, goVersion, ask); err != nil {
 		return nil, err
 	}
-	if binary.digest != "" {
-		p.programs[stemedbAPI] = binary
-	}
+	maps.Copy(p.programs, brought)
 	return p, nil
 }
 
@@ -152,7 +159,7 @@ func (p *plan) hostRef(packages string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return p.tag(Host, digest(packages, content, p.programs[stemedbAPI].digest)), nil
+	return p.tag(Host, digest(packages, content, p.programs[stemedbAPI].digest, p.programs[stemedbAdmin].digest)), nil
 }
 
 func (p *plan) hostBaseContext() buildContext {

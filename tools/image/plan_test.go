@@ -148,9 +148,10 @@ func TestDigestKeepsPartsApart(t *testing.T) {
 func TestHostReferencesFollowTheirInputs(t *testing.T) {
 	root := t.TempDir()
 	lay(t, root, map[string]string{"fixtures/host/Dockerfile": "FROM x", "fixtures/host/base/Dockerfile": "FROM y"})
+	admin := "admin"
 	references := func(baseID, api string) (packages, host string) {
 		t.Helper()
-		p := &plan{root: root, programs: map[Name]source{stemedbAPI: {digest: api}}}
+		p := &plan{root: root, programs: map[Name]source{stemedbAPI: {digest: api}, stemedbAdmin: {digest: admin}}}
 		packages, err := p.hostBaseRef(baseID)
 		if err != nil {
 			t.Fatal(err)
@@ -171,6 +172,11 @@ func TestHostReferencesFollowTheirInputs(t *testing.T) {
 	if p, h := references("sha256:2", "api"); p == packages || h == host {
 		t.Error("a changed base must rebuild the packages and the host")
 	}
+	admin = "other admin"
+	if p, h := references("sha256:1", "api"); p != packages || h == host {
+		t.Error("a changed stemedb-admin must rebuild the host, and its packages not")
+	}
+	admin = "admin"
 	lay(t, root, map[string]string{"fixtures/host/Dockerfile": "FROM z"})
 	if p, h := references("sha256:1", "api"); p != packages || h == host {
 		t.Error("a changed Dockerfile of the host must rebuild the host, and its packages not")
@@ -180,7 +186,9 @@ func TestHostReferencesFollowTheirInputs(t *testing.T) {
 // give names an image of the environment for all names but the excepted.
 func give(t *testing.T, e *engine, except ...Name) {
 	t.Helper()
-	t.Setenv(binaryVariable, "")
+	for _, variable := range onHost {
+		t.Setenv(variable, "")
+	}
 	for _, name := range append(slices.Clone(names), base) {
 		ref := ""
 		if !slices.Contains(except, name) {
@@ -240,7 +248,9 @@ func TestAGivenImageThatIsNotToBeHad(t *testing.T) {
 func TestResolveWithoutABase(t *testing.T) {
 	e := &engine{images: map[string]string{}}
 	give(t, e, Host, base)
-	t.Setenv(binaryVariable, fakeBinary(t, nil))
+	for _, variable := range onHost {
+		t.Setenv(variable, fakeBinary(t, nil))
+	}
 	serve(t, e)
 	_, err := Resolve(t.Context())
 	mention(t, err, "the base of the host image is missing", "run `make images`")
