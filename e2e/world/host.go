@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -303,7 +304,10 @@ func (h *Host) Get(ctx context.Context, path string) (string, error) {
 }
 
 // Client is a client of the service that keeps its one connection open.
-type Client struct{ connection *tls.Conn }
+type Client struct {
+	connection *tls.Conn
+	answers    *bufio.Reader
+}
 
 // Connect opens a connection that stays open.
 func (h *Host) Connect(ctx context.Context) (*Client, error) {
@@ -311,36 +315,55 @@ func (h *Host) Connect(ctx context.Context) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{connection}, nil
+	return &Client{connection: connection, answers: bufio.NewReader(connection)}, nil
 }
 
-// Get asks for a path on the connection that is open; a connection that was dropped is an error.
+// Answer is what the service answered to a request.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+// Get asks for a path on the connection that is open; a connection that was dropped is an error, as is an answer other
+// than 200.
 func (c *Client) Get(ctx context.Context, path string) (string, error) {
+	answer, err := c.Do(ctx, http.MethodGet, path, nil, "")
+	if err == nil && answer.Status != http.StatusOK {
+		err = fmt.Errorf("GET %s: %d %s", path, answer.Status, strings.TrimSpace(answer.Body))
+	}
+	return answer.Body, err
+}
+
+// Do sends a request on the connection that is open and returns what was answered, whatever it is; a connection that was
+// dropped is an error.
+func (c *Client) Do(ctx context.Context, method, path string, header http.Header, body string) (Answer, error) {
+	fail := func(err error) (Answer, error) {
+		return Answer{}, fmt.Errorf("%s %s on an open connection: %w", method, path, err)
+	}
 	if deadline, ok := ctx.Deadline(); ok {
 		if err := c.connection.SetDeadline(deadline); err != nil {
-			return "", err
+			return fail(err)
 		}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+Domain+path, nil)
+	request, err := http.NewRequestWithContext(ctx, method, "https://"+Domain+path, strings.NewReader(body))
 	if err != nil {
-		return "", err
+		return fail(err)
 	}
+	maps.Copy(request.Header, header)
 	if err := request.Write(c.connection); err != nil {
-		return "", fmt.Errorf("GET %s on an open connection: %w", path, err)
+		return fail(err)
 	}
-	response, err := http.ReadResponse(bufio.NewReader(c.connection), request)
+	response, err := http.ReadResponse(c.answers, request)
 	if err != nil {
-		return "", fmt.Errorf("GET %s on an open connection: %w", path, err)
+		return fail(err)
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
+	content, err := io.ReadAll(response.Body)
 	if err != nil {
-		return "", fmt.Errorf("GET %s on an open connection: %w", path, err)
+		return fail(err)
 	}
-	if response.StatusCode != http.StatusOK {
-		return string(body), fmt.Errorf("GET %s: %s", path, response.Status)
-	}
-	return string(body), nil
+	return Answer{Status: response.StatusCode, Header: response.Header, Body: string(content)}, nil
 }
 
 // Close closes the connection.
