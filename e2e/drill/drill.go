@@ -125,6 +125,9 @@ func haveDrills(file string, drills []Drill) {
 	alerts, err := w.Alerts(file)
 	Expect(err).NotTo(HaveOccurred())
 	for _, alert := range alerts {
+		if alert.Name == watchdog {
+			continue // never clears: e2e/meta has a drill of its own for it
+		}
 		book, err := alert.Runbook()
 		Expect(err).NotTo(HaveOccurred())
 		for _, branch := range book.Branches() {
