@@ -27,6 +27,7 @@ import (
 type Host struct {
 	world *World
 	box   *box
+	shown *tls.Certificate // what Show was given
 }
 
 const (
@@ -285,12 +286,26 @@ func (h *Host) connect(ctx context.Context) (*tls.Conn, error) {
 		return nil, fmt.Errorf("connect to %s:18180: %w", Domain, err)
 	}
 	// What is served is looked at, not relied on: served verifies it.
-	connection := tls.Client(raw, &tls.Config{ServerName: Domain, InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+	config := &tls.Config{ServerName: Domain, InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}
+	if h.shown != nil {
+		config.Certificates = []tls.Certificate{*h.shown}
+	}
+	connection := tls.Client(raw, config)
 	if err := connection.HandshakeContext(ctx); err != nil {
 		raw.Close()
 		return nil, fmt.Errorf("TLS handshake with %s:18180: %w", Domain, err)
 	}
 	return connection, nil
+}
+
+// Show has the harness show a client's certificate whenever it connects from now on, to a host that asks for one.
+func (h *Host) Show(c Certificate) error {
+	pair, err := tls.X509KeyPair(c.Chain, c.Key)
+	if err != nil {
+		return fmt.Errorf("show a client's certificate: %w", err)
+	}
+	h.shown = &pair
+	return nil
 }
 
 // Get asks the service for a path over TLS, on a connection of its own.
