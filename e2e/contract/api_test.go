@@ -99,7 +99,7 @@ var _ = Describe("The API", Label("contract"), func() {
 	})
 
 	It("keeps what it has acknowledged when it is killed", func(ctx SpecContext) {
-		load, err := w.Load(ctx, world.Traffic{Writes: 200, Connections: 8})
+		load, err := w.Load(ctx, world.Traffic{Writes: 80, Connections: 8})
 		Expect(err).NotTo(HaveOccurred())
 		for range 5 {
 			written := load.Written()

@@ -10,7 +10,7 @@ import (
 // The branches of all runbooks about rules/storage.yml.
 var _ = drill.Branches("storage.yml", []drill.Drill{
 	{Alert: "DataDiskLow", Branch: "If The Log Was Not Archived", Alone: true, Well: drill.NothingLost,
-		Before: drill.All(volumeOf(96<<20), drill.Setting("STEMEDB_WAL_SEGMENT_BYTES=1048576"), drill.OnHost("systemctl disable --now stemedb-wal-archive.timer")),
+		Before: drill.All(volumeOf(96<<20), drill.Setting("STEMEDB_WAL_SEGMENT_BYTES=1048576", "STEMEDB_RATE_LIMIT_CREATE=0"), drill.OnHost("systemctl disable --now stemedb-wal-archive.timer")),
 		Fault:  drill.Under(world.Traffic{Stock: 900, Size: 48 << 10, Writes: 1, Connections: 1})},
 
 	{Alert: "WALFsyncFailing", Branch: "If The Volume Is Full", Alone: true, Well: drill.NothingLost,
@@ -24,7 +24,7 @@ var _ = drill.Branches("storage.yml", []drill.Drill{
 		Also:   []string{"HighRequestLatency"}},
 
 	{Alert: "StorageFallbackActive", Branch: "If The Index Is Damaged", Alone: true, Well: drill.NothingLost,
-		Before: drill.Under(world.Traffic{Stock: 500, Writes: 5, Reads: 20, Connections: 4}),
+		Before: drill.All(drill.Setting("STEMEDB_RATE_LIMIT_CREATE=0"), drill.Under(world.Traffic{Stock: 500, Writes: 5, Reads: 20, Connections: 4})),
 		Fault:  drill.OnHost(`dd if=/dev/urandom of=/var/lib/stemedb/index.db bs=4096 seek=8 count=64 conv=notrunc`)},
 
 	{Alert: "IndexCacheHitRateLow", Branch: "If The Cache Is Too Small", Alone: true, Well: drill.Answered,
