@@ -35,17 +35,48 @@ type Issuer string
 const (
 	LetsEncrypt Issuer = "Let's Encrypt" // played by Pebble
 	CustomCA    Issuer = "custom CA"     // a small CA that takes requests by mail
+
+	clientAuthority Issuer = "client authority" // a CA that takes requests by mail and signs for clients
 )
 
 // Issue has an issuer sign a certificate for Domain that expires so far from now, to the second.
 func (w *World) Issue(ctx context.Context, issuer Issuer, expiringIn time.Duration) (Certificate, error) {
+	return w.issue(ctx, issuer, &x509.CertificateRequest{
+		Subject: pkix.Name{CommonName: Domain}, DNSNames: []string{Domain},
+	}, expiringIn)
+}
+
+// IssueClient has the client authority sign a certificate for the client of that name with so much left, to the second.
+// One with less than none left has run out already; the authority backdates by a minute, so it ran out within the last.
+func (w *World) IssueClient(ctx context.Context, name string, left time.Duration) (Certificate, error) {
+	return w.issue(ctx, clientAuthority, &x509.CertificateRequest{Subject: pkix.Name{CommonName: name}}, left)
+}
+
+// RotateClientAuthority has the client authority sign with a new root from now on, until the next Begin. What it
+// publishes as https://pki.example.com/clients.pem has the new root only.
+func (w *World) RotateClientAuthority(ctx context.Context) error {
+	defer w.touch()
+	if _, err := w.parties.do(ctx, http.MethodPost, portControl, "/clients-ca/rotations", nil); err != nil {
+		return fmt.Errorf("rotate the client authority: %w", err)
+	}
+	return nil
+}
+
+// ClientAuthority is the bundle that the client authority publishes, in PEM.
+func (w *World) ClientAuthority(ctx context.Context) ([]byte, error) {
+	bundle, err := w.parties.get(ctx, portControl, "/clients-ca/roots")
+	if err != nil {
+		return nil, fmt.Errorf("get the client authority's bundle: %w", err)
+	}
+	return bundle, nil
+}
+
+func (w *World) issue(ctx context.Context, issuer Issuer, template *x509.CertificateRequest, expiringIn time.Duration) (Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return Certificate{}, fmt.Errorf("make a key: %w", err)
 	}
-	request, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
-		Subject: pkix.Name{CommonName: Domain}, DNSNames: []string{Domain},
-	}, key)
+	request, err := x509.CreateCertificateRequest(rand.Reader, template, key)
 	if err != nil {
 		return Certificate{}, fmt.Errorf("make a certificate request: %w", err)
 	}
@@ -55,13 +86,20 @@ func (w *World) Issue(ctx context.Context, issuer Issuer, expiringIn time.Durati
 	case LetsEncrypt:
 		chain, err = w.parties.acme.issue(ctx, request, notAfter)
 	case CustomCA:
-		chain, err = w.parties.post(ctx, portControl, "/ca/sign?not_after="+url.QueryEscape(notAfter.UTC().Format(time.RFC3339)),
-			pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: request}))
+		chain, err = w.parties.sign(ctx, "/ca/sign", request, notAfter)
+	case clientAuthority:
+		chain, err = w.parties.sign(ctx, "/clients-ca/sign", request, notAfter)
 	}
 	if err != nil {
 		return Certificate{}, fmt.Errorf("have a certificate issued by the %s: %w", issuer, err)
 	}
 	return newCertificate(issuer, chain, key)
+}
+
+// sign has a CA that works by mail answer at once, with an end that we choose.
+func (p *parties) sign(ctx context.Context, path string, request []byte, notAfter time.Time) ([]byte, error) {
+	return p.post(ctx, portControl, path+"?not_after="+url.QueryEscape(notAfter.UTC().Format(time.RFC3339)),
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: request}))
 }
 
 func newCertificate(issuer Issuer, chain []byte, key crypto.PrivateKey) (Certificate, error) {
@@ -173,7 +211,7 @@ func (p *parties) httpsAt(port int) *http.Client {
 	}}
 }
 
-// authority is a root that lives as long as the world and signs the ACME servers' own HTTPS certificates.
+// authority is a root that lives as long as the world and signs the HTTPS certificate of the ACME servers and of pki.
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey

@@ -411,7 +411,7 @@ func (w *World) followed(transcript runbook.Transcript) {
 	}
 }
 
-// deliverMail saves each certificate that the custom CA sends back where the runbook has the operator save it.
+// deliverMail saves each certificate that a CA sends back where the runbook has the operator save it.
 func (h *Host) deliverMail(ctx context.Context) error {
 	delivered := map[string]bool{}
 	for {
@@ -420,7 +420,7 @@ func (h *Host) deliverMail(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("read the custom CA's answers: %w", err)
+			return fmt.Errorf("read the CAs' answers: %w", err)
 		}
 		var answers []struct {
 			Serial string
@@ -429,7 +429,7 @@ func (h *Host) deliverMail(ctx context.Context) error {
 			At     time.Time `json:"received"`
 		}
 		if err := json.Unmarshal(content, &answers); err != nil {
-			return fmt.Errorf("read the custom CA's answers: %w", err)
+			return fmt.Errorf("read the CAs' answers: %w", err)
 		}
 		for _, answer := range answers {
 			if answer.By == "" || answer.Chain == "" || delivered[answer.Serial] || answer.At.Before(h.world.began()) {
@@ -439,7 +439,7 @@ func (h *Host) deliverMail(ctx context.Context) error {
 			// Moved, so that whoever waits for the file never sees half of it.
 			err := errors.Join(h.Put(ctx, "/tmp/mail.part", []byte(answer.Chain)), h.run(ctx, "mv /tmp/mail.part /tmp/new-cert.pem"))
 			if err != nil && ctx.Err() == nil {
-				return fmt.Errorf("deliver the custom CA's answer: %w", err)
+				return fmt.Errorf("deliver a CA's answer: %w", err)
 			}
 		}
 		select {

@@ -22,6 +22,7 @@ const (
 	production = "acme-v02.api.letsencrypt.org"
 	staging    = "acme-staging-v02.api.letsencrypt.org"
 	mailServer = "mail.example.com"
+	pki        = "pki.example.com" // where the client authority publishes its bundle
 	// The monitoring as the on-call reaches it, under names that stay when a leap makes it anew.
 	prometheusName   = "prometheus.example.com"
 	alertmanagerName = "alertmanager.example.com"
@@ -41,12 +42,12 @@ const (
 )
 
 // parties are all those outside of the host whom the runbooks have to do with: Let's Encrypt twice (production and
-// staging), DNS, the certificate authority that works by mail, the pager.
+// staging), DNS, the certificate authorities that work by mail, one for servers and one for clients, the pager.
 type parties struct {
 	boxes []*box
 	ports map[int]string // where the harness reaches them
 	dns   string         // the address of the name server on the private network
-	web   *authority     // signs what the ACME servers' own HTTPS needs
+	web   *authority     // signs what the HTTPS of the ACME servers and of pki needs
 	acme  *acmeClient
 	roots *x509.CertPool // whom a client of the service trusts: Let's Encrypt's production root and the custom CA's
 	pems  [][]byte       // the same roots, and web's, as the host's trust store gets them
@@ -58,7 +59,7 @@ func (w *World) newParties(ctx context.Context) (*parties, error) {
 	if p.web, err = newAuthority("Firedrill Web Root"); err != nil {
 		return nil, err
 	}
-	front, err := p.web.serverCertificate(production, staging, "pebble", "pebble-staging")
+	front, err := p.web.serverCertificate(production, staging, pki, "pebble", "pebble-staging")
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +134,7 @@ func (w *World) newParties(ctx context.Context) (*parties, error) {
 	if err := w.await(ctx, "the parties outside to be ready", p.ready); err != nil {
 		return nil, errors.Join(err, p.complaints(context.WithoutCancel(ctx)))
 	}
-	for _, name := range []string{production, staging, mailServer, prometheusName, alertmanagerName} {
+	for _, name := range []string{production, staging, mailServer, pki, prometheusName, alertmanagerName} {
 		if err := p.resolve(ctx, name, address.String()); err != nil {
 			return nil, err
 		}
@@ -231,10 +232,14 @@ func (p *parties) publishTXT(ctx context.Context, name, value string) error {
 	return nil
 }
 
-// forget drops the notifications of what was before.
+// forget drops what was before: the notifications, and the rotations of the client authority.
 func (p *parties) forget(ctx context.Context) error {
-	_, err := p.do(ctx, http.MethodDelete, portControl, "/notifications", nil)
-	return err
+	for _, path := range []string{"/notifications", "/clients-ca/rotations"} {
+		if _, err := p.do(ctx, http.MethodDelete, portControl, path, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *parties) get(ctx context.Context, port int, path string) ([]byte, error) {
