@@ -40,7 +40,7 @@ var _ = drill.Branches("tls.yml", []drill.Drill{
 	{Alert: "ClientAuthenticationErrors", Branch: "If The Client Authority Was Rotated", Alone: true, Well: reporterAnswered,
 		Before: onlyKnownClients, Fault: authorityRotated},
 	{Alert: "ClientAuthenticationErrors", Branch: "If One Client's Certificate Ran Out", Well: reporterAnswered,
-		Before: onlyKnownClients, Fault: func(ctx context.Context, host *world.Host) error { return giveReporter(ctx, host, -time.Hour) }},
+		Before: onlyKnownClients, Fault: func(ctx context.Context, host *world.Host) error { return giveReporter(ctx, host, -30*time.Second) }},
 })
 
 // expiring is a certificate that has so long left.
