@@ -159,6 +159,12 @@ func TestEquivalents(t *testing.T) {
 	b.Expr = "x > bool 60"
 	g.Expect(Mutant{Original: a, Mutated: b, Field: "expr"}.Equivalent()).To(BeEmpty())
 
+	a.Expr, b.Expr = "vector(1)", "vector(10)"
+	g.Expect(Mutant{Original: a, Mutated: b, Field: "expr"}.Equivalent()).To(ContainSubstring("shows no value"))
+	a.Annotations = map[string]string{"summary": "{{ $value }}"}
+	g.Expect(Mutant{Original: a, Mutated: b, Field: "expr"}.Equivalent()).To(BeEmpty())
+	a.Expr, a.Annotations = "x > 2 * 30", nil
+
 	mutants, err := Of(a)
 	g.Expect(err).NotTo(HaveOccurred())
 	reasons := map[string]string{}
