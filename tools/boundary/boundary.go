@@ -80,6 +80,14 @@ func Derive(ctx context.Context, alert rule.Alert, interval time.Duration) (Deri
 	if err != nil {
 		return found, err
 	}
+	if rule.Always(d.expr) {
+		b, err := d.always(ctx)
+		if err != nil {
+			return found, err
+		}
+		found.Boundaries = append(found.Boundaries, b)
+		return found, nil
+	}
 	if why := strange(d.expr); why != "" {
 		found.Unknown = append(found.Unknown, Unknown{d.text(d.expr), why})
 		return found, nil
@@ -179,10 +187,13 @@ func (d *deriver) boundary(ctx context.Context, c condition) (Boundary, error) {
 				}
 			}
 		}
+		if err != nil && i == 0 && !isDirect(b) { // one part of a sum crosses it only where the others leave it room
+			scales = []float64{base, 1}
+		}
 		if err != nil && first == nil {
 			first = err
 		}
-		if best != nil && isWhole(neighbour) || err != nil && best == nil || ctx.Err() != nil || isDirect(b) {
+		if best != nil && isWhole(neighbour) || err != nil && best == nil && i == len(scales)-1 || ctx.Err() != nil || isDirect(b) {
 			break
 		}
 	}
@@ -243,6 +254,24 @@ func (d *deriver) appearance(ctx context.Context, sc *scene, c condition) (Bound
 		return d.play(ctx, sc, c, k, pair{quiet: 0, fires: 1})
 	}
 	return d.play(ctx, sc, c, k, pair{quiet: 1, fires: 0})
+}
+
+// always is the boundary of an alert that nothing keeps from firing.
+func (d *deriver) always(ctx context.Context) (Boundary, error) {
+	sc, err := d.scene(base)
+	if err != nil {
+		return Boundary{}, err
+	}
+	s := &stage{deriver: d, ctx: ctx, scene: sc}
+	if err := s.fire(0, d.slot(d.alert.For)+d.interval); err != nil {
+		return Boundary{}, err
+	}
+	sent, err := s.sent(ctx, nil, s.fires)
+	if err != nil {
+		return Boundary{}, err
+	}
+	story := Scenario{Name: d.alert.Name + " fires always", Interval: d.sampled, Checks: []Check{{At: s.fires, Firing: withoutName(sent)}}}
+	return Boundary{Alert: d.alert, Condition: d.text(d.expr), Fires: "always", Quiet: "never", After: s.fires - s.active, Scenarios: []Scenario{story}}, nil
 }
 
 // withoutName leaves alertname out, which promtool adds itself.

@@ -70,6 +70,8 @@ func TestShapes(t *testing.T) {
 		"increase(x_total[10m]) > 3":       {"x_total rising by 0.4 each 1m (4) | rising by 0.3 each 1m (3) | 0m"},
 		"rate(x_total[5m]) < 1":            {"x_total rising by 59 each 1m (0.983333) | rising by 60 each 1m (1) | 0m"},
 		`sum by (job) (rate(r{code=~"5.."}[5m])) / sum by (job) (rate(r[5m])) > 0.05`: {"r rising by 6 each 1m (0.0594059) | rising by 5 each 1m (0.05) | 0m"},
+		"rate(a[5m]) / (rate(a[5m]) + rate(b[5m])) < 0.8 and rate(a[5m]) + rate(b[5m]) > 1": {
+			"a rising by 400 each 1m (0.7999999999999999) | rising by 401 each 1m (0.800399) | 0m", "b rising by 60 each 1m (1.01667) | rising by 59 each 1m (1) | 0m"},
 		"avail / size * 100 < 10":     {"avail at 9 (9) | 10 (10) | 0m"},
 		"(size - avail) / size > 0.9": {"avail at 9 (0.91) | 10 (0.9) | 0m"},
 		"used / size > 0.999":         {"used at 1000 (1) | 999 (0.999) | 0m"},
@@ -87,7 +89,8 @@ func TestShapes(t *testing.T) {
 		"resets(x_total[1h]) > 2":                                       {"x_total reset 3 times (3) | reset 2 times (2) | 0m"},
 		"avg_over_time(x[30m]) > 5":                                     {"x at 6 | 5 | 0m"},
 		"max_over_time(rate(x[5m])[30m:1m]) > 1":                        {"x rising by 61 each 1m (1.01667) | rising by 60 each 1m (1) | 0m"},
-		"vector(1)":                                                     {"not understood: vector(1): it selects no series: it holds always, or never"},
+		"vector(1)":                                                     {"always | never | 0m"},
+		"vector(1) > 5":                                                 {"not understood: vector(1) > 5: it selects no series: it holds always, or never"},
 		"x > 5 and hour() > 8":                                          {"not understood: x > 5 and hour() > 8: it depends on the time of day or the date (hour)"},
 		"x - x offset 1h > 5":                                           {"not understood: x - x offset 1h > 5: it compares x with its own past"},
 		"stddev(x) > 5":                                                 {"not understood: stddev(x) > 5: stddev depends on how values are spread over series"},
@@ -157,14 +160,14 @@ func TestLabelsThatAnnotationsShow(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	g := NewWithT(t)
-	a, b := derive(t, "x < 604800", "    for: 1h\n"), derive(t, "vector(1)")
+	a, b := derive(t, "x < 604800", "    for: 1h\n"), derive(t, "vector(1) > 0")
 	b.Alert.File = "rules.yml"
 	var out strings.Builder
 	g.Expect(WriteTable(&out, []Derived{a, b})).To(Succeed())
 	g.Expect(out.String()).To(Equal(`ALERT  FIRES AT     NOT AT  AFTER  CLEARS WHEN
 A      x at 604799  604800  1h     604800: at once
                                    x gone: at once
-rules.yml:6: A: not understood: vector(1): it selects no series: it holds always, or never
+rules.yml:6: A: not understood: vector(1) > 0: it selects no series: it holds always, or never
 `))
 }
 

@@ -39,6 +39,9 @@ func (d *deriver) cross(ctx context.Context, sc *scene, b *parser.BinaryExpr, tr
 		if err == nil {
 			var p pair
 			if p, err = d.neighbours(ctx, sc, k, root, d.step(b, k, root), truth); err == nil {
+				err = d.turns(ctx, sc, k, p, b)
+			}
+			if err == nil {
 				*k.of = before
 				return k, p, nil
 			}
@@ -53,6 +56,22 @@ func (d *deriver) cross(ctx context.Context, sc *scene, b *parser.BinaryExpr, tr
 		why = errors.New("it compares no series")
 	}
 	return knob{}, pair{}, firstOf(why)
+}
+
+// turns is nil where a comparison itself turns at a pair, and it is not something else in the expression that does.
+func (d *deriver) turns(ctx context.Context, sc *scene, k knob, p pair, b *parser.BinaryExpr) error {
+	var held [2]bool
+	for i, at := range []float64{p.quiet, p.fires} {
+		k.set(at)
+		var err error
+		if held[i], err = d.holds(ctx, sc, b); err != nil {
+			return err
+		}
+	}
+	if held[0] == held[1] {
+		return fmt.Errorf("what turns at %s is another condition", d.describe(k, p.fires))
+	}
+	return nil
 }
 
 // firstOf leaves of joined errors the one that counts: that of the most natural knob.

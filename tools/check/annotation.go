@@ -29,8 +29,8 @@ import (
 // annotations demands that a notification says what the on-call needs, and that it can be rendered at all: a template
 // that fails does not stop Prometheus, which sends the error in its place.
 func (c *checker) annotations(alert rule.Alert) {
-	for _, name := range []string{"summary", "description", "runbook_url"} {
-		if name != "runbook_url" && alert.Annotations["message"] != "" {
+	for _, name := range annotationNames {
+		if (name == "summary" || name == "description") && alert.Annotations["message"] != "" {
 			continue // the name that mixins had for both: https://github.com/monitoring-mixins/docs
 		}
 		if alert.Annotations[name] == "" && c.customs["annotations."+name] {
@@ -51,6 +51,9 @@ func (c *checker) annotations(alert rule.Alert) {
 			}
 			if name == "runbook_url" && value != "" {
 				c.link(alert, rendered)
+			}
+			if name == "dashboard_url" && value != "" && c.dashboardsDir != "" {
+				c.dashboard(alert, rendered)
 			}
 		}
 	}
@@ -138,6 +141,23 @@ func (c *checker) link(alert rule.Alert, address string) {
 	}
 	if anchors := anchors([]byte(book.text)); !slices.Contains(anchors, u.Fragment) {
 		finding("leads to no heading of %s (%q): its headings are #%s", filepath.Base(book.Path), "#"+u.Fragment, strings.Join(anchors, ", #"))
+	}
+}
+
+// dashboardPath is where Grafana serves a dashboard: by its uid, and for those who read the address its title.
+var dashboardPath = regexp.MustCompile(`/d/([^/]+)(?:/[^/]*)?/?$`)
+
+// dashboard follows a dashboard_url to one of the dashboards.
+func (c *checker) dashboard(alert rule.Alert, address string) {
+	there := "those in " + c.dashboardsDir + " are /d/" + strings.Join(c.dashboards, ", /d/")
+	u, err := url.Parse(strings.TrimSpace(address))
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		c.reportAt(alert, "annotations.dashboard_url", 0, "alert/dashboard", "the dashboard_url of %s is no link that an on-call can open (%q): write https://… to a dashboard; %s", alert.Name, address, there)
+		return
+	}
+	m := dashboardPath.FindStringSubmatch(u.Path)
+	if m == nil || !slices.Contains(c.dashboards, m[1]) {
+		c.reportAt(alert, "annotations.dashboard_url", 0, "alert/dashboard", "the dashboard_url of %s leads to no dashboard (%q): %s", alert.Name, u.Path, there)
 	}
 }
 

@@ -52,15 +52,15 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 		return nil, rule.Set{}, err
 	}
 
-	c := &checker{rulesDir: in.Rules, runbooksDir: in.Runbooks, books: books, lines: map[string][]string{}, skipped: map[string]bool{}}
+	c := &checker{rulesDir: in.Rules, runbooksDir: in.Runbooks, books: books, dashboardsDir: in.Dashboards, dashboards: dashboards.uids, lines: map[string][]string{}, skipped: map[string]bool{}}
 	c.customs = customs(alerts)
 	c.skip(in.Runbooks == "", "runbook/", "header/", "trigger/")
 	c.skip(in.Alertmanager == "", "route/", "alert/hidden")
 	c.skip(in.Programs == "", "runbook/program")
 	c.skip(in.Specs == "", "runbook/spec")
 	c.skip(inventory == nil, "metric/")
-	c.skip(in.Dashboards == "", "dashboard/")
-	c.rules(set, dashboards, inventory, routing)
+	c.skip(in.Dashboards == "", "dashboard/", "alert/dashboard")
+	c.rules(set, dashboards.panels, inventory, routing)
 	for _, alert := range alerts {
 		expr, err := promql.ParseExpr(alert.Expr)
 		if err != nil {
@@ -131,6 +131,8 @@ func loadBooks(dir string) (map[string]book, error) {
 type checker struct {
 	rulesDir, runbooksDir string
 	books                 map[string]book
+	dashboardsDir         string
+	dashboards            []string // the uids of those that there are, in order
 	series                *series
 	customs               map[string]bool
 	skipped               map[string]bool // the checks that could not run
@@ -219,6 +221,9 @@ func at(alert rule.Alert, field string) int {
 	return line
 }
 
+// annotationNames are the annotations that a notification lives by.
+var annotationNames = []string{"summary", "description", "runbook_url", "dashboard_url"}
+
 // customs returns those labels and annotations, out of the ones that a notification lives by, that at least half of
 // the alerts have. What is nobody's custom is no omission: other teams route and describe in other ways.
 func customs(alerts []rule.Alert) map[string]bool {
@@ -229,7 +234,7 @@ func customs(alerts []rule.Alert) map[string]bool {
 				has["labels."+name]++
 			}
 		}
-		for _, name := range []string{"summary", "description", "runbook_url"} {
+		for _, name := range annotationNames {
 			if alert.Annotations[name] != "" {
 				has["annotations."+name]++
 			}

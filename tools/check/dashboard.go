@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,19 +34,23 @@ type panel struct {
 	at    int // offset of the string's opening quote in the file
 }
 
+// dashboards are what is asked for in Grafana, and under which addresses.
+type dashboards struct {
+	panels []panel
+	uids   []string // in order
+}
+
 // loadDashboards reads the queries to Prometheus in the dashboards (*.json) of a folder and of those below it; without
 // a folder, there are none.
-func loadDashboards(dir string) ([]panel, error) {
+func loadDashboards(dir string) (dashboards, error) {
+	var all dashboards
 	if dir == "" {
-		return nil, nil
+		return all, nil
 	}
 	if _, err := os.ReadDir(dir); err != nil {
-		return nil, fmt.Errorf("reading the folder of dashboards: %w", err)
+		return all, fmt.Errorf("reading the folder of dashboards: %w", err)
 	}
-	var (
-		panels []panel
-		errs   []error
-	)
+	var errs []error
 	files := 0
 	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || path.Ext(name) != ".json" || entry.IsDir() {
@@ -53,27 +58,31 @@ func loadDashboards(dir string) ([]panel, error) {
 		}
 		files++
 		found, err := loadDashboard(filepath.Join(dir, name))
-		panels = append(panels, found...)
+		all.panels = append(all.panels, found.panels...)
+		if found.uid != "" {
+			all.uids = append(all.uids, found.uid)
+		}
 		errs = append(errs, err)
 		return nil
 	})
 	if files == 0 && err == nil {
 		err = fmt.Errorf("%s: holds no dashboard: put at least one *.json there", dir)
 	}
-	return panels, errors.Join(append(errs, err)...)
+	slices.Sort(all.uids)
+	return all, errors.Join(append(errs, err)...)
 }
 
-func loadDashboard(file string) ([]panel, error) {
+func loadDashboard(file string) (dashboard, error) {
 	info, err := os.Stat(file)
 	if err != nil {
-		return nil, fmt.Errorf("reading the dashboard: %w", err)
+		return dashboard{}, fmt.Errorf("reading the dashboard: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxDashboard {
-		return nil, fmt.Errorf("%s: no dashboard (%d bytes): keep one in a file of at most %d bytes", file, info.Size(), maxDashboard)
+		return dashboard{}, fmt.Errorf("%s: no dashboard (%d bytes): keep one in a file of at most %d bytes", file, info.Size(), maxDashboard)
 	}
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("reading the dashboard: %w", err)
+		return dashboard{}, fmt.Errorf("reading the dashboard: %w", err)
 	}
 	content = bytes.TrimPrefix(content, []byte("\ufeff"))
 	text := &jsonText{content: content}
@@ -83,16 +92,17 @@ func loadDashboard(file string) ([]panel, error) {
 	}
 	if err != nil {
 		line, _ := text.place(text.offset())
-		return nil, fmt.Errorf("%s:%d: not valid JSON: %w: export the dashboard again", file, line, err)
+		return dashboard{}, fmt.Errorf("%s:%d: not valid JSON: %w: export the dashboard again", file, line, err)
 	}
-	d := &dashboard{file: file, src: text, sources: map[string]string{}}
+	d := dashboard{file: file, src: text, sources: map[string]string{}}
+	d.uid = cmp.Or(root.fields["uid"].text, root.fields["dashboard"].fields["uid"].text) // the latter as the API hands it out
 	for _, v := range root.fields["templating"].fields["list"].items {
 		if v.fields["type"].text == "datasource" {
 			d.sources[v.fields["name"].text] = v.fields["query"].text
 		}
 	}
 	d.walk(root, "", prometheus)
-	return d.panels, nil
+	return d, nil
 }
 
 // value is a JSON value that knows where it stands.
@@ -206,6 +216,7 @@ func (t *jsonText) within(at, offset int) int {
 const prometheus = "prometheus"
 
 type dashboard struct {
+	uid     string
 	file    string
 	src     *jsonText
 	sources map[string]string // type of data source by the variable that stands for one

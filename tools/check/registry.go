@@ -8,7 +8,8 @@ import (
 
 // Checks are all checks there are, by name: nothing is reported, and nothing can be suppressed, under another.
 var Checks = []finding.Check{
-	{Name: "alert/annotations", Severity: finding.Error, Help: "An alert has the annotations summary, description and runbook_url, as far as most of the alerts have them."},
+	{Name: "alert/annotations", Severity: finding.Error, Help: "An alert has the annotations summary, description, runbook_url and dashboard_url, as far as most of the alerts have them."},
+	{Name: "alert/dashboard", Severity: finding.Error, Help: "An alert's dashboard_url leads to a dashboard that there is."},
 	{Name: "alert/duplicate", Severity: finding.Error, Help: "No two rules raise the same alert by the same condition."},
 	{Name: "alert/hidden", Severity: finding.Error, Help: "No alert is always hidden by another: by one of the same labels, or by an inhibition."},
 	{Name: "alert/labels", Severity: finding.Error, Help: "An alert has the labels severity and team, as far as most of the alerts have them."},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -24,8 +25,12 @@ type inputs struct {
 	cmd     *cobra.Command // whose flags they are
 }
 
-// inventory is what our own server exports: it says nothing of other rules than ours.
-const inventory = "fixtures/inventory/stemedb-api.prom"
+// inventory is what our own targets export, and boards what our own alerts link to: they say nothing of other rules
+// than ours.
+const (
+	inventory = "fixtures/inventory/*.prom"
+	boards    = "fixtures/grafana"
+)
 
 // optional are the inputs that are left out where a flag empties them, or where no flag names them and they are not there.
 var optional = []string{"runbooks", "alertmanager", "programs", "specs"}
@@ -38,7 +43,7 @@ func (in *inputs) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&in.Programs, "programs", "fixtures/inventory/programs.txt", "file with the names of the host's programs, one a line")
 	cmd.Flags().StringVar(&in.Specs, "specs", "e2e", "folder of the Go specs that follow the runbooks")
 	cmd.Flags().StringArrayVar(&in.Metrics, "metrics", nil, "file or URL with metrics as a target exports them; may be repeated (default, for our own rules, "+inventory+")")
-	cmd.Flags().StringVar(&in.Dashboards, "dashboards", "", "folder of Grafana dashboards")
+	cmd.Flags().StringVar(&in.Dashboards, "dashboards", "", "folder of Grafana dashboards (default, for our own rules, "+boards+")")
 }
 
 // present returns the inputs without those that are left out, and which those are.
@@ -53,8 +58,13 @@ func (in *inputs) present() (check.Inputs, []string) {
 			out = append(out, "--"+optional[i])
 		}
 	}
-	if _, err := os.Stat(inventory); err == nil && !in.cmd.Flags().Changed("rules") && !in.cmd.Flags().Changed("metrics") {
-		found.Metrics = []string{inventory}
+	if !in.cmd.Flags().Changed("rules") {
+		if !in.cmd.Flags().Changed("metrics") {
+			found.Metrics, _ = filepath.Glob(inventory) // a pattern that is well formed
+		}
+		if _, err := os.Stat(boards); err == nil && !in.cmd.Flags().Changed("dashboards") {
+			found.Dashboards = boards
+		}
 	}
 	if len(found.Metrics) == 0 {
 		out = append(out, "--metrics")

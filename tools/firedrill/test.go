@@ -160,7 +160,11 @@ func printCoverage(w io.Writer, c *ruletest.Coverage) {
 		if r.CanPend {
 			pending = word(r.Pending, "pending")
 		}
-		fmt.Fprintf(w, "  %-50s %s %s %s %s\n", r.Rule, word(r.Firing, "firing"), pending, word(r.Quiet, "quiet"), word(r.Resolved, "resolved"))
+		line := fmt.Sprintf("  %-50s %s %s", r.Rule, word(r.Firing, "firing"), pending)
+		if !r.Always {
+			line += fmt.Sprintf(" %s %s", word(r.Quiet, "quiet"), word(r.Resolved, "resolved"))
+		}
+		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}
 	fmt.Fprintf(w, "coverage %.1f%%\n", c.Percent())
 }

@@ -40,7 +40,7 @@ type editor struct {
 func edits(text string, expr parser.Expr) []edit {
 	e := &editor{text: text}
 	thresholds := map[*parser.NumberLiteral]bool{}
-	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+	parser.Inspect(expr, func(node parser.Node, path []parser.Node) error {
 		switch n := node.(type) {
 		case *parser.BinaryExpr:
 			e.operation(n, thresholds)
@@ -58,7 +58,7 @@ func edits(text string, expr parser.Expr) []edit {
 			e.aggregation(n)
 		case *parser.Call:
 			start := int(n.PosRange.Start)
-			if e.has(start, n.Func.Name) {
+			if e.has(start, n.Func.Name) && !slices.ContainsFunc(path, isQuantile) {
 				for _, other := range functions[n.Func.Name] {
 					e.replace("function changed", start, start+len(n.Func.Name), other)
 				}
@@ -73,6 +73,12 @@ func (e *editor) replace(what string, start, end int, to string) {
 	if start >= 0 && start <= end && end <= len(e.text) {
 		e.found = append(e.found, edit{what, start, end, to})
 	}
+}
+
+// isQuantile says whether a node takes a quantile of buckets, which is the same of their rates and of their increases.
+func isQuantile(node parser.Node) bool {
+	c, ok := node.(*parser.Call)
+	return ok && c.Func.Name == "histogram_quantile"
 }
 
 // has says whether a word stands at a place, in whatever case.

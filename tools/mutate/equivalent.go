@@ -3,11 +3,13 @@ package mutate
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/stemedb/firedrill/tools/boundary"
+	"github.com/stemedb/firedrill/tools/rule"
 )
 
 // fold computes an expression that is a number, however it is written.
@@ -89,6 +91,9 @@ func (m Mutant) Equivalent() string {
 		if err == nil && folded(before) == folded(after) {
 			return "the expression is the same once its constants are computed"
 		}
+		if err == nil && rule.Always(before) && rule.Always(after) && !showsValue(m.Original) {
+			return "it fires whatever there is, and shows no value"
+		}
 	case "for":
 		every := m.Original.Interval
 		if every == 0 {
@@ -103,6 +108,20 @@ func (m Mutant) Equivalent() string {
 		}
 	}
 	return ""
+}
+
+// valueInTemplate finds that a template looks at the value, or at all there is.
+var valueInTemplate = regexp.MustCompile(`\$value|\.Value|\{\{-?\s*\.\s*-?\}\}`)
+
+func showsValue(a rule.Alert) bool {
+	for _, texts := range []map[string]string{a.Labels, a.Annotations} {
+		for _, text := range texts {
+			if valueInTemplate.MatchString(text) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // evaluations is how many intervals pass before a `for` is met.

@@ -101,6 +101,7 @@ func TestMutantsOfExpressions(t *testing.T) {
 	g := NewWithT(t)
 	g.Expect(expressions(t, "x == 0")).To(HaveLen(4))
 	g.Expect(expressions(t, "x < 604800")).To(HaveLen(9))
+	g.Expect(expressions(t, "histogram_quantile(0.9, rate(x_bucket[5m])) > 1")).NotTo(ContainElement(HavePrefix("function changed")))
 }
 
 func TestMutantsOfFields(t *testing.T) {
@@ -158,6 +159,12 @@ func TestEquivalents(t *testing.T) {
 	g.Expect(Mutant{Original: a, Mutated: b, Field: "expr"}.Equivalent()).To(BeEmpty())
 	b.Expr = "x > bool 60"
 	g.Expect(Mutant{Original: a, Mutated: b, Field: "expr"}.Equivalent()).To(BeEmpty())
+
+	a.Expr, b.Expr = "vector(1)", "vector(10)"
+	g.Expect(Mutant{Original: a, Mutated: b, Field: "expr"}.Equivalent()).To(ContainSubstring("shows no value"))
+	a.Annotations = map[string]string{"summary": "{{ $value }}"}
+	g.Expect(Mutant{Original: a, Mutated: b, Field: "expr"}.Equivalent()).To(BeEmpty())
+	a.Expr, a.Annotations = "x > 2 * 30", nil
 
 	mutants, err := Of(a)
 	g.Expect(err).NotTo(HaveOccurred())

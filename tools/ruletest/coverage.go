@@ -19,6 +19,7 @@ type RuleCoverage struct {
 	Alert                            bool
 	Firing, Pending, Quiet, Resolved bool
 	CanPend                          bool // it has a `for`
+	Always                           bool // it fires whatever there is, so that it is never quiet
 	Recorded                         bool
 }
 
@@ -26,7 +27,10 @@ type RuleCoverage struct {
 func (c RuleCoverage) Points() (seen, all int) {
 	states := []bool{c.Recorded}
 	if c.Alert {
-		states = []bool{c.Firing, c.Quiet, c.Resolved}
+		states = []bool{c.Firing}
+		if !c.Always {
+			states = append(states, c.Quiet, c.Resolved)
+		}
 		if c.CanPend {
 			states = append(states, c.Pending)
 		}
@@ -128,7 +132,8 @@ func (s *Suite) coverage(runs []*coverage) *Coverage {
 		for _, g := range s.ruleFiles[path].groups {
 			for _, r := range g.rules {
 				sum := total[r]
-				sum.File, sum.Group, sum.Rule, sum.Alert, sum.CanPend = path, g.name, r.name, r.alert, r.hold > 0
+				sum.File, sum.Group, sum.Rule, sum.Alert = path, g.name, r.name, r.alert
+				sum.CanPend, sum.Always = r.hold > 0, r.alert && r.expr.always
 				c.Rules = append(c.Rules, sum)
 			}
 		}

@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/rules"
 	"github.com/prometheus/prometheus/storage"
+
+	deployed "github.com/stemedb/firedrill/tools/rule"
 )
 
 // maxFileSize is the size in bytes above which a file is refused unread.
@@ -92,6 +94,8 @@ type expression struct {
 	past bool
 	// inert says that while all that the expression selects is missing, it has no value and no error, whatever the time.
 	inert bool
+	// always says that it has a value whatever there is.
+	always bool
 }
 
 // selection is which metrics an expression selects.
@@ -186,7 +190,7 @@ func (c *compiler) compile(text string) (*expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	e = &expression{text: parsed.String(), past: true}
+	e = &expression{text: parsed.String(), past: true, always: deployed.Always(parsed)}
 	inert, probe := inspect(parsed, e)
 	// What can be wrong with an argument (a regular expression that is none) is wrong at any time, over any data.
 	e.inert = inert && (!probe || c.probe(e.text))

@@ -198,7 +198,7 @@ func TestWarnings(t *testing.T) {
 
 func TestCoverage(t *testing.T) {
 	dir := lay(t, map[string]string{
-		"a.yml": `groups: [{name: g, rules: [{alert: A, expr: a > 0, for: 1m}, {alert: B, expr: b > 0}, {record: c, expr: a}, {record: d, expr: b}]}]`,
+		"a.yml": `groups: [{name: g, rules: [{alert: A, expr: a > 0, for: 1m}, {alert: B, expr: b > 0}, {alert: W, expr: vector(1)}, {record: c, expr: a}, {record: d, expr: b}]}]`,
 		"a_test.yml": `
 rule_files: [a.yml]
 tests:
@@ -208,7 +208,8 @@ tests:
       - {eval_time: 1m, alertname: A}
       - {eval_time: 2m, alertname: A, exp_alerts: [{}]}
       - {eval_time: 3m, alertname: A}
-      - {eval_time: 3m, alertname: B}`,
+      - {eval_time: 3m, alertname: B}
+      - {eval_time: 3m, alertname: W, exp_alerts: [{}]}`,
 	})
 	result, err := Load([]string{filepath.Join(dir, "a_test.yml")}, Options{Coverage: true}).Run(t.Context())
 	if err != nil || result.Failed() {
@@ -218,6 +219,7 @@ tests:
 	want := []RuleCoverage{
 		{File: path, Group: "g", Rule: "A", Alert: true, CanPend: true, Firing: true, Pending: true, Quiet: true, Resolved: true},
 		{File: path, Group: "g", Rule: "B", Alert: true, Quiet: true},
+		{File: path, Group: "g", Rule: "W", Alert: true, Always: true, Firing: true},
 		{File: path, Group: "g", Rule: "c", Recorded: true},
 		{File: path, Group: "g", Rule: "d"},
 	}
@@ -226,7 +228,7 @@ tests:
 			t.Errorf("got %+v, want %+v", r, want[i])
 		}
 	}
-	if got := result.Coverage.Percent(); got < 66.6 || got > 66.7 { // 6 of 9
+	if got := result.Coverage.Percent(); got != 70 { // 7 of 10
 		t.Errorf("%v %%", got)
 	}
 }
