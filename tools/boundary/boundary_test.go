@@ -173,7 +173,7 @@ rules.yml:6: A: not understood: vector(1) > 0: it selects no series: it holds al
 
 // What is generated passes: of every shape, and of the rules that are deployed.
 func TestGeneratedTestsPass(t *testing.T) {
-	for _, file := range []string{"testdata/shapes.yml", "../../rules/tls.yml"} {
+	for _, file := range []string{"testdata/shapes.yml", "../../rules/api.yml", "../../rules/meta.yml", "../../rules/storage.yml", "../../rules/tls.yml"} {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			g := NewWithT(t)
 			dir := t.TempDir()
