@@ -22,12 +22,21 @@ func (d *deriver) play(ctx context.Context, sc *scene, c condition, k knob, p pa
 	s := &stage{deriver: d, ctx: ctx, scene: sc, knob: k}
 
 	// A value whose computation wavers by the last bit at some evaluations is no neighbour: one step further it is.
-	width := p.fires - p.quiet
+	width, nearest, first := p.fires-p.quiet, p.fires, *s
 	for tries := 0; ; tries++ {
 		if err := s.fire(p.fires, span); err != nil {
 			return Boundary{}, err
 		}
-		if s.fires >= 0 || tries == 3 || k.dial == presence || p.alone != neither {
+		if tries == 0 {
+			first = *s
+		}
+		if s.fires >= 0 && s.fires-s.active <= d.slot(d.alert.For) || k.dial == presence || p.alone != neither {
+			break
+		}
+		if tries == 3 {
+			if first.fires >= 0 { // further away it is no steadier
+				*s, p.fires = first, nearest
+			}
 			break
 		}
 		p.fires = tidy(p.fires + width)

@@ -237,6 +237,14 @@ func TestSabotage(t *testing.T) {
 	}
 }
 
+func TestLinksToDashboardsAreMissedWhereMostAlertsHaveOne(t *testing.T) {
+	g := NewWithT(t)
+	const link = "          dashboard_url: https://grafana.example.com/d/x\n"
+	copyGood(t)
+	sabotage(t, rules, "          summary: The last good backup", link+"          summary: The last good backup")
+	g.Expect(run(t)).To(Equal([]string{`rules/stemedb.yml:6:16 alert/annotations: a notification of CertificateExpiringSoon comes without the annotation "dashboard_url": add it to the rule`}))
+}
+
 func TestCustoms(t *testing.T) {
 	g := NewWithT(t)
 	found := customs([]rule.Alert{
@@ -248,6 +256,7 @@ func TestCustoms(t *testing.T) {
 	g.Expect(found["labels.team"]).To(BeFalse(), "one of three")
 	g.Expect(found["annotations.summary"]).To(BeFalse())
 	g.Expect(found["annotations.runbook_url"]).To(BeFalse(), "none")
+	g.Expect(found["annotations.dashboard_url"]).To(BeFalse(), "none")
 }
 
 func TestRoutesReadAsAlertmanagerReadsThem(t *testing.T) {

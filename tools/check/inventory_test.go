@@ -125,7 +125,7 @@ func TestDistance(t *testing.T) {
 	}
 }
 
-const dashboardJSON = `{"title": "D", "templating": {"list": [{"type": "datasource", "name": "logs", "query": "loki"}]},
+const dashboardJSON = `{"title": "D", "uid": "d", "templating": {"list": [{"type": "datasource", "name": "logs", "query": "loki"}]},
  "panels": [
   {"title": "P", "datasource": {"type": "prometheus", "uid": "${ds}"}, "targets": [
     {"expr": "sum(\n  rate(request_total{job=~\"$job\"}[$__rate_interval]))"},
@@ -181,6 +181,36 @@ func TestDashboardsRefuse(t *testing.T) {
 	g.Expect(err).To(MatchError("d/large.json: no dashboard (52428800 bytes): keep one in a file of at most 16777216 bytes"))
 	_, err = loadDashboards(t.TempDir())
 	g.Expect(err).To(MatchError(ContainSubstring("holds no dashboard: put at least one *.json there")))
+}
+
+func TestLinksToDashboards(t *testing.T) {
+	g := NewWithT(t)
+	t.Chdir(t.TempDir())
+	lay(t, "boards/a.json", `{"uid": "a-1", "panels": [{"uid": "panel"}]}`)
+	lay(t, "boards/b.json", `{"dashboard": {"uid": "b"}, "meta": {}}`)
+	lay(t, "boards/none.json", `{"panels": []}`)
+	const there = ": those in boards are /d/a-1, /d/b"
+	for address, want := range map[string]string{
+		"https://grafana.example.com/d/a-1":                           "",
+		"http://example.com/grafana/d/b/a-title/?viewPanel=2&orgId=1": "",
+		"https://grafana.example.com/d/{{ if true }}b{{ end }}":       "",
+		"https://grafana.example.com/d/c":                             `leads to no dashboard ("/d/c")` + there,
+		"https://grafana.example.com/d/panel":                         `leads to no dashboard ("/d/panel")` + there,
+		"https://grafana.example.com/d/":                              `leads to no dashboard ("/d/")` + there,
+		"https://grafana.example.com/explore":                         `leads to no dashboard ("/explore")` + there,
+		"/d/b":                                                        `is no link that an on-call can open ("/d/b"): write https://… to a dashboard; those in boards are /d/a-1, /d/b`,
+	} {
+		rules := head + "  - {alert: A, expr: up == 0, annotations: {dashboard_url: '" + address + "'}}\n"
+		got := found(t, Inputs{Dashboards: "boards"}, rules)
+		if want == "" {
+			g.Expect(got).To(BeEmpty(), address)
+		} else {
+			g.Expect(got).To(HaveLen(1), address)
+			g.Expect(got[0]).To(MatchRegexp(`a\.yml:4:\d+ `), address)
+			g.Expect(got[0]).To(HaveSuffix(" alert/dashboard: the dashboard_url of A "+want), address)
+		}
+		g.Expect(found(t, Inputs{}, rules)).To(BeEmpty(), "without dashboards")
+	}
 }
 
 func FuzzDashboard(f *testing.F) {

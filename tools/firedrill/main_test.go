@@ -169,6 +169,25 @@ func TestCheckLeavesOut(t *testing.T) {
 	}
 }
 
+// Of our own rules more is known than of others.
+func TestCheckKnowsWhatIsOurs(t *testing.T) {
+	files := maps.Clone(sound)
+	files["fixtures/inventory/a.prom"], files["fixtures/inventory/b.prom"] = "a 1\n", "b 1\n"
+	files["fixtures/grafana/d.json"] = `{"uid": "d", "panels": [{"title": "P", "targets": [{"expr": "a + b"}, {"expr": "c"}]}]}`
+	t.Chdir(lay(t, files))
+	for args, want := range map[string]string{
+		"check": `the panel "P" asks for c, which`,
+		"check --metrics=fixtures/inventory/a.prom":               `the panel "P" asks for b, which`,
+		"check --metrics=fixtures/inventory/a.prom --dashboards=": "asks for stemedb_tls_cert_expiry_seconds, which",
+		"check --rules=rules":                                     "0 errors",
+	} {
+		_, stdout, stderr := firedrill(t, t.Context(), strings.Fields(args)...)
+		if !strings.Contains(stdout, want) || strings.Contains(stdout, "asks for a,") || strings.Contains(args, "boards=") && strings.Contains(stdout, "panel") {
+			t.Errorf("%s: stdout %s, stderr %s", args, stdout, stderr)
+		}
+	}
+}
+
 func TestCheckList(t *testing.T) {
 	status, stdout, _ := firedrill(t, t.Context(), "check", "--list")
 	if status != proven || strings.Count(stdout, "\n") != len(check.Checks) {

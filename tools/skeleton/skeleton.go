@@ -61,6 +61,7 @@ func Alert(name, file string, in Folders) ([]string, error) {
 		return nil, err
 	}
 	s.Rules = filepath.Join(in.Rules, file)
+	s.DashboardURL = dashboardURL(s.Rules, others)
 	s.Runbook = filepath.Join(in.Runbooks, name+".md")
 	if _, err := os.Lstat(s.Rules); err == nil && !mayExist {
 		return nil, fmt.Errorf("%s is there already: to add the alert to it, write --file %s", s.Rules, file)
@@ -88,6 +89,7 @@ func Alert(name, file string, in Folders) ([]string, error) {
 type skeleton struct {
 	Alert, Snake, Title string
 	RunbookURL          string
+	DashboardURL        string // empty where no alert has one
 	Rules, Runbook      string // paths
 	Package             string // of the suite
 
@@ -223,6 +225,24 @@ func runbookURL(name string, others []rule.Alert) string {
 		}
 	}
 	return "https://example.com/TODO/runbooks/" + name + ".md"
+}
+
+// dashboardURL returns the address that another alert of the rule file links to or, where none does, one of the same
+// Grafana to be filled in.
+func dashboardURL(file string, others []rule.Alert) string {
+	found := ""
+	for _, other := range others {
+		address := other.Annotations["dashboard_url"]
+		grafana, _, ok := strings.Cut(address, "/d/")
+		switch {
+		case !ok:
+		case other.File == file:
+			return address
+		default:
+			found = grafana + "/d/TODO"
+		}
+	}
+	return found
 }
 
 // words splits a name in upper camel case: TLSCertExpired is TLS Cert Expired.
