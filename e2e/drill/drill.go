@@ -97,9 +97,9 @@ func (d Drill) run(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 
 	if window := alert.Window(); window > 0 {
-		Step("being well for as long as the rule looks back: " + window.String())
+		Step("being well for as long as the rule looks back, at most " + window.String())
 		goOn(ctx, alert)
-		Expect(w.Leap(ctx, window)).To(Succeed())
+		Expect(w.LeapToEnd(ctx, window, alert)).To(Succeed())
 	}
 	Step("clearing, and not by falling silent")
 	Eventually(ctx, alert.Observe).Should(BeCleared())

@@ -28,9 +28,9 @@ func Run(t *testing.T, what string) {
 	RegisterFailHandler(Fail)
 	EnforceDefaultTimeoutsWhenUsingContexts()
 	SetDefaultEventuallyTimeout(world.Patience)
-	SetDefaultEventuallyPollingInterval(world.Interval / 3)
-	SetDefaultConsistentlyDuration(4 * world.Interval)
-	SetDefaultConsistentlyPollingInterval(world.Interval / 2)
+	SetDefaultEventuallyPollingInterval(world.Interval / 5)
+	SetDefaultConsistentlyDuration(2 * world.Interval)
+	SetDefaultConsistentlyPollingInterval(world.Interval / 4)
 	RunSpecs(t, what)
 }
 

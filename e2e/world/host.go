@@ -215,11 +215,13 @@ func (h *Host) Put(ctx context.Context, path string, content []byte) error {
 	return h.run(ctx, fmt.Sprintf("echo %s | base64 -d > %s", base64.StdEncoding.EncodeToString(content), path))
 }
 
-// SmallVolume moves the data to a volume of that many bytes, as on a host that was set up with one.
+// SmallVolume moves the data to a volume of that many bytes, as on a host that was set up with one. It is the host's own,
+// where a container's disk is the machine's: whatever is done to it concerns nobody else.
 func (h *Host) SmallVolume(ctx context.Context, size int64) error {
 	return h.Run(ctx, fmt.Sprintf(`set -e
 systemctl stop stemedb-api
 cp -a %[1]s /tmp/moving
+umount %[1]s
 mount -t tmpfs -o size=%[2]d,mode=0700 tmpfs %[1]s
 cp -a /tmp/moving/. %[1]s/
 chown stemedb:stemedb %[1]s

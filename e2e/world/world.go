@@ -25,8 +25,8 @@ import (
 const (
 	// Domain is the name that the host serves, and that its certificates are for.
 	Domain = "stemedb.example.com"
-	// Interval is how often the world's Prometheus scrapes and evaluates, as fixtures/prometheus says.
-	Interval = 500 * time.Millisecond
+	// Interval is how often the world's Prometheus scrapes, as fixtures/prometheus says; it evaluates twice as often.
+	Interval = time.Second
 	// Patience bounds each wait for something that the world does by itself: a boot, a start, a notification, some
 	// scrapes. It is generous: it ends a hang, it measures nothing.
 	Patience = 60 * time.Second
