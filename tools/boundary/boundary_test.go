@@ -72,6 +72,9 @@ func TestShapes(t *testing.T) {
 		`sum by (job) (rate(r{code=~"5.."}[5m])) / sum by (job) (rate(r[5m])) > 0.05`: {"r rising by 6 each 1m (0.0594059) | rising by 5 each 1m (0.05) | 0m"},
 		"rate(a[5m]) / (rate(a[5m]) + rate(b[5m])) < 0.8 and rate(a[5m]) + rate(b[5m]) > 1": {
 			"a rising by 400 each 1m (0.7999999999999999) | rising by 401 each 1m (0.800399) | 0m", "b rising by 60 each 1m (1.01667) | rising by 59 each 1m (1) | 0m"},
+		"rate(a[5m]) / (rate(a[5m]) + rate(b[5m])) < 0.8 and rate(a[5m]) + rate(b[5m]) > 0.01": {
+			"a rising by 400 each 1m (0.7999999999999999) | rising by 401 each 1m (0.800399) | 0m",
+			"not understood: rate(a[5m]) + rate(b[5m]) > 0.01: what turns at a rising by 400 each 1m is another condition"},
 		"avail / size * 100 < 10":     {"avail at 9 (9) | 10 (10) | 0m"},
 		"(size - avail) / size > 0.9": {"avail at 9 (0.91) | 10 (0.9) | 0m"},
 		"used / size > 0.999":         {"used at 1000 (1) | 999 (0.999) | 0m"},
