@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"fmt"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -43,9 +44,13 @@ func Fire(ctx SpecContext, name string, fault Fault) (*world.Alert, world.Notifi
 
 	Step("breaking something real")
 	Expect(fault(ctx, w.Host())).To(Succeed())
-	if alert.For > 0 {
-		Eventually(ctx, alert.Observe).Should(BePending())
+	switch {
+	case alert.Window() > 0: // a rate over minutes is not seen in seconds
 		goOn(ctx, alert)
+		Step(fmt.Sprintf("lasting as long as the rule looks back, and as it asks: %s and %s", alert.Window(), alert.For))
+		Expect(w.Leap(ctx, alert.Window()+alert.For)).To(Succeed())
+	case alert.For > 0:
+		Eventually(ctx, alert.Observe).Should(BePending())
 		Step("lasting as long as the rule asks: " + alert.For.String())
 		Expect(w.Leap(ctx, alert.For)).To(Succeed())
 	}

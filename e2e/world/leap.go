@@ -22,7 +22,9 @@ func (w *World) Leap(ctx context.Context, d time.Duration) error { return w.leap
 
 // LeapToEnd gives Prometheus as much of d as passes until the alert is about to clear: Prometheus itself has to see that,
 // for it tells Alertmanager only of what it has seen end.
-func (w *World) LeapToEnd(ctx context.Context, d time.Duration, a *Alert) error { return w.leap(ctx, d, a.Name) }
+func (w *World) LeapToEnd(ctx context.Context, d time.Duration, a *Alert) error {
+	return w.leap(ctx, d, a.Name)
+}
 
 // aboutTo is how long before it clears an alert is about to: until then, Prometheus has started and restored its state.
 const aboutTo = 15 * time.Second

@@ -27,6 +27,8 @@ type Traffic struct {
 	// Stock is how many assertions are written before the traffic begins, as fast as they go: Reads are of these,
 	// evenly, and else of what the traffic itself has written.
 	Stock int
+	// Page is how many assertions a list asks for; 1 where it is 0.
+	Page int
 	// Size is how many bytes an assertion that is written holds; a few where it is 0.
 	Size int
 	// Connections is how many clients there are, each on a connection of its own.
@@ -43,6 +45,7 @@ type Traffic struct {
 type Load struct {
 	client *http.Client
 	object string // what assertions hold
+	list   string // the path that lists are asked for by
 	stop   context.CancelFunc
 	ended  sync.WaitGroup
 
@@ -68,7 +71,7 @@ func (w *World) Load(ctx context.Context, t Traffic) (*Load, error) {
 	if t.From != nil {
 		dial = t.From.dial
 	}
-	l := &Load{answers: map[string]int{}, object: strings.Repeat("x", t.Size)}
+	l := &Load{answers: map[string]int{}, object: strings.Repeat("x", t.Size), list: fmt.Sprintf("/v1/assertions?limit=%d", max(1, t.Page))}
 	l.client = &http.Client{Timeout: answerWithin, Transport: &http.Transport{
 		DialContext: dial, TLSClientConfig: config, DisableKeepAlives: t.Anew,
 		MaxConnsPerHost: t.Connections, MaxIdleConnsPerHost: t.Connections,
@@ -91,7 +94,7 @@ func (w *World) Load(ctx context.Context, t Traffic) (*Load, error) {
 				case pick < t.Writes+t.Reads:
 					l.note(l.read(going, l.any(stock)))
 				default:
-					l.note(l.do(going, http.MethodGet, "/v1/assertions?limit=1", nil, nil))
+					l.note(l.do(going, http.MethodGet, l.list, nil, nil))
 				}
 			}
 		})
