@@ -11,7 +11,7 @@ import (
 var _ = Describe("stemedb-admin", Label("contract"), func() {
 	It("archives beside a running service, and nothing is lost", func(ctx SpecContext) {
 		host := w.Host()
-		Expect(drill.Setting("STEMEDB_WAL_SEGMENT_BYTES=32768", "STEMEDB_RATE_LIMIT_CREATE=0")(ctx, host)).To(Succeed())
+		Expect(drill.Setting("STEMEDB_WAL_SEGMENT_BYTES=98304", "STEMEDB_RATE_LIMIT_CREATE=0")(ctx, host)).To(Succeed())
 		load, err := w.Load(ctx, world.Traffic{Stock: 300, Size: 1000, Writes: 50, Connections: 2})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(host.Run(ctx, "systemctl start stemedb-wal-archive.service && ls /var/backups/stemedb/wal/00000000 && ! ls /var/lib/stemedb/wal/00000000")).To(Succeed())

@@ -27,7 +27,7 @@ func (w *World) LeapToEnd(ctx context.Context, d time.Duration, a *Alert) error 
 }
 
 // aboutTo is how long before it clears an alert is about to: until then, Prometheus has started and restored its state.
-const aboutTo = 15 * time.Second
+const aboutTo = 20 * time.Second
 
 // leap leaps d, or, where an alert is named that clears on the way, until it is about to.
 func (w *World) leap(ctx context.Context, d time.Duration, clears string) error {
