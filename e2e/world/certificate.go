@@ -56,7 +56,7 @@ func (w *World) IssueClient(ctx context.Context, name string, left time.Duration
 // publishes as https://pki.example.com/clients.pem has the new root only.
 func (w *World) RotateClientAuthority(ctx context.Context) error {
 	defer w.touch()
-	if _, err := w.parties.do(ctx, http.MethodPost, portControl, "/clients-ca/rotations", nil); err != nil {
+	if _, err := w.parties.do(ctx, http.MethodPost, portControl, "/clients-ca/rotations", "", nil); err != nil {
 		return fmt.Errorf("rotate the client authority: %w", err)
 	}
 	return nil

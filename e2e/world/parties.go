@@ -235,7 +235,7 @@ func (p *parties) publishTXT(ctx context.Context, name, value string) error {
 // forget drops what was before: the notifications, and the rotations of the client authority.
 func (p *parties) forget(ctx context.Context) error {
 	for _, path := range []string{"/notifications", "/clients-ca/rotations"} {
-		if _, err := p.do(ctx, http.MethodDelete, portControl, path, nil); err != nil {
+		if _, err := p.do(ctx, http.MethodDelete, portControl, path, "", nil); err != nil {
 			return err
 		}
 	}
@@ -243,27 +243,31 @@ func (p *parties) forget(ctx context.Context) error {
 }
 
 func (p *parties) get(ctx context.Context, port int, path string) ([]byte, error) {
-	return p.do(ctx, http.MethodGet, port, path, nil)
+	return p.do(ctx, http.MethodGet, port, path, "", nil)
 }
 
 func (p *parties) post(ctx context.Context, port int, path string, body any) ([]byte, error) {
 	var content []byte
+	kind := "application/json"
 	switch body := body.(type) {
 	case []byte:
-		content = body
+		content, kind = body, "application/octet-stream"
 	default:
 		var err error
 		if content, err = json.Marshal(body); err != nil {
 			return nil, err
 		}
 	}
-	return p.do(ctx, http.MethodPost, port, path, content)
+	return p.do(ctx, http.MethodPost, port, path, kind, content)
 }
 
-func (p *parties) do(ctx context.Context, method string, port int, path string, body []byte) ([]byte, error) {
+func (p *parties) do(ctx context.Context, method string, port int, path, kind string, body []byte) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+p.ports[port]+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
+	}
+	if kind != "" {
+		request.Header.Set("Content-Type", kind)
 	}
 	return fetch(http.DefaultClient, request)
 }
