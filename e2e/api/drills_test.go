@@ -21,7 +21,7 @@ var _ = drill.Branches("api.yml", []drill.Drill{
 		Also:   []string{"CertificateExpiryUnknown", "LoadBalancerUpstreamDown"}},
 
 	{Alert: "HighErrorRate", Branch: "If The Data Volume Is Read-Only", Alone: true, Well: drill.NothingLost,
-		Before: drill.All(smallVolume, drill.Under(world.Traffic{Stock: 20, Writes: 10, Reads: 10, Connections: 4})),
+		Before: drill.All(smallVolume, drill.Under(world.Traffic{Stock: 2, Writes: 10, Reads: 10, Connections: 4})),
 		Fault:  drill.OnHost(`set -e; systemctl stop stemedb-api; mount -o remount,ro /var/lib/stemedb; systemctl start stemedb-api`),
 		Also:   []string{"WALFsyncFailing"}},
 

@@ -14,7 +14,7 @@ var _ = drill.Branches("storage.yml", []drill.Drill{
 		Fault:  drill.Under(world.Traffic{Stock: 900, Size: 48 << 10, Writes: 1, Connections: 1})},
 
 	{Alert: "WALFsyncFailing", Branch: "If The Volume Is Full", Alone: true, Well: drill.NothingLost,
-		Before: drill.All(volumeOf(64<<20), drill.Under(world.Traffic{Stock: 20, Writes: 10, Reads: 10, Connections: 4})),
+		Before: drill.All(volumeOf(64<<20), drill.Under(world.Traffic{Stock: 2, Writes: 10, Reads: 10, Connections: 4})),
 		Fault:  drill.OnHost(`! dd if=/dev/zero of=/var/lib/stemedb/core.4711 bs=64K`),
 		Also:   []string{"HighErrorRate", "DataDiskLow"}},
 
@@ -24,7 +24,7 @@ var _ = drill.Branches("storage.yml", []drill.Drill{
 		Also:   []string{"HighRequestLatency"}},
 
 	{Alert: "StorageFallbackActive", Branch: "If The Index Is Damaged", Alone: true, Well: drill.NothingLost,
-		Before: drill.Under(world.Traffic{Stock: 20, Size: 4 << 10, Writes: 5, Reads: 20, Connections: 4}),
+		Before: drill.Under(world.Traffic{Stock: 4, Size: 16 << 10, Writes: 5, Reads: 20, Connections: 4}),
 		Fault:  drill.OnHost(`dd if=/dev/urandom of=/var/lib/stemedb/index.db bs=4096 seek=4 count=$(($(stat --format %s /var/lib/stemedb/index.db) / 4096 - 4)) conv=notrunc`)},
 
 	{Alert: "IndexCacheHitRateLow", Branch: "If The Cache Is Too Small", Alone: true, Well: drill.Answered,

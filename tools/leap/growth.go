@@ -98,8 +98,9 @@ func (g growth) after(smp sample, ms int64) sample {
 	return sample{t: smp.t, fh: more}
 }
 
-// before returns what has grown to smp in some milliseconds. It is false where smp is too small for that, and then
-// returns smp itself.
+// before returns what has grown to smp in some milliseconds. A number may begin below zero, which no counter does: its
+// rate is what it should be, where a restart in between would lose some of it, and not the same from each bucket of a
+// histogram. It is false where a native histogram is too small for that, and then returns smp itself.
 func (g growth) before(smp sample, ms int64) (sample, bool) {
 	seconds, isNumber := float64(ms)/1000, smp.h == nil && smp.fh == nil
 	switch {
@@ -122,11 +123,7 @@ func (g growth) before(smp sample, ms int64) (sample, bool) {
 		less.CounterResetHint = histogram.UnknownCounterReset
 		return sample{t: smp.t, fh: less}, true
 	case g.number > 0 && isNumber:
-		less := smp.f - g.number*seconds
-		if less < 0 {
-			return smp, false
-		}
-		smp.f = less
+		smp.f -= g.number * seconds
 	}
 	return smp, true
 }

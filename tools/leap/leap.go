@@ -14,9 +14,11 @@
 //
 // A counter has to come out of the leap at the value that it had when it went in, because that is where its live target
 // goes on: a fall would look like a restart of the target, and to rate() its whole value like a sudden growth. So the
-// growth lies before the present value. Where the counter is too small to have grown for that long, it is made to start
-// again from zero at the moment from which its rate leads up to the present value. Rates are undisturbed throughout. In
-// a native histogram, the buckets that are too small for their own growth stay empty until they are not.
+// growth lies before the present value, and the past of a counter that is too small to have grown for that long lies
+// below zero: what it says by itself is nothing, but its rates are undisturbed throughout, and with them the quantiles of
+// a histogram. A native histogram cannot be negative: one that is too small is made to start again from zero at the
+// moment from which its rate leads up to the present, and in others the buckets that are too small for their own growth
+// stay empty until they are not.
 //
 // What an alert was in only because of keep_firing_for is lost, as in every restart of Prometheus.
 //

@@ -77,10 +77,17 @@ type series struct {
 	first   int64             // time of its oldest sample, in milliseconds like all times here
 	newest  sample            // as it is, before the shift
 	recent  []sample          // the newest ones that are no stale markers
+	falls   []fall            // of a number, the first first
 
 	growth growth // zero if the value holds
 	seam   int64  // the time of newest after the shift
 	end    int64  // the time of the last sample that is filled in
+}
+
+// fall is a number that fell, as a counter does when its target restarts.
+type fall struct {
+	t    int64 // of the first sample after it
+	from float64
 }
 
 func newSeries(from storage.Series) *series {
@@ -97,7 +104,11 @@ func (s *series) scan(it chunkenc.Iterator) error {
 		if s.newest.stale() {
 			continue
 		}
-		if n := len(s.recent); n <= rateScrapes {
+		n := len(s.recent)
+		if n > 0 && kind == chunkenc.ValFloat && s.newest.fellFrom(s.recent[n-1]) {
+			s.falls = append(s.falls, fall{s.newest.t, s.recent[n-1].f})
+		}
+		if n <= rateScrapes {
 			s.recent = append(s.recent, s.newest)
 		} else {
 			copy(s.recent, s.recent[1:])
@@ -127,6 +138,14 @@ func (s *series) past(smp sample, shift int64) sample {
 			smp.f -= float64(shift) / 1000
 		}
 		smp, _ = s.growth.before(smp, s.end-s.seam)
+		if s.growth.number > 0 {
+			// A restart is no fall any more: below zero, the growth since then would not be seen.
+			for _, f := range s.falls {
+				if smp.t < f.t {
+					smp.f -= f.from
+				}
+			}
+		}
 	}
 	smp.t = t - shift
 	return smp
