@@ -21,18 +21,19 @@ var _ = drill.Branches("api.yml", []drill.Drill{
 		Also:   []string{"CertificateExpiryUnknown", "LoadBalancerUpstreamDown"}},
 
 	{Alert: "HighErrorRate", Branch: "If The Data Volume Is Read-Only", Alone: true, Well: drill.NothingLost,
-		Before: drill.All(smallVolume, drill.Under(world.Traffic{Stock: 2, Writes: 10, Reads: 10, Connections: 4})),
+		Before: drill.All(ownVolume, drill.Under(world.Traffic{Stock: 2, Writes: 10, Reads: 10, Connections: 4})),
 		Fault:  drill.OnHost(`set -e; systemctl stop stemedb-api; mount -o remount,ro /var/lib/stemedb; systemctl start stemedb-api`),
 		Also:   []string{"WALFsyncFailing"}},
 
 	{Alert: "HighRequestLatency", Branch: "If The Disk Is Throttled", Alone: true, Well: drill.NothingLost,
-		Before: drill.Under(world.Traffic{Writes: 10, Connections: 8}),
-		Fault:  drill.OnHost(`systemctl set-property stemedb-api "IOWriteBandwidthMax=/var/lib/stemedb 16K"`),
+		Before: drill.All(ownVolume, drill.Under(world.Traffic{Writes: 10, Connections: 8})),
+		Fault:  drill.OnHost(`systemctl set-property stemedb-api "IOWriteBandwidthMax=/var/lib/stemedb 4K"`),
 		Also:   []string{"WALFsyncSlow"}},
 	{Alert: "HighRequestLatency", Branch: "If The CPU Is Throttled", Well: drill.NothingLost,
 		// Long answers: what is short, such as a scrape, gets its turn in between.
-		Before: drill.Under(world.Traffic{Stock: 100, Size: 48 << 10, Lists: 50, Page: 100, Writes: 1, Connections: 6}),
-		Fault:  drill.OnHost(`systemctl set-property stemedb-api CPUQuota=20%`)},
+		Before: drill.All(drill.Setting("STEMEDB_MAX_BODY_BYTES=262144"),
+			drill.Under(world.Traffic{Stock: 100, Size: 190 << 10, Lists: 50, Page: 100, Connections: 3, Writes: 2})),
+		Fault: drill.OnHost(`systemctl set-property stemedb-api CPUQuota=20%`)},
 
 	{Alert: "RateLimitRejections", Branch: "If The Limit Is Too Low", Alone: true, Well: drill.Answered,
 		Before: drill.Under(world.Traffic{Lists: 8, Connections: 2}),
@@ -54,8 +55,7 @@ until [ "$(systemctl show --property Result --value stemedb-api)" = start-limit-
 done
 `
 
-// smallVolume is one whose remounting concerns nobody else: a container's disk is the machine's.
-func smallVolume(ctx context.Context, host *world.Host) error { return host.SmallVolume(ctx, 64<<20) }
+func ownVolume(ctx context.Context, host *world.Host) error { return host.OwnVolume(ctx, 64<<20) }
 
 // neighbour is where the client that is too many sits, and its requests.
 var neighbour *world.Load

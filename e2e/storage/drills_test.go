@@ -19,8 +19,8 @@ var _ = drill.Branches("storage.yml", []drill.Drill{
 		Also:   []string{"HighErrorRate", "DataDiskLow"}},
 
 	{Alert: "WALFsyncSlow", Branch: "If The Disk Is Throttled", Alone: true, Well: drill.NothingLost,
-		Before: drill.Under(world.Traffic{Writes: 10, Connections: 8}),
-		Fault:  drill.OnHost(`systemctl set-property stemedb-api "IOWriteBandwidthMax=/var/lib/stemedb 16K"`),
+		Before: drill.All(volumeOf(64<<20), drill.Under(world.Traffic{Writes: 10, Connections: 8})),
+		Fault:  drill.OnHost(`systemctl set-property stemedb-api "IOWriteBandwidthMax=/var/lib/stemedb 4K"`),
 		Also:   []string{"HighRequestLatency"}},
 
 	{Alert: "StorageFallbackActive", Branch: "If The Index Is Damaged", Alone: true, Well: drill.NothingLost,
@@ -33,5 +33,5 @@ var _ = drill.Branches("storage.yml", []drill.Drill{
 })
 
 func volumeOf(bytes int64) drill.Fault {
-	return func(ctx context.Context, host *world.Host) error { return host.SmallVolume(ctx, bytes) }
+	return func(ctx context.Context, host *world.Host) error { return host.OwnVolume(ctx, bytes) }
 }

@@ -52,8 +52,9 @@ func (w *World) powerOn(ctx context.Context) (*Host, error) {
 		name: "host", image: w.images.Ref(image.Host), network: w.inside, aliases: []string{Domain},
 		host: container.HostConfig{ // what systemd needs as PID 1, and no more: not --privileged
 			CapAdd: []string{"SYS_ADMIN"}, SecurityOpt: []string{"seccomp=unconfined", "apparmor=unconfined"}, CgroupnsMode: "host",
-			Binds: []string{"/sys/fs/cgroup:/sys/fs/cgroup:rw"},
-			Tmpfs: map[string]string{"/run": "", "/run/lock": "", "/tmp": "exec"},
+			Binds:     []string{"/sys/fs/cgroup:/sys/fs/cgroup:rw"},
+			Resources: container.Resources{DeviceCgroupRules: []string{"c 10:237 rw", "b 7:* rw"}}, // loop devices, for OwnVolume
+			Tmpfs:     map[string]string{"/run": "", "/run/lock": "", "/tmp": "exec"},
 			Mounts: []mount.Mount{
 				{Type: mount.TypeVolume, Target: dataVolume}, // a disk, where the rest of a container is none
 				{Type: mount.TypeVolume, Source: w.targets, Target: targetsFolder},
@@ -215,17 +216,22 @@ func (h *Host) Put(ctx context.Context, path string, content []byte) error {
 	return h.run(ctx, fmt.Sprintf("echo %s | base64 -d > %s", base64.StdEncoding.EncodeToString(content), path))
 }
 
-// SmallVolume moves the data to a volume of that many bytes, as on a host that was set up with one. It is the host's own,
-// where a container's disk is the machine's: whatever is done to it concerns nobody else.
-func (h *Host) SmallVolume(ctx context.Context, size int64) error {
+// OwnVolume moves the data to a file system of that many bytes that no other host has a part in: full, read-only or slow,
+// it disturbs nobody. The disk that containers have is the machine's, journal and all.
+func (h *Host) OwnVolume(ctx context.Context, size int64) error {
 	return h.Run(ctx, fmt.Sprintf(`set -e
 systemctl stop stemedb-api
-cp -a %[1]s /tmp/moving
-umount %[1]s
-mount -t tmpfs -o size=%[2]d,mode=0700 tmpfs %[1]s
-cp -a /tmp/moving/. %[1]s/
+mkdir /srv/disk
+mount --move %[1]s /srv/disk
+truncate --size %[2]d /srv/disk/volume.img
+mkfs.ext4 -q -m 0 /srv/disk/volume.img
+mknod /dev/loop-control c 10 237
+for number in $(seq 0 63); do mknod "/dev/loop$number" b 7 "$number"; done
+mount -o loop /srv/disk/volume.img %[1]s
+rm -r %[1]s/lost+found
+find /srv/disk -mindepth 1 -maxdepth 1 ! -name volume.img -exec cp -a {} %[1]s/ \;
 chown stemedb:stemedb %[1]s
-rm -r /tmp/moving
+chmod 750 %[1]s
 systemctl start stemedb-api`, dataVolume, size))
 }
 

@@ -70,6 +70,9 @@ func (m *watchers) startPrometheus(ctx context.Context, data io.Reader) error {
 			"--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=" + dataDir,
 			// A leap ends with alerts whose time is up: Prometheus shall not wait 10 minutes more before it says so.
 			"--rules.alert.for-grace-period=0s",
+			// An alert that clears while Prometheus is down, as in a leap, is resolved once it was not resent for four times
+			// this: not after 4 minutes.
+			"--rules.alert.resend-delay=10s",
 			// Changes nothing but how soon after its start the first scrape comes.
 			"--scrape.discovery-reload-interval=100ms",
 		},
