@@ -121,7 +121,15 @@ func (h *Host) boot(ctx context.Context) error {
 }
 
 func (h *Host) booted(ctx context.Context) error {
-	state, err := h.box.exec(ctx, "sh", "-c", "systemctl is-system-running || systemctl --failed --plain --no-legend")
+	// The wait is on the host: to ask again and again from here costs more than the boot itself.
+	state, err := h.box.exec(ctx, "sh", "-c", `
+for try in 1 2 3 4 5 6 7 8 9 10; do
+	state=$(timeout 10 systemctl is-system-running --wait 2>/dev/null)
+	case $state in running | degraded) break ;; esac
+	sleep 0.2
+done
+echo "$state"
+[ "$state" = running ] || systemctl --failed --plain --no-legend`)
 	switch state = strings.TrimSpace(state); {
 	case err != nil:
 		return fmt.Errorf("ask systemd how it is: %w", err)
