@@ -3,7 +3,6 @@
 package skeleton
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -165,6 +164,9 @@ func (s *skeleton) spec() ([]change, error) {
 	return append(changes, change{path: filepath.Join(folder, strings.ToLower(s.Alert)+"_test.go"), new: content}), nil
 }
 
+// runsSpecs is how a suite begins: by Ginkgo itself, or by what our suites share.
+var runsSpecs = regexp.MustCompile(`\b(RunSpecs|drill\.Run)\(`)
+
 // suite returns the name of the Go package of the Ginkgo suite in a folder. The error is fs.ErrNotExist where the folder
 // holds no Go file.
 func suite(folder string) (string, error) {
@@ -180,7 +182,7 @@ func suite(folder string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("looking for a suite in %s: %w", folder, err)
 		}
-		if strings.HasSuffix(path, "_test.go") && bytes.Contains(content, []byte("RunSpecs(")) {
+		if strings.HasSuffix(path, "_test.go") && runsSpecs.Match(content) {
 			file, err := parser.ParseFile(token.NewFileSet(), path, content, parser.PackageClauseOnly)
 			if err != nil {
 				return "", fmt.Errorf("looking for a suite: %w", err)
