@@ -3,6 +3,7 @@
 package skeleton
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
