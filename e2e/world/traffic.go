@@ -35,8 +35,6 @@ type Traffic struct {
 	Connections int
 	// Anew has each request come on a new connection.
 	Anew bool
-	// Certificate is what the clients show, where they show any.
-	Certificate *Certificate
 	// From is where the clients sit; nil for the place that all clients share.
 	From *Neighbour
 }
@@ -60,13 +58,6 @@ const answerWithin = 15 * time.Second
 // Load starts traffic, which goes on until it is stopped or the world begins anew.
 func (w *World) Load(ctx context.Context, t Traffic) (*Load, error) {
 	config := &tls.Config{ServerName: Domain, RootCAs: w.parties.roots}
-	if t.Certificate != nil {
-		pair, err := tls.X509KeyPair(t.Certificate.Chain, t.Certificate.Key)
-		if err != nil {
-			return nil, fmt.Errorf("show a client's certificate: %w", err)
-		}
-		config.Certificates = []tls.Certificate{pair}
-	}
 	dial := w.parties.dial(portClients)
 	if t.From != nil {
 		dial = t.From.dial
