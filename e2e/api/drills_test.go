@@ -30,10 +30,10 @@ var _ = drill.Branches("api.yml", []drill.Drill{
 		Fault:  drill.OnHost(`systemctl set-property stemedb-api "IOWriteBandwidthMax=/var/lib/stemedb 4K"`),
 		Also:   []string{"WALFsyncSlow"}},
 	{Alert: "HighRequestLatency", Branch: "If The CPU Is Throttled", Well: drill.NothingLost,
-		// Long answers, now and then: what is short, such as a scrape, gets its turn in between.
+		// Long answers, one at a time: what is short, such as a scrape, gets its turn in between.
 		Before: drill.All(drill.Setting("STEMEDB_MAX_BODY_BYTES=131072"),
-			drill.Under(world.Traffic{Stock: 25, Size: 100 << 10, Lists: 0.3, Page: 25, Writes: 0.3, Connections: 2})),
-		Fault: drill.OnHost(`systemctl set-property stemedb-api CPUQuota=7%`)},
+			drill.Under(world.Traffic{Stock: 25, Size: 100 << 10, Lists: 1, Page: 25, Writes: 0.3, Connections: 1})),
+		Fault: drill.OnHost(`systemctl set-property stemedb-api CPUQuota=8%`)},
 
 	{Alert: "RateLimitRejections", Branch: "If The Limit Is Too Low", Alone: true, Well: drill.Answered,
 		Before: drill.Under(world.Traffic{Lists: 8, Connections: 2}),

@@ -29,7 +29,7 @@ const (
 	Interval = time.Second
 	// Patience bounds each wait for something that the world does by itself: a boot, a start, a notification, some
 	// scrapes. It is generous: it ends a hang, it measures nothing.
-	Patience = 60 * time.Second
+	Patience = 90 * time.Second
 	// pause is the time between two looks at something that is waited for.
 	pause = 100 * time.Millisecond
 )
