@@ -22,6 +22,18 @@ func Under(t world.Traffic) Fault {
 	}
 }
 
+// FillUntil has clients write more than the traffic that there is, until a script on the host succeeds.
+func FillUntil(script string) Fault {
+	return func(ctx context.Context, host *world.Host) error {
+		for host.Run(ctx, script) != nil {
+			if err := load.Fill(ctx, 40); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
 // Setting changes settings of stemedb-api, NAME=value each, and restarts it with them.
 func Setting(settings ...string) Fault {
 	script := "set -e\n"

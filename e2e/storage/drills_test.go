@@ -10,8 +10,9 @@ import (
 // The branches of all runbooks about rules/storage.yml.
 var _ = drill.Branches("storage.yml", []drill.Drill{
 	{Alert: "DataDiskLow", Branch: "If The Log Was Not Archived", Alone: true, Well: drill.NothingLost,
-		Before: drill.All(volumeOf(96<<20), drill.Setting("STEMEDB_WAL_SEGMENT_BYTES=1048576", "STEMEDB_RATE_LIMIT_CREATE=0"), drill.OnHost("systemctl disable --now stemedb-wal-archive.timer")),
-		Fault:  drill.Under(world.Traffic{Stock: 900, Size: 48 << 10, Writes: 1, Connections: 1})},
+		Before: drill.All(volumeOf(96<<20), drill.Setting("STEMEDB_WAL_SEGMENT_BYTES=1048576", "STEMEDB_RATE_LIMIT_CREATE=0"), drill.OnHost("systemctl disable --now stemedb-wal-archive.timer"),
+			drill.Under(world.Traffic{Size: 48 << 10, Writes: 1, Connections: 1})),
+		Fault: drill.FillUntil(`test "$(df --output=pcent /var/lib/stemedb | tr --delete --complement 0-9)" -ge 87`)},
 
 	{Alert: "WALFsyncFailing", Branch: "If The Volume Is Full", Alone: true, Well: drill.NothingLost,
 		Before: drill.All(volumeOf(64<<20), drill.Under(world.Traffic{Stock: 2, Writes: 10, Reads: 10, Connections: 4})),

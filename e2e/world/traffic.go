@@ -67,7 +67,7 @@ func (w *World) Load(ctx context.Context, t Traffic) (*Load, error) {
 		DialContext: dial, TLSClientConfig: config, DisableKeepAlives: t.Anew,
 		MaxConnsPerHost: t.Connections, MaxIdleConnsPerHost: t.Connections,
 	}}
-	if err := l.fill(ctx, t.Stock); err != nil {
+	if err := l.Fill(ctx, t.Stock); err != nil {
 		return nil, err
 	}
 	w.Say("clients ask for %g writes, %g reads and %g lists a second, on %d connections", t.Writes, t.Reads, t.Lists, t.Connections)
@@ -114,15 +114,15 @@ func (l *Load) Stop() {
 	l.client.CloseIdleConnections()
 }
 
-// fill writes some assertions before the traffic begins.
-func (l *Load) fill(ctx context.Context, stock int) error {
+// Fill writes so many assertions, as fast as they go.
+func (l *Load) Fill(ctx context.Context, assertions int) error {
 	writing, at := errgroup.WithContext(ctx)
 	writing.SetLimit(16)
-	for range stock {
+	for range assertions {
 		writing.Go(func() error { return l.write(at) })
 	}
 	if err := writing.Wait(); err != nil {
-		return fmt.Errorf("write assertions for clients to read: %w", err)
+		return fmt.Errorf("write assertions: %w", err)
 	}
 	return nil
 }
