@@ -21,12 +21,12 @@ var _ = drill.Branches("api.yml", []drill.Drill{
 		Also:   []string{"CertificateExpiryUnknown", "LoadBalancerUpstreamDown"}},
 
 	{Alert: "HighErrorRate", Branch: "If The Data Volume Is Read-Only", Alone: true, Well: drill.NothingLost,
-		Before: drill.All(ownVolume, drill.Under(world.Traffic{Stock: 2, Writes: 10, Reads: 10, Connections: 4})),
+		Before: drill.All(drill.VolumeOf(64<<20), drill.Under(world.Traffic{Stock: 2, Writes: 10, Reads: 10, Connections: 4})),
 		Fault:  drill.OnHost(`set -e; systemctl stop stemedb-api; mount -o remount,ro /var/lib/stemedb; systemctl start stemedb-api`),
 		Also:   []string{"WALFsyncFailing"}},
 
 	{Alert: "HighRequestLatency", Branch: "If The Disk Is Throttled", Alone: true, Well: drill.NothingLost,
-		Before: drill.All(ownVolume, drill.Under(world.Traffic{Writes: 10, Connections: 8})),
+		Before: drill.All(drill.VolumeOf(64<<20), drill.Under(world.Traffic{Writes: 10, Connections: 8})),
 		Fault:  drill.OnHost(`systemctl set-property stemedb-api "IOWriteBandwidthMax=/var/lib/stemedb 4K"`),
 		Also:   []string{"WALFsyncSlow"}},
 	{Alert: "HighRequestLatency", Branch: "If The CPU Is Throttled", Well: drill.NothingLost,
@@ -54,8 +54,6 @@ until [ "$(systemctl show --property Result --value stemedb-api)" = start-limit-
 	sleep 0.1
 done
 `
-
-func ownVolume(ctx context.Context, host *world.Host) error { return host.OwnVolume(ctx, 64<<20) }
 
 // neighbour is where the client that is too many sits, and its requests.
 var neighbour *world.Load

@@ -98,7 +98,7 @@ func (d Drill) run(ctx SpecContext) {
 
 	if window := alert.Window(); window > 0 {
 		Step("being well for as long as the rule looks back, at most " + window.String())
-		goOn(ctx, alert)
+		Expect(w.Steady(ctx)).To(Succeed())
 		Expect(w.LeapToEnd(ctx, window, alert)).To(Succeed())
 	}
 	Step("clearing, and not by falling silent")

@@ -19,6 +19,11 @@ func OnHost(script string) Fault {
 	return func(ctx context.Context, host *world.Host) error { return host.Run(ctx, script) }
 }
 
+// VolumeOf is data on a volume of its own, of that many bytes.
+func VolumeOf(bytes int64) Fault {
+	return func(ctx context.Context, host *world.Host) error { return host.OwnVolume(ctx, bytes) }
+}
+
 // All is one fault after the other.
 func All(faults ...Fault) Fault {
 	return func(ctx context.Context, host *world.Host) error {
@@ -46,7 +51,7 @@ func Fire(ctx SpecContext, name string, fault Fault) (*world.Alert, world.Notifi
 	Expect(fault(ctx, w.Host())).To(Succeed())
 	switch {
 	case alert.Window() > 0: // a rate over minutes is not seen in seconds
-		goOn(ctx, alert)
+		Expect(w.Steady(ctx)).To(Succeed())
 		Step(fmt.Sprintf("lasting as long as the rule looks back, and as it asks: %s and %s", alert.Window(), alert.For))
 		Expect(w.Leap(ctx, alert.Window()+alert.For)).To(Succeed())
 	case alert.For > 0:
@@ -66,12 +71,4 @@ func Fire(ctx SpecContext, name string, fault Fault) (*world.Alert, world.Notifi
 	}
 	Expect(page.Annotations["runbook_url"]).To(HaveSuffix("/runbooks/" + name + ".md"))
 	return alert, page
-}
-
-// goOn waits, for an alert whose rule looks at rates, until a leap goes on at the rates that there are now.
-func goOn(ctx SpecContext, alert *world.Alert) {
-	GinkgoHelper()
-	if alert.Window() > 0 {
-		Expect(w.Steady(ctx)).To(Succeed())
-	}
 }

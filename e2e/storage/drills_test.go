@@ -1,8 +1,6 @@
 package storage
 
 import (
-	"context"
-
 	"github.com/stemedb/firedrill/e2e/drill"
 	"github.com/stemedb/firedrill/e2e/world"
 )
@@ -10,17 +8,17 @@ import (
 // The branches of all runbooks about rules/storage.yml.
 var _ = drill.Branches("storage.yml", []drill.Drill{
 	{Alert: "DataDiskLow", Branch: "If The Log Was Not Archived", Alone: true, Well: drill.NothingLost,
-		Before: drill.All(volumeOf(96<<20), drill.Setting("STEMEDB_WAL_SEGMENT_BYTES=1048576", "STEMEDB_RATE_LIMIT_CREATE=0"), drill.OnHost("systemctl disable --now stemedb-wal-archive.timer"),
+		Before: drill.All(drill.VolumeOf(96<<20), drill.Setting("STEMEDB_WAL_SEGMENT_BYTES=1048576", "STEMEDB_RATE_LIMIT_CREATE=0"), drill.OnHost("systemctl disable --now stemedb-wal-archive.timer"),
 			drill.Under(world.Traffic{Size: 48 << 10, Writes: 1, Connections: 1})),
 		Fault: drill.FillUntil(`test "$(df --output=pcent /var/lib/stemedb | tr --delete --complement 0-9)" -ge 87`)},
 
 	{Alert: "WALFsyncFailing", Branch: "If The Volume Is Full", Alone: true, Well: drill.NothingLost,
-		Before: drill.All(volumeOf(64<<20), drill.Under(world.Traffic{Stock: 2, Writes: 10, Reads: 10, Connections: 4})),
+		Before: drill.All(drill.VolumeOf(64<<20), drill.Under(world.Traffic{Stock: 2, Writes: 10, Reads: 10, Connections: 4})),
 		Fault:  drill.OnHost(`! dd if=/dev/zero of=/var/lib/stemedb/core.4711 bs=64K`),
 		Also:   []string{"HighErrorRate", "DataDiskLow"}},
 
 	{Alert: "WALFsyncSlow", Branch: "If The Disk Is Throttled", Alone: true, Well: drill.NothingLost,
-		Before: drill.All(volumeOf(64<<20), drill.Under(world.Traffic{Writes: 10, Connections: 8})),
+		Before: drill.All(drill.VolumeOf(64<<20), drill.Under(world.Traffic{Writes: 10, Connections: 8})),
 		Fault:  drill.OnHost(`systemctl set-property stemedb-api "IOWriteBandwidthMax=/var/lib/stemedb 4K"`),
 		Also:   []string{"HighRequestLatency"}},
 
@@ -32,7 +30,3 @@ var _ = drill.Branches("storage.yml", []drill.Drill{
 		Before: drill.Under(world.Traffic{Stock: 30, Reads: 20, Connections: 4}),
 		Fault:  drill.Setting("STEMEDB_CACHE_ENTRIES=5")},
 })
-
-func volumeOf(bytes int64) drill.Fault {
-	return func(ctx context.Context, host *world.Host) error { return host.OwnVolume(ctx, bytes) }
-}
