@@ -70,6 +70,7 @@ type World struct {
 	host      *Host
 	neighbour *box    // a client's, where a spec asked for one
 	bucket    *Bucket // for backups, likewise
+	kit       string  // what a new host needs, in a safe: a tar archive in base64
 	watchers  *watchers
 
 	mu      sync.Mutex
