@@ -103,7 +103,7 @@ func begin(ctx SpecContext) {
 	if !begun {
 		Expect(w.Begin(ctx)).To(Succeed(), "bring up a new host, Prometheus and Alertmanager")
 	}
-	begun = false
+	begun, rehearsed = false, nil
 	DeferCleanup(record)
 	DeferOnFailure(func(ctx SpecContext) {
 		name := regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(CurrentSpecReport().FullText(), "-")
@@ -112,6 +112,12 @@ func begin(ctx SpecContext) {
 		AddReportEntry("evidence", evidence)
 	})
 }
+
+// rehearsed is what the spec was a drill of, if it was one.
+var rehearsed *journal.Drill
+
+// Rehearsed hands over what an auditor asks of a drill.
+func Rehearsed(d journal.Drill) { rehearsed = &d }
 
 // record adds how the alert that the spec is about went to the report, as long as there is somebody to ask.
 func record(ctx SpecContext) {
@@ -133,6 +139,7 @@ func record(ctx SpecContext) {
 		}
 		proof.Branch, proof.What = proved.Branch, proved.What
 		proof.Leapt, proof.Beyond = journal.Seconds(proved.Leapt), journal.Seconds(proved.Beyond)
+		proof.Drill = rehearsed
 		AddReportEntry(journal.ProofName, ReportEntryVisibilityNever, proof)
 		return
 	}
