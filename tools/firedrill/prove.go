@@ -67,8 +67,8 @@ func proveCommand() *cobra.Command {
 	cmd.Flags().StringVar(&p.focus, "focus", "", "run only the specs whose text matches this regular expression")
 	cmd.Flags().StringVar(&p.labels, "labels", "", "run only the specs whose labels match this Ginkgo label filter, as in \"CertificateExpired || CertificateExpiringSoon\"")
 	cmd.Flags().BoolVar(&p.keep, "keep", false, "leave the world up and print how to enter it")
-	// A world often waits, but its start and its leaps are work: one more than processors keeps them busy.
-	cmd.Flags().IntVar(&p.procs, "procs", min(4, runtime.NumCPU()+1), "worlds to run side by side")
+	// A world waits as long as it works: two for each processor keep it busy.
+	cmd.Flags().IntVar(&p.procs, "procs", min(4, 2*runtime.NumCPU()), "worlds to run side by side")
 	return cmd
 }
 
