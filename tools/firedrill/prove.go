@@ -21,6 +21,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/stemedb/firedrill/tools/image"
+	"github.com/stemedb/firedrill/tools/journal"
 	"github.com/stemedb/firedrill/tools/report"
 )
 
@@ -237,11 +238,11 @@ func readReport(path string) (report.Summary, error) {
 		return report.Summary{}, err
 	}
 	defer f.Close()
-	summary, err := report.Read(f)
+	j, err := journal.FromGinkgo(f)
 	if err != nil {
 		return report.Summary{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return summary, nil
+	return report.Summarize(j), nil
 }
 
 // printTable prints the table, then one plain line that closes the run.
