@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/stemedb/firedrill/tools/journal"
 )
@@ -29,8 +30,9 @@ type (
 	}
 )
 
-// statementOf makes a statement about the rules and runbooks of a journal: PASSED only where each proof is true. A proof
-// that is unknown neither passed nor failed, so that no list names it; that all tests were run is for a verifier to demand
+// statementOf makes a statement about the rules and runbooks of a journal: PASSED only where each proof is true, and
+// WARNED where a drill whose proof is true did not meet, or did not measure, an objective that was set. A proof that is
+// unknown neither passed nor failed, so that no list names it; that all tests were run is for a verifier to demand
 // of the lists.
 func statementOf(j journal.Journal) ([]byte, error) {
 	s := statement{
@@ -50,21 +52,31 @@ func statementOf(j journal.Journal) ([]byte, error) {
 	}
 	for _, p := range j.Proofs {
 		full := p.Suite + ": " + p.Spec
-		switch p.Verdict {
-		case journal.True:
+		switch {
+		case p.Verdict == journal.True && missed(p):
+			s.Predicate.WarnedTests = append(s.Predicate.WarnedTests, full)
+		case p.Verdict == journal.True:
 			s.Predicate.PassedTests = append(s.Predicate.PassedTests, full)
-		case journal.False:
+		case p.Verdict == journal.False:
 			s.Predicate.FailedTests = append(s.Predicate.FailedTests, full)
 		}
 	}
-	if len(s.Predicate.PassedTests) < len(j.Proofs) || len(j.Proofs) == 0 {
+	switch passed, warned := len(s.Predicate.PassedTests), len(s.Predicate.WarnedTests); {
+	case passed+warned < len(j.Proofs) || len(j.Proofs) == 0:
 		s.Predicate.Result = "FAILED"
+	case warned > 0:
+		s.Predicate.Result = "WARNED"
 	}
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("making the in-toto statement: %w", err)
 	}
 	return append(text, '\n'), nil
+}
+
+// missed says whether a drill did not meet all its objectives.
+func missed(p journal.Proof) bool {
+	return p.Drill != nil && slices.ContainsFunc(objectives(*p.Drill), func(o objective) bool { return o.Demanded != none && o.Verdict != journal.True })
 }
 
 // sha256Of is the hexadecimal digits of a digest as images have it.

@@ -191,7 +191,7 @@ func (d *picture) notifications() {
 			title: fmt.Sprintf("notification %s, %s: %s was told that %s is %s", letter(i), clock(n.At), n.Receiver, n.Labels["alertname"], n.Status),
 		})
 	}
-	d.mark("told", marks, func(x, y float64) string {
+	d.mark("notified", marks, func(x, y float64) string {
 		return fmt.Sprintf(`<rect x="%.1f" y="%.1f" width="20" height="20" rx="4"/>`, x-10, y-10)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,22 +112,41 @@ func writePage(j journal.Journal, previous *journal.Journal) ([]byte, error) {
 			p.Drills = append(p.Drills, drillView{proof.Drill, v.ID, proof, objectives(*proof.Drill)})
 		}
 	}
-	missed := 0
-	for _, d := range p.Drills {
-		for _, o := range d.Objectives {
-			if o.Verdict == journal.False {
-				missed++
-			}
-		}
-	}
-	if missed > 0 {
-		p.Headline += ", and " + plural(missed, "objective was", "objectives were") + " missed"
-	}
+	p.judgeObjectives()
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, p); err != nil {
 		return nil, fmt.Errorf("making the page: %w", err)
 	}
 	return b.Bytes(), nil
+}
+
+// judgeObjectives has the headline tell of objectives that were missed, or not measured.
+func (p *page) judgeObjectives() {
+	missed, open := 0, 0
+	for _, d := range p.Drills {
+		for _, o := range d.Objectives {
+			switch {
+			case o.Verdict == journal.False:
+				missed++
+			case o.Verdict == journal.Unknown && o.Demanded != none:
+				open++
+			}
+		}
+	}
+	joint := ", and "
+	if p.Verdict == journal.True {
+		joint = ", but "
+	}
+	switch {
+	case missed > 0:
+		p.Headline += joint + plural(missed, "objective was", "objectives were") + " missed"
+		p.Verdict = journal.False
+	case open > 0:
+		p.Headline += joint + plural(open, "objective was", "objectives were") + " not measured"
+		if p.Verdict == journal.True {
+			p.Verdict = journal.Unknown
+		}
+	}
 }
 
 // headline is the run in one sentence.
@@ -153,6 +173,11 @@ func name(p journal.Proof) string {
 		return p.Alert
 	}
 	return p.Alert + ": " + p.Branch
+}
+
+// Open are the proofs that are not proven.
+func (p page) Open() []proofView {
+	return slices.DeleteFunc(slices.Clone(p.Proofs), func(v proofView) bool { return v.Verdict == journal.True })
 }
 
 // Name is what the proof is called.
@@ -203,13 +228,16 @@ func (v proofView) Threshold() string {
 	return words[v.Rule.Threshold.Op] + " " + value(v.Rule.Threshold.Value, unit)
 }
 
+// none stands where no objective was set.
+const none = "none set"
+
 // objectives are the lines of a drill's table of objectives.
 func objectives(d journal.Drill) []objective {
 	duration := func(s *journal.Seconds) string {
 		if s == nil {
 			return ""
 		}
-		return span(s.Duration())
+		return short(s.Duration().Round(100 * time.Millisecond)) // to be compared: 30.4s is more than 30s
 	}
 	count := func(n *int64) string {
 		if n == nil {
@@ -223,7 +251,7 @@ func objectives(d journal.Drill) []objective {
 		{"Time whose records were lost (RPO)", duration(d.Objectives.RPO), duration(d.Measured.RPO), journal.Within(d.Measured.RPO, d.Objectives.RPO)},
 	}
 	for i := range found {
-		found[i].Demanded = cmp.Or(found[i].Demanded, "none set")
+		found[i].Demanded = cmp.Or(found[i].Demanded, none)
 		found[i].Measured = cmp.Or(found[i].Measured, "not measured")
 	}
 	return found

@@ -11,11 +11,12 @@ type scale struct {
 	low, high   float64
 	top, bottom float64
 	unit        string
+	threshold   *journal.Threshold
 }
 
 // newScale makes a scale for a signal and, where there is one, its threshold.
 func newScale(s journal.Signal, threshold *journal.Threshold, top, bottom float64) scale {
-	sc := scale{low: math.Inf(1), high: math.Inf(-1), top: top, bottom: bottom, unit: s.Unit}
+	sc := scale{low: math.Inf(1), high: math.Inf(-1), top: top, bottom: bottom, unit: s.Unit, threshold: threshold}
 	include := func(v float64) {
 		if !math.IsNaN(v) && math.Abs(v) < 1e300 {
 			sc.low, sc.high = math.Min(sc.low, v), math.Max(sc.high, v)
@@ -58,11 +59,36 @@ func (s scale) at(v float64) float64 {
 // ticks are about four round values.
 func (s scale) ticks() []float64 {
 	step := s.step((s.high - s.low) / 4)
+	origin := 0.0
+	if s.isClose() {
+		origin = s.threshold.Value
+	}
 	var found []float64
-	for i := math.Ceil(s.low / step); i*step <= s.high && len(found) < 12; i++ {
-		found = append(found, i*step)
+	for i := math.Ceil((s.low - origin) / step); origin+i*step <= s.high && len(found) < 12; i++ {
+		found = append(found, origin+i*step)
 	}
 	return found
+}
+
+// isClose says that the scale shows a time so close to the threshold that it is told by its distance from it.
+func (s scale) isClose() bool {
+	return s.unit == "seconds" && s.threshold != nil && s.high-s.low < math.Abs(s.threshold.Value)/20
+}
+
+// label is a tick's label.
+func (s scale) label(v float64) string {
+	if !s.isClose() {
+		return value(v, s.unit)
+	}
+	base, sign := value(s.threshold.Value, s.unit), "+"
+	distance := v - s.threshold.Value
+	if distance < 0 {
+		sign = "−"
+	}
+	if distance == 0 {
+		return base
+	}
+	return base + " " + sign + value(math.Abs(distance), s.unit)
 }
 
 // step is a round step of at least that size.

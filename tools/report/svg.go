@@ -162,7 +162,7 @@ func (d *picture) signal() {
 	d.add(`<rect class="plot" x="%d" y="%.1f" width="%d" height="%.1f"/>`, plotLeft, top, plotRight-plotLeft, bottom-top)
 	for _, v := range sc.ticks() {
 		d.add(`<path class="grid" d="M%d %.1fH%d"/>`, plotLeft, sc.at(v), plotRight)
-		d.add(`<text class="tick" x="%d" y="%.1f" text-anchor="end">%s</text>`, plotLeft-8, sc.at(v)+4, html.EscapeString(value(v, sc.unit)))
+		d.add(`<text class="tick" x="%d" y="%.1f" text-anchor="end">%s</text>`, plotLeft-8, sc.at(v)+4, html.EscapeString(sc.label(v)))
 	}
 	if threshold != nil {
 		y := sc.at(threshold.Value)
