@@ -39,7 +39,7 @@ type Source struct {
 // Write writes a report into dir, in place of the report that is there. A dir that holds anything else is an error, and
 // is left as it is. It returns the journal as it was written, without secrets.
 func Write(dir string, s Source) (journal.Journal, error) {
-	if err := replaceable(dir); err != nil {
+	if err := Replaceable(dir); err != nil {
 		return journal.Journal{}, err
 	}
 	f := files{secrets: s.Secrets, content: map[string][]byte{}}
@@ -163,8 +163,8 @@ func put(file string, content []byte) error {
 	return os.WriteFile(file, content, 0o644)
 }
 
-// replaceable refuses a dir that holds what is no report.
-func replaceable(dir string) error {
+// Replaceable returns an error for a dir that holds something and no report, which Write would refuse to replace.
+func Replaceable(dir string) error {
 	entries, err := os.ReadDir(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
