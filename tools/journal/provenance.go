@@ -109,4 +109,3 @@ func Commit(ctx context.Context) (name string, dirty bool) {
 	changes, err := exec.CommandContext(ctx, "git", "status", "--porcelain").Output()
 	return strings.TrimSpace(string(head)), err != nil || len(changes) > 0
 }
-

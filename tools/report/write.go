@@ -44,18 +44,22 @@ func Write(dir string, s Source) (journal.Journal, error) {
 	}
 	f := files{secrets: s.Secrets, content: map[string][]byte{}}
 
-	// All that follows is made of the journal that has no secrets any more: a secret that was cut short, as a headline is,
-	// could not be told any more.
-	var b bytes.Buffer
-	if err := s.Journal.Write(&b); err != nil {
+	// All that follows is made of journals that have no secrets any more: a secret that was cut short, as a headline is,
+	// or that is escaped a second time could not be told any more.
+	j, text, err := without(s.Secrets, s.Journal)
+	if err != nil {
 		return journal.Journal{}, err
 	}
-	text := f.add(JournalFile, b.Bytes())
-	j, err := journal.Read(bytes.NewReader(text))
-	if err != nil {
-		return journal.Journal{}, fmt.Errorf("the journal without its secrets: %w", err)
+	f.add(JournalFile, text)
+	previous := s.Previous
+	if previous != nil {
+		clean, _, err := without(s.Secrets, *previous)
+		if err != nil {
+			return journal.Journal{}, err
+		}
+		previous = &clean
 	}
-	page, err := writePage(j, s.Previous)
+	page, err := writePage(j, previous)
 	if err != nil {
 		return journal.Journal{}, err
 	}
@@ -77,18 +81,28 @@ func Write(dir string, s Source) (journal.Journal, error) {
 	return j, f.write(dir)
 }
 
+// without is a journal without secrets, and how it is written.
+func without(secrets redact.Redactor, j journal.Journal) (journal.Journal, []byte, error) {
+	var b bytes.Buffer
+	if err := j.Write(&b); err != nil {
+		return journal.Journal{}, nil, err
+	}
+	text := secrets.Bytes(b.Bytes())
+	clean, err := journal.Read(bytes.NewReader(text))
+	if err != nil {
+		return journal.Journal{}, nil, fmt.Errorf("the journal without its secrets: %w", err)
+	}
+	return clean, text, nil
+}
+
 // files are the files of a report, by their paths in it, with slashes. Nothing comes into a report but through add.
 type files struct {
 	secrets redact.Redactor
 	content map[string][]byte
 }
 
-// add adds a file without the secrets that are in it, and returns what is left.
-func (f files) add(name string, content []byte) []byte {
-	content = f.secrets.Bytes(content)
-	f.content[name] = content
-	return content
-}
+// add adds a file without the secrets that are in it.
+func (f files) add(name string, content []byte) { f.content[name] = f.secrets.Bytes(content) }
 
 // addEvidence adds a folder of evidence from the first of the folders that holds it. Evidence that could not be kept is
 // no reason to lose the rest.
