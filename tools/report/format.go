@@ -29,14 +29,14 @@ func span(d time.Duration) string {
 		return strings.TrimSuffix(strconv.FormatFloat(d.Seconds(), 'f', 1, 64), ".0") + "s"
 	}
 	for i, part := range parts {
-		if d < part.unit && part.unit > time.Second {
+		if d < part.unit {
 			continue
 		}
-		if i+1 == len(parts) {
-			return fmt.Sprintf("%ds", d.Round(time.Second)/time.Second)
+		next := parts[min(i+1, len(parts)-1)]
+		if rounded := d.Round(next.unit); rounded != d { // which can make a minute of 59.6s
+			return span(rounded)
 		}
-		next := parts[i+1]
-		if d = d.Round(next.unit); d >= part.unit*1 && d%part.unit == 0 {
+		if d%part.unit == 0 {
 			return fmt.Sprintf("%d%s", d/part.unit, part.name)
 		}
 		return fmt.Sprintf("%d%s %d%s", d/part.unit, part.name, d%part.unit/next.unit, next.name)
