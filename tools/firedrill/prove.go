@@ -21,6 +21,8 @@ import (
 	"golang.org/x/term"
 
 	"github.com/stemedb/firedrill/tools/image"
+	"github.com/stemedb/firedrill/tools/journal"
+	"github.com/stemedb/firedrill/tools/redact"
 	"github.com/stemedb/firedrill/tools/report"
 )
 
@@ -98,24 +100,31 @@ func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-
-	file := filepath.Join(outputDir, jsonReport)
-	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing the report of the last run: %w", err)
+	record, err := p.begin(ctx, images, stdout)
+	if err != nil {
+		return err
 	}
-	failure := p.runSuites(ctx, images, stdout, stderr)
+	defer record.close()
+
+	for _, name := range []string{jsonReport, junitReport} {
+		if err := os.Remove(filepath.Join(outputDir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing the report of the last run: %w", err)
+		}
+	}
+	failure := p.runSuites(ctx, images, record, stdout, stderr)
 	if errors.Is(failure, errNotStarted) {
 		return failure
 	}
-	summary, err := readReport(file)
+	found, err := readGinkgo(filepath.Join(outputDir, jsonReport))
 	if err != nil {
 		return fmt.Errorf("the suites left no report (%w): see what they printed above", cmp.Or(failure, err))
 	}
-	if failure != nil && summary.Failed == 0 {
-		fmt.Fprintf(stdout, "a suite did not run to its end (%v): see above\n", failure)
-		summary.Failed = 1
+	j, err := record.end(found, failure)
+	if err != nil {
+		return err
 	}
-	return printTable(stdout, summary)
+	fmt.Fprintf(stdout, "\nthe report is %s\n", filepath.Join(reportDir, report.PageFile))
+	return printTable(stdout, report.Summarize(j))
 }
 
 // errNotStarted is the error of suites that could not even be started.
@@ -123,7 +132,7 @@ var errNotStarted = errors.New("the suites cannot be started")
 
 // runSuites runs the suites with the Ginkgo of go.mod. An interrupt is theirs to heed: they take down
 // their worlds and write their report.
-func (p proof) runSuites(ctx context.Context, images image.Set, stdout, stderr io.Writer) error {
+func (p proof) runSuites(ctx context.Context, images image.Set, record *record, stdout, stderr io.Writer) error {
 	// The program itself, and not `go tool`, so that nothing stands between it and a signal.
 	path, err := exec.CommandContext(ctx, "go", "tool", "-n", "ginkgo").Output()
 	if err != nil {
@@ -139,6 +148,7 @@ func (p proof) runSuites(ctx context.Context, images image.Set, stdout, stderr i
 	}
 	defer stop()
 	variables = append(variables, images.Environ()...)
+	variables = append(variables, redact.Variable+"="+record.secrets.Name())
 	variables = append(variables, progressVariable+"="+progress, fmt.Sprintf("%s=%d", runVariable, os.Getpid()))
 	cmd := exec.Command(strings.TrimSpace(string(path)), p.ginkgoArgs(isTerminal(stdout))...)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
@@ -222,39 +232,43 @@ func tableCommand() *cobra.Command {
 		Short: "Print what a run proved, from Ginkgo's JSON report of it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			summary, err := readReport(args[0])
+			j, err := readGinkgo(args[0])
 			if err != nil {
 				return err
 			}
-			return printTable(cmd.OutOrStdout(), summary)
+			return printTable(cmd.OutOrStdout(), report.Summarize(j))
 		},
 	}
 }
 
-func readReport(path string) (report.Summary, error) {
+func readGinkgo(path string) (journal.Journal, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return report.Summary{}, err
+		return journal.Journal{}, err
 	}
 	defer f.Close()
-	summary, err := report.Read(f)
+	j, err := journal.FromGinkgo(f)
 	if err != nil {
-		return report.Summary{}, fmt.Errorf("%s: %w", path, err)
+		return journal.Journal{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return summary, nil
+	return j, nil
 }
 
 // printTable prints the table, then one plain line that closes the run.
 func printTable(w io.Writer, summary report.Summary) error {
-	if summary.Passed+summary.Failed == 0 {
+	if summary.Passed+summary.Failed+summary.Unknown == 0 {
 		return errors.New("no spec ran: --focus or --labels match none, or the suites are empty")
 	}
 	fmt.Fprintln(w)
 	if err := summary.Write(w); err != nil {
 		return fmt.Errorf("printing the table: %w", err)
 	}
-	fmt.Fprintf(w, "\n%d passed, %d failed\n", summary.Passed, summary.Failed)
-	if summary.Failed > 0 {
+	fmt.Fprintf(w, "\n%d passed, %d failed", summary.Passed, summary.Failed)
+	if summary.Unknown > 0 {
+		fmt.Fprintf(w, ", %d unknown", summary.Unknown)
+	}
+	fmt.Fprintln(w)
+	if summary.Failed+summary.Unknown > 0 {
 		return errRefuted
 	}
 	return nil
