@@ -35,6 +35,8 @@ const (
 func (w *World) Bucket(ctx context.Context) (*Bucket, error) {
 	w.Say("making a bucket at %s", s3Server)
 	b := &Bucket{world: w, secret: rand.Text()}
+	rootSecret := rand.Text()
+	w.keep(b.secret, rootSecret)
 	var err error
 	if b.disk, err = w.docker.volume(ctx, "objects"); err != nil {
 		return nil, err
@@ -53,7 +55,7 @@ func (w *World) Bucket(ctx context.Context) (*Bucket, error) {
 	b.box, err = w.docker.run(ctx, blueprint{
 		name: "s3", image: w.images.Ref(image.S3), network: w.inside, aliases: []string{s3Server},
 		command: []string{"--port", ":443", "--cert", "/tls/cert.pem", "--key", "/tls/key.pem", "--iam-dir", "/iam", "--iam-cache-disable", "--quiet", "posix", objectsFolder},
-		env:     []string{"ROOT_ACCESS_KEY_ID=" + rootUser, "ROOT_SECRET_ACCESS_KEY=" + rand.Text(), "ADMIN_ENDPOINT_URL=https://127.0.0.1:443", "ADMIN_ALLOW_INSECURE=true"},
+		env:     []string{"ROOT_ACCESS_KEY_ID=" + rootUser, "ROOT_SECRET_ACCESS_KEY=" + rootSecret, "ADMIN_ENDPOINT_URL=https://127.0.0.1:443", "ADMIN_ALLOW_INSECURE=true"},
 		host:    container.HostConfig{Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: b.disk, Target: objectsFolder}}},
 		files: []file{
 			{path: "/tls/cert.pem", content: certificate.Chain, mode: 0o644},
@@ -102,6 +104,7 @@ func (b *Bucket) Credentials() []byte {
 func (b *Bucket) Rotate(ctx context.Context) error {
 	defer b.world.touch()
 	b.secret = rand.Text()
+	b.world.keep(b.secret)
 	return b.admin(ctx, "update-user", "--access", bucketOwner, "--secret", b.secret)
 }
 

@@ -75,7 +75,7 @@ machine cannot be used.`,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.AddCommand(checkCommand(), watchCommand(), testCommand(), boundariesCommand(), mutateCommand(), newAlertCommand(),
-		affectedCommand(), imagesCommand(), proveCommand(), tableCommand(), reportCommand(), cleanCommand())
+		affectedCommand(), imagesCommand(), proveCommand(), drillCommand(), tableCommand(), reportCommand(), cleanCommand())
 	return root
 }
 

@@ -49,7 +49,9 @@ type proof struct {
 	labels string
 	keep   bool
 	procs  int
-	suites []string
+	// environment is what the suites are told beside that.
+	environment []string
+	suites      []string
 }
 
 func proveCommand() *cobra.Command {
@@ -68,10 +70,15 @@ func proveCommand() *cobra.Command {
 	p.inputs.addFlags(cmd)
 	cmd.Flags().StringVar(&p.focus, "focus", "", "run only the specs whose text matches this regular expression")
 	cmd.Flags().StringVar(&p.labels, "labels", "", "run only the specs whose labels match this Ginkgo label filter, as in \"CertificateExpired || CertificateExpiringSoon\"")
+	p.addWorldFlags(cmd)
+	return cmd
+}
+
+// addWorldFlags adds what is to be said of the worlds that specs run in.
+func (p *proof) addWorldFlags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&p.keep, "keep", false, "leave the world up and print how to enter it")
 	// A world waits as long as it works: two for each processor keep it busy.
 	cmd.Flags().IntVar(&p.procs, "procs", min(4, 2*runtime.NumCPU()), "worlds to run side by side")
-	return cmd
 }
 
 // run judges what costs little first: the arguments, the rules, Docker; then images, then suites.
@@ -191,6 +198,7 @@ func (p proof) variables() ([]string, error) {
 		return nil, err
 	}
 	variables := []string{rulesVariable + "=" + rules, runbooksVariable + "=" + runbooks}
+	variables = append(variables, p.environment...)
 	if p.keep {
 		variables = append(variables, keepVariable+"=1")
 	}

@@ -227,7 +227,7 @@ func digests(ctx context.Context, images image.Set) ([]journal.Image, error) {
 	}
 	defer cli.Close()
 	found := []journal.Image{}
-	for _, name := range []image.Name{image.Host, image.Prometheus, image.Alertmanager, image.Pebble, image.ChallTestSrv, image.Outside} {
+	for _, name := range []image.Name{image.Host, image.Prometheus, image.Alertmanager, image.Pebble, image.ChallTestSrv, image.Outside, image.S3} {
 		seen, err := cli.ImageInspect(ctx, images.Ref(name))
 		if err != nil {
 			return nil, fmt.Errorf("looking at the image %s: %w", images.Ref(name), err)
