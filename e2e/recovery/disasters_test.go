@@ -23,7 +23,7 @@ var disasters = map[string]disaster{
 		strike: func(ctx context.Context, _ *world.Host) error { return w.LoseHost(ctx) }},
 	"newest-backup-unusable": {prepare: drill.All(backedUp, drill.OnHost("systemctl start stemedb-backup")), provide: newHost,
 		strike: func(ctx context.Context, _ *world.Host) error {
-			if err := bucket.Damage(ctx, "backups/"); err != nil {
+			if err := bucket.Damage(ctx, "backups/*.tar.age"); err != nil {
 				return err
 			}
 			return w.LoseHost(ctx)

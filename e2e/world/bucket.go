@@ -123,15 +123,16 @@ func (b *Bucket) Restart(ctx context.Context) error {
 	return b.answering(ctx)
 }
 
-// Damage overwrites some bytes in the middle of the newest object whose name begins so, where the provider keeps it.
+// Damage overwrites some bytes in the middle of the newest object whose name matches, as the shell has it, where the
+// provider keeps it.
 // Who asks for it gets what is there, with the old checksum.
-func (b *Bucket) Damage(ctx context.Context, prefix string) error {
+func (b *Bucket) Damage(ctx context.Context, pattern string) error {
 	defer b.world.touch()
 	return b.onDisk(ctx, fmt.Sprintf(`set -e
-object=$(find "%[1]s/%[2]s" -type f -path "%[1]s/%[2]s/%[3]s*" | sort | tail -n 1)
-test -n "$object" || { echo "there is no object %[3]s*" >&2; exit 1; }
+object=$(find "%[1]s/%[2]s" -type f -path "%[1]s/%[2]s/%[3]s" | sort | tail -n 1)
+test -n "$object" || { echo "there is no object %[3]s" >&2; exit 1; }
 half=$(($(stat --format %%s "$object") / 2))
-printf damaged | dd of="$object" bs=1 seek="$half" conv=notrunc status=none`, objectsFolder, bucketName, prefix))
+printf damaged | dd of="$object" bs=1 seek="$half" conv=notrunc status=none`, objectsFolder, bucketName, pattern))
 }
 
 // Lose takes the bucket away with all that is in it, and gives the owner a new one that is empty.
@@ -166,7 +167,11 @@ func (b *Bucket) close(ctx context.Context) error {
 
 // BackUp sets a host up for backups into the bucket, as its operator did once, and keeps in a safe what a new host needs.
 func (h *Host) BackUp(ctx context.Context, b *Bucket) error {
-	err := h.Run(ctx, "set -e\ninstall -d -m 700 /etc/stemedb/backup\nage-keygen -o /etc/stemedb/backup/age.key 2>/dev/null")
+	err := h.Run(ctx, `set -e
+age-keygen -o /etc/stemedb/backup/age.key 2>/dev/null
+touch `+credentialsFile+`
+chmod 640 /etc/stemedb/backup/*
+chgrp stemedb-backup /etc/stemedb/backup/*`)
 	if err != nil {
 		return fmt.Errorf("make a key for the backups: %w", err)
 	}
