@@ -64,4 +64,6 @@ func rotated(ctx context.Context, _ *world.Host) error { return bucket.Rotate(ct
 
 func stopped(ctx context.Context, _ *world.Host) error { return bucket.Stop(ctx) }
 
-func damaged(ctx context.Context, _ *world.Host) error { return bucket.Damage(ctx, "backups/*.tar.age") }
+func damaged(ctx context.Context, _ *world.Host) error {
+	return bucket.Damage(ctx, "backups/*.tar.age")
+}
