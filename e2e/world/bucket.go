@@ -170,8 +170,7 @@ func (h *Host) BackUp(ctx context.Context, b *Bucket) error {
 	err := h.Run(ctx, `set -e
 age-keygen -o /etc/stemedb/backup/age.key 2>/dev/null
 touch `+credentialsFile+`
-chmod 640 /etc/stemedb/backup/*
-chgrp stemedb-backup /etc/stemedb/backup/*`)
+chmod 600 /etc/stemedb/backup/*`)
 	if err != nil {
 		return fmt.Errorf("make a key for the backups: %w", err)
 	}
