@@ -64,6 +64,7 @@ func (e *exercise) note(format string, args ...any) time.Time {
 }
 
 func (e *exercise) run(ctx SpecContext) {
+	drill.About(e.Alert, e.Name)
 	DeferCleanup(e.report) // also of what did not come to its end
 
 	Expect(e.prepare(ctx, w.Host())).To(Succeed())
