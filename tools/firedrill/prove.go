@@ -56,10 +56,7 @@ func proveCommand() *cobra.Command {
 		Use:   "prove [suite folder...]",
 		Short: "Check the rules, build the images, run the suites and print what they proved",
 		RunE: func(cmd *cobra.Command, suites []string) error {
-			p.suites = suites
-			if len(suites) == 0 {
-				p.suites = []string{"./e2e/..."}
-			}
+			p.suites = suitesOr(suites)
 			return p.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -72,21 +69,18 @@ func proveCommand() *cobra.Command {
 	return cmd
 }
 
+// suitesOr returns the suite folders of a command line, or all of ours.
+func suitesOr(named []string) []string {
+	if len(named) == 0 {
+		return []string{"./e2e/..."}
+	}
+	return named
+}
+
 // run judges what costs little first: the arguments, the rules, Docker; then images, then suites.
 func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
-	if _, err := regexp.Compile(p.focus); err != nil {
-		return fmt.Errorf("--focus %q is no regular expression: %w", p.focus, err)
-	}
-	if _, err := types.ParseLabelFilter(p.labels); err != nil {
-		return fmt.Errorf("--labels %q is no label filter of Ginkgo: write names with ||, && and ! between them, as in %q", p.labels, "CertificateExpired || CertificateExpiringSoon")
-	}
-	if p.procs < 1 {
-		return fmt.Errorf("--procs %d: at least 1 is needed", p.procs)
-	}
-	for _, suite := range p.suites {
-		if info, err := os.Stat(strings.TrimSuffix(suite, "...")); err != nil || !info.IsDir() {
-			return fmt.Errorf("there is no suite folder %q: name one under e2e", suite)
-		}
+	if err := p.validate(); err != nil {
+		return err
 	}
 	if info, err := os.Stat(p.Runbooks); err != nil || !info.IsDir() { // a check can do without, a proof cannot
 		return fmt.Errorf("there is no folder of runbooks %q: name it with --runbooks", p.Runbooks)
@@ -118,16 +112,34 @@ func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
 	return printTable(stdout, summary)
 }
 
+// validate says which argument is of no use.
+func (p proof) validate() error {
+	if _, err := regexp.Compile(p.focus); err != nil {
+		return fmt.Errorf("--focus %q is no regular expression: %w", p.focus, err)
+	}
+	if _, err := types.ParseLabelFilter(p.labels); err != nil {
+		return fmt.Errorf("--labels %q is no label filter of Ginkgo: write names with ||, && and ! between them, as in %q", p.labels, "CertificateExpired || CertificateExpiringSoon")
+	}
+	if p.procs < 1 {
+		return fmt.Errorf("--procs %d: at least 1 is needed", p.procs)
+	}
+	for _, suite := range p.suites {
+		if info, err := os.Stat(strings.TrimSuffix(suite, "...")); err != nil || !info.IsDir() {
+			return fmt.Errorf("there is no suite folder %q: name one under e2e", suite)
+		}
+	}
+	return nil
+}
+
 // errNotStarted is the error of suites that could not even be started.
 var errNotStarted = errors.New("the suites cannot be started")
 
 // runSuites runs the suites with the Ginkgo of go.mod. An interrupt is theirs to heed: they take down
 // their worlds and write their report.
 func (p proof) runSuites(ctx context.Context, images image.Set, stdout, stderr io.Writer) error {
-	// The program itself, and not `go tool`, so that nothing stands between it and a signal.
-	path, err := exec.CommandContext(ctx, "go", "tool", "-n", "ginkgo").Output()
+	path, err := ginkgo(ctx)
 	if err != nil {
-		return fmt.Errorf("%w: building Ginkgo: %w", errNotStarted, err)
+		return fmt.Errorf("%w: %w", errNotStarted, err)
 	}
 	variables, err := p.variables()
 	if err != nil {
@@ -140,7 +152,7 @@ func (p proof) runSuites(ctx context.Context, images image.Set, stdout, stderr i
 	defer stop()
 	variables = append(variables, images.Environ()...)
 	variables = append(variables, progressVariable+"="+progress, fmt.Sprintf("%s=%d", runVariable, os.Getpid()))
-	cmd := exec.Command(strings.TrimSpace(string(path)), p.ginkgoArgs(isTerminal(stdout))...)
+	cmd := exec.Command(path, p.ginkgoArgs(isTerminal(stdout))...)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.Env = append(os.Environ(), variables...)
 	// In a process group of their own, the suites get each interrupt once, whether it came from
@@ -167,6 +179,15 @@ func (p proof) runSuites(ctx context.Context, images image.Set, stdout, stderr i
 			return err
 		}
 	}
+}
+
+// ginkgo returns the path of the program itself, since with `go tool` something would stand between it and a signal.
+func ginkgo(ctx context.Context) (string, error) {
+	path, err := exec.CommandContext(ctx, "go", "tool", "-n", "ginkgo").Output()
+	if err != nil {
+		return "", fmt.Errorf("building Ginkgo: %w", err)
+	}
+	return strings.TrimSpace(string(path)), nil
 }
 
 // variables are the environment variables for the suites. Each suite runs in its own folder, so that
@@ -202,6 +223,12 @@ func (p proof) ginkgoArgs(color bool) []string {
 	if !color {
 		args = append(args, "--no-color")
 	}
+	return append(args, p.selection()...)
+}
+
+// selection is the part of Ginkgo's command line that says which specs to run.
+func (p proof) selection() []string {
+	var args []string
 	if p.focus != "" {
 		args = append(args, "--focus="+p.focus)
 	}
