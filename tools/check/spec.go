@@ -16,7 +16,7 @@ import (
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
-// specs are the Go specs in a folder: which branch of which alert's runbook they name.
+// specs are the Go specs in a folder: which branch of which alert's runbook, or of which procedure, they name.
 type specs struct {
 	dir   string
 	named map[[2]string]bool // alert and branch
@@ -33,7 +33,10 @@ func loadSpecs(dir string, alerts []rule.Alert, books map[string]book) (*specs, 
 	for _, alert := range alerts {
 		isAlert[alert.Name] = true
 	}
-	for _, book := range books {
+	for name, book := range books {
+		if book.Header.Procedure != "" {
+			isAlert[name] = true
+		}
 		for _, branch := range book.Branches() {
 			isBranch[branch.Name] = true
 		}
