@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -32,8 +34,8 @@ var _ = drill.Branches("api.yml", []drill.Drill{
 	{Alert: "HighRequestLatency", Branch: "If The CPU Is Throttled", Well: drill.NothingLost,
 		// Long answers, one at a time: what is short, such as a scrape, gets its turn in between.
 		Before: drill.All(drill.Setting("STEMEDB_MAX_BODY_BYTES=131072"),
-			drill.Under(world.Traffic{Stock: 25, Size: 100 << 10, Lists: 1, Page: 25, Writes: 0.3, Connections: 1})),
-		Fault: drill.OnHost(`systemctl set-property stemedb-api CPUQuota=8%`)},
+			drill.Under(world.Traffic{Stock: 60, Size: 100 << 10, Lists: 1, Page: 60, Writes: 0.3, Connections: 1})),
+		Fault: starved},
 
 	{Alert: "RateLimitRejections", Branch: "If The Limit Is Too Low", Alone: true, Well: drill.Answered,
 		Before: drill.Under(world.Traffic{Lists: 8, Connections: 2}),
@@ -54,6 +56,26 @@ until [ "$(systemctl show --property Result --value stemedb-api)" = start-limit-
 	sleep 0.1
 done
 `
+
+// starved takes processor time away from stemedb-api until its clients feel it: how much is too little depends on the
+// machine.
+func starved(ctx context.Context, host *world.Host) error {
+	const feltByOneOfTwo = 3 * time.Second // the other is the load's own client
+	var took time.Duration
+	for quota := 32; quota > 0; quota /= 2 {
+		if err := host.Run(ctx, fmt.Sprintf("systemctl set-property stemedb-api CPUQuota=%d%%", quota)); err != nil {
+			return err
+		}
+		asked := time.Now()
+		if _, err := host.Get(ctx, "/v1/assertions?limit=60"); err != nil {
+			return err
+		}
+		if took = time.Since(asked); took > feltByOneOfTwo {
+			return nil
+		}
+	}
+	return fmt.Errorf("with a hundredth of a processor, a list still took no longer than %s", took)
+}
 
 // neighbour is where the client that is too many sits, and its requests.
 var neighbour *world.Load

@@ -131,10 +131,7 @@ func (b *box) start(ctx context.Context, from blueprint) error {
 			return err
 		}
 	}
-	if _, err := b.docker.client.ContainerStart(ctx, b.id, client.ContainerStartOptions{}); err != nil {
-		return fmt.Errorf("start container %s: %w", b.name, err)
-	}
-	return nil
+	return b.resume(ctx)
 }
 
 // address is the container's address on the network, known once it runs.
@@ -263,6 +260,14 @@ func (b *box) stop(ctx context.Context) error {
 	patience := 30
 	if _, err := b.docker.client.ContainerStop(ctx, b.id, client.ContainerStopOptions{Timeout: &patience}); err != nil {
 		return fmt.Errorf("stop container %s: %w", b.name, err)
+	}
+	return nil
+}
+
+// resume starts the container's program again.
+func (b *box) resume(ctx context.Context) error {
+	if _, err := b.docker.client.ContainerStart(ctx, b.id, client.ContainerStartOptions{}); err != nil {
+		return fmt.Errorf("start container %s: %w", b.name, err)
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +19,6 @@ import (
 	"github.com/moby/moby/api/types/mount"
 
 	"github.com/stemedb/firedrill/tools/image"
-	"github.com/stemedb/firedrill/tools/runbook"
 )
 
 // Host is the Debian host that the runbooks are followed on.
@@ -399,72 +397,6 @@ func (c *Client) Do(ctx context.Context, method, path string, header http.Header
 
 // Close closes the connection.
 func (c *Client) Close() error { return c.connection.Close() }
-
-// Follow does on the host what the branch says, as an operator who knows nothing but the alert's labels, and returns
-// what each step did. It stops at the first step that does not exit as the runbook says. What others do meanwhile
-// happens: the CA answers a request that reached it by mail, and a DNS record that certbot asks for is published.
-func (h *Host) Follow(ctx context.Context, branch runbook.Branch, labels map[string]string) (runbook.Transcript, error) {
-	if len(branch.Steps) > 0 {
-		h.world.Say("following %s:%d %q, %d steps", h.world.relative(branch.Steps[0].File), branch.Line, branch.Name, len(branch.Steps))
-	}
-	answering, stop := context.WithCancel(ctx)
-	answered := make(chan error, 1)
-	go func() { answered <- h.deliverMail(answering) }()
-	transcript, err := runbook.Follow(ctx, h.box.terminal, branch, labels, h.registrar())
-	stop()
-	h.world.followed(transcript)
-	return transcript, errors.Join(err, <-answered)
-}
-
-// followed notes what was done.
-func (w *World) followed(transcript runbook.Transcript) {
-	w.touch()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.steps = append(w.steps, transcript...)
-	if len(transcript) > 0 {
-		w.last = transcript[len(transcript)-1]
-	}
-}
-
-// deliverMail saves each certificate that a CA sends back where the runbook has the operator save it.
-func (h *Host) deliverMail(ctx context.Context) error {
-	delivered := map[string]bool{}
-	for {
-		content, err := h.world.parties.get(ctx, portControl, "/ca/issued")
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read the CAs' answers: %w", err)
-		}
-		var answers []struct {
-			Serial string
-			Chain  string
-			By     string    `json:"requested_by"`
-			At     time.Time `json:"received"`
-		}
-		if err := json.Unmarshal(content, &answers); err != nil {
-			return fmt.Errorf("read the CAs' answers: %w", err)
-		}
-		for _, answer := range answers {
-			if answer.By == "" || answer.Chain == "" || delivered[answer.Serial] || answer.At.Before(h.world.began()) {
-				continue
-			}
-			delivered[answer.Serial] = true
-			// Moved, so that whoever waits for the file never sees half of it.
-			err := errors.Join(h.Put(ctx, "/tmp/mail.part", []byte(answer.Chain)), h.run(ctx, "mv /tmp/mail.part /tmp/new-cert.pem"))
-			if err != nil && ctx.Err() == nil {
-				return fmt.Errorf("deliver a CA's answer: %w", err)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(pause):
-		}
-	}
-}
 
 // close removes the host.
 func (h *Host) close(ctx context.Context) error {

@@ -27,12 +27,20 @@ const (
 	Domain = "stemedb.example.com"
 	// Interval is how often the world's Prometheus scrapes, as fixtures/prometheus says; it evaluates twice as often.
 	Interval = time.Second
-	// Patience bounds each wait for something that the world does by itself: a boot, a start, a notification, some
-	// scrapes. It is generous: it ends a hang, it measures nothing.
-	Patience = 90 * time.Second
 	// pause is the time between two looks at something that is waited for.
 	pause = 100 * time.Millisecond
 )
+
+// Patience bounds each wait for something that the world does by itself: a boot, a start, a notification, some scrapes.
+// It is generous: it ends a hang, it measures nothing. FIREDRILL_PATIENCE shortens it for a run that is there to fail.
+var Patience = patience()
+
+func patience() time.Duration {
+	if said, err := time.ParseDuration(os.Getenv("FIREDRILL_PATIENCE")); err == nil {
+		return said
+	}
+	return 90 * time.Second
+}
 
 // Config says what a world is about.
 type Config struct {
@@ -60,7 +68,8 @@ type World struct {
 	booting   *Host             // the first host, until Begin takes it over
 	lineage   map[string][]byte // tar archives of the first host's baselineFolders, put on all that follow
 	host      *Host
-	neighbour *box // a client's, where a spec asked for one
+	neighbour *box    // a client's, where a spec asked for one
+	bucket    *Bucket // for backups, likewise
 	watchers  *watchers
 
 	mu      sync.Mutex
@@ -174,10 +183,11 @@ func (w *World) end(ctx context.Context) error {
 	var end errgroup.Group
 	end.Go(func() error { return w.host.close(ctx) })
 	end.Go(func() error { return w.neighbour.remove(ctx) })
+	end.Go(func() error { return w.bucket.close(ctx) })
 	end.Go(func() error { return w.watchers.prometheus.remove(ctx) })
 	end.Go(func() error { return w.watchers.alertmanager.remove(ctx) })
 	ended := errors.Join(end.Wait(), w.docker.removeVolume(ctx, w.targets))
-	w.host, w.neighbour, w.watchers, w.targets = nil, nil, nil, ""
+	w.host, w.neighbour, w.bucket, w.watchers, w.targets = nil, nil, nil, nil, ""
 	return ended
 }
 

@@ -26,6 +26,7 @@ const (
 	Pebble       Name = "pebble"
 	ChallTestSrv Name = "challtestsrv" // Pebble's challenge test server
 	Outside      Name = "outside"      // all that answers to the host from outside
+	S3           Name = "s3"           // Versity's S3 gateway
 )
 
 // The images that the host is built on.
@@ -44,7 +45,7 @@ const (
 const labelImage = Label + ".image"
 
 // names is every image of a Set, the slowest to build first.
-var names = []Name{Prometheus, Host, Alertmanager, Pebble, ChallTestSrv, Outside}
+var names = []Name{Prometheus, Host, Alertmanager, S3, Pebble, ChallTestSrv, Outside}
 
 // Set is the images of one world.
 type Set struct {

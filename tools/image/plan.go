@@ -48,6 +48,7 @@ var programs = map[Name]program{
 	Pebble:       {pkg: "github.com/letsencrypt/pebble/v2/cmd/pebble", cold: "about 20 seconds when cold"},
 	ChallTestSrv: {pkg: "github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv", cold: "about 20 seconds when cold"},
 	Outside:      {pkg: "./fixtures/outside", cold: "about 20 seconds when cold"},
+	S3:           {pkg: "github.com/versity/versitygw/cmd/versitygw", cold: "about a minute when cold"},
 	stemedbAPI:   {pkg: "./fixtures/stemedb-api"},
 	stemedbAdmin: {pkg: "./fixtures/stemedb-api/stemedb-admin"},
 }

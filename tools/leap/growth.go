@@ -41,6 +41,12 @@ func counts(name string, newest sample, types map[string]model.MetricType) bool 
 		of("_count", model.MetricTypeHistogram, model.MetricTypeSummary)
 }
 
+// isMoment says whether the series tells a moment, in Unix time: its name ends as Prometheus would have it
+// (https://prometheus.io/docs/practices/naming/#base-units), and it is not 0, which says never.
+func isMoment(name string, newest sample) bool {
+	return strings.HasSuffix(name, "_timestamp_seconds") && newest.native() == nil && newest.f > 0
+}
+
 // measure takes the growth of a counter from some samples in a row. A fall is a restart from zero.
 func measure(samples []sample) (growth, error) {
 	var sum growth

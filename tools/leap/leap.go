@@ -9,7 +9,9 @@
 //
 // A series goes on if it was in the last scrape of its target. Gauges, info metrics, summaries' quantiles and all that
 // has no known type hold their value. So do gauges that count time, such as an age or a number of seconds left: a leap
-// moves Prometheus, not the world. Counters, and the counting series of histograms and summaries, grow at the rate of
+// moves Prometheus, not the world. What ended yesterday goes on having ended a day ago, and what ends tomorrow goes on
+// ending in a day: gauges that tell a moment in Unix time (their names end with _timestamp_seconds) move with the clock,
+// so that time() less such a gauge holds. Counters, and the counting series of histograms and summaries, grow at the rate of
 // the last ten scrapes; native histograms likewise, bucket by bucket.
 //
 // A counter has to come out of the leap at the value that it had when it went in, because that is where its live target

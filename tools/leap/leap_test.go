@@ -477,6 +477,37 @@ groups:
 	}
 }
 
+// What is an hour old stays an hour old: an age that fell back in a leap would clear the alert that it had raised.
+func TestAMomentMovesWithTheClock(t *testing.T) {
+	cfg := everySecond(rulesFile(t, `
+groups:
+- name: backup
+	rules:
+	- alert: Stale
+		expr: time() - done_timestamp_seconds > 3600
+		for: 30m
+`))
+	done := t0.Add(-time.Hour + 20*time.Second).Unix() // it becomes an hour old at 20 s
+	dir := record(t, cfg, time.Minute, `up`+target+` 1x59`,
+		fmt.Sprintf(`done_timestamp_seconds%s 5x9 %dx49`, target, done), `never_timestamp_seconds`+target+` 0x59`)
+	now := t0.Add(time.Minute)
+	db, _ := leapt(t, dir, 30*time.Minute, now, cfg)
+	for at := t0.Add(30*time.Second - 30*time.Minute); !at.After(now); at = at.Add(10 * time.Second) {
+		if age := query(t, db, `time() - done_timestamp_seconds`, at); age < 3605 || age > 3645 {
+			t.Fatalf("it is %v s old at %s, want an hour and less than a minute", age, at.Sub(t0))
+		}
+	}
+	for series, want := range map[string]float64{
+		`done_timestamp_seconds`:             float64(done),
+		`never_timestamp_seconds`:            0,
+		`count(ALERTS{alertstate="firing"})`: 1,
+	} {
+		if got := query(t, db, series, now); got != want {
+			t.Errorf("%s is %v, want %v", series, got, want)
+		}
+	}
+}
+
 // A Prometheus has to open what a leap of any length leaves, without a word, and to go on with it.
 func TestLongLeaps(t *testing.T) {
 	cfg := leap.Config{ScrapeInterval: 15 * time.Second, EvaluationInterval: 15 * time.Second}

@@ -123,8 +123,11 @@ func (s *series) goOn(shift, now int64, cfg Config) (err error) {
 	step := cfg.ScrapeInterval.Milliseconds()
 	s.seam = s.newest.t - shift
 	s.end = s.seam + (now-s.seam)/step*step
-	if counts(s.name, s.newest, cfg.Types) {
+	switch {
+	case counts(s.name, s.newest, cfg.Types):
 		s.growth, err = measure(s.recent)
+	case isMoment(s.name, s.newest):
+		s.growth, s.falls = growth{number: 1}, nil
 	}
 	return err
 }

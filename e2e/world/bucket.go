@@ -1,0 +1,162 @@
+package world
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+
+	"github.com/stemedb/firedrill/tools/image"
+)
+
+// Bucket is where backups go: an S3 bucket of a provider, played by Versity's gateway over a folder.
+type Bucket struct {
+	world  *World
+	box    *box
+	disk   string // the volume that the provider keeps objects on
+	secret string // of its owner
+}
+
+const (
+	s3Server   = "s3.example.com"
+	bucketName = "stemedb-backups"
+	// objectsFolder is where the gateway keeps a folder for each bucket, and in it a file for each object.
+	objectsFolder = "/objects"
+	bucketOwner   = "stemedb-backup"
+	rootUser      = "provider"
+)
+
+// Bucket brings an S3 server with an empty bucket, until the world begins anew.
+func (w *World) Bucket(ctx context.Context) (*Bucket, error) {
+	w.Say("making a bucket at %s", s3Server)
+	b := &Bucket{world: w, secret: rand.Text()}
+	var err error
+	if b.disk, err = w.docker.volume(ctx, "objects"); err != nil {
+		return nil, err
+	}
+	w.bucket = b
+	users, err := json.Marshal(map[string]any{"accessAccounts": map[string]any{
+		bucketOwner: map[string]string{"access": bucketOwner, "secret": b.secret, "role": "user"},
+	}})
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := w.parties.web.serverCertificate(s3Server)
+	if err != nil {
+		return nil, err
+	}
+	b.box, err = w.docker.run(ctx, blueprint{
+		name: "s3", image: w.images.Ref(image.S3), network: w.inside, aliases: []string{s3Server},
+		command: []string{"--port", ":443", "--cert", "/tls/cert.pem", "--key", "/tls/key.pem", "--iam-dir", "/iam", "--iam-cache-disable", "--quiet", "posix", objectsFolder},
+		env:     []string{"ROOT_ACCESS_KEY_ID=" + rootUser, "ROOT_SECRET_ACCESS_KEY=" + rand.Text(), "ADMIN_ENDPOINT_URL=https://127.0.0.1:443", "ADMIN_ALLOW_INSECURE=true"},
+		host:    container.HostConfig{Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: b.disk, Target: objectsFolder}}},
+		files: []file{
+			{path: "/tls/cert.pem", content: certificate.Chain, mode: 0o644},
+			{path: "/tls/key.pem", content: certificate.Key, mode: 0o600},
+			{path: "/iam/users.json", content: users, mode: 0o600},
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := b.answering(ctx); err != nil {
+		return nil, err
+	}
+	return b, b.admin(ctx, "create-bucket", "--owner", bucketOwner, "--bucket", bucketName)
+}
+
+// answering waits until the server does, and has its name lead to where it is now.
+func (b *Bucket) answering(ctx context.Context) error {
+	address, err := b.box.address(ctx, b.world.inside)
+	if err != nil {
+		return err
+	}
+	if err := b.world.parties.resolve(ctx, s3Server, address.String()); err != nil {
+		return err
+	}
+	return b.world.await(ctx, "the S3 server to answer", func(ctx context.Context) error {
+		return b.admin(ctx, "list-buckets")
+	})
+}
+
+// admin has the provider change something.
+func (b *Bucket) admin(ctx context.Context, args ...string) error {
+	_, err := b.box.exec(ctx, append([]string{"/bin/s3", "admin"}, args...)...)
+	if err != nil { // the arguments may hold a secret
+		return fmt.Errorf("%s at the S3 server: %s", args[0], strings.NewReplacer(b.secret, "[redacted]").Replace(err.Error()))
+	}
+	return nil
+}
+
+// Credentials are those that the bucket's owner has for it now, as a file that S3 clients share.
+func (b *Bucket) Credentials() []byte {
+	return fmt.Appendf(nil, "[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", bucketOwner, b.secret)
+}
+
+// Rotate gives the owner a new secret; the old one is refused from now on.
+func (b *Bucket) Rotate(ctx context.Context) error {
+	defer b.world.touch()
+	b.secret = rand.Text()
+	return b.admin(ctx, "update-user", "--access", bucketOwner, "--secret", b.secret)
+}
+
+// Stop ends the server; what it stores stays.
+func (b *Bucket) Stop(ctx context.Context) error {
+	defer b.world.touch()
+	return b.box.stop(ctx)
+}
+
+// Restart brings it back.
+func (b *Bucket) Restart(ctx context.Context) error {
+	defer b.world.touch()
+	if err := b.box.resume(ctx); err != nil {
+		return err
+	}
+	return b.answering(ctx)
+}
+
+// Damage overwrites some bytes in the middle of the newest object whose name begins so, where the provider keeps it.
+// Who asks for it gets what is there, with the old checksum.
+func (b *Bucket) Damage(ctx context.Context, prefix string) error {
+	defer b.world.touch()
+	return b.onDisk(ctx, fmt.Sprintf(`set -e
+object=$(find "%[1]s/%[2]s" -type f -path "%[1]s/%[2]s/%[3]s*" | sort | tail -n 1)
+test -n "$object" || { echo "there is no object %[3]s*" >&2; exit 1; }
+half=$(($(stat --format %%s "$object") / 2))
+printf damaged | dd of="$object" bs=1 seek="$half" conv=notrunc status=none`, objectsFolder, bucketName, prefix))
+}
+
+// Lose takes the bucket away with all that is in it, and gives the owner a new one that is empty.
+func (b *Bucket) Lose(ctx context.Context) error {
+	defer b.world.touch()
+	if err := b.onDisk(ctx, "rm -r "+objectsFolder+"/"+bucketName); err != nil {
+		return err
+	}
+	return b.admin(ctx, "create-bucket", "--owner", bucketOwner, "--bucket", bucketName)
+}
+
+// onDisk runs a script where the provider keeps the objects: the server's image holds no shell.
+func (b *Bucket) onDisk(ctx context.Context, script string) error {
+	hands, err := b.world.docker.run(ctx, blueprint{
+		name: "hands", image: b.world.images.Ref(image.Host), network: b.world.inside, command: []string{"sleep", "infinity"},
+		host: container.HostConfig{Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: b.disk, Target: objectsFolder}}},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = hands.exec(ctx, "bash", "-c", script)
+	return errors.Join(err, hands.remove(context.WithoutCancel(ctx)))
+}
+
+// close removes the bucket and all that is in it.
+func (b *Bucket) close(ctx context.Context) error {
+	if b == nil {
+		return nil
+	}
+	return errors.Join(b.box.remove(ctx), b.world.docker.removeVolume(ctx, b.disk))
+}
