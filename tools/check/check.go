@@ -43,12 +43,13 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 		rulesErr = fmt.Errorf("%s: no alert in its rule files: there is nothing to check", in.Rules)
 	}
 	books, booksErr := loadBooks(in.Runbooks)
+	index, indexErr := loadIndex(in.Runbooks)
 	routing, routingErr := loadRouting(in.Alertmanager)
 	programs, programsErr := loadPrograms(in.Programs)
 	specs, specsErr := loadSpecs(in.Specs, alerts, books)
 	inventory, metricsErr := loadInventory(ctx, in.Metrics)
 	dashboards, dashboardsErr := loadDashboards(in.Dashboards)
-	if err := errors.Join(rulesErr, booksErr, routingErr, programsErr, specsErr, metricsErr, dashboardsErr); err != nil {
+	if err := errors.Join(rulesErr, booksErr, indexErr, routingErr, programsErr, specsErr, metricsErr, dashboardsErr); err != nil {
 		return nil, rule.Set{}, err
 	}
 
@@ -86,6 +87,7 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	}
 	c.procedures(alerts, programs, specs)
 	c.orphans(alerts)
+	c.stale(alerts, index)
 	c.suppress(alerts)
 
 	slices.SortFunc(c.findings, func(a, b finding.Finding) int {

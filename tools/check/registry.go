@@ -23,6 +23,7 @@ var Checks = []finding.Check{
 	{Name: "metric/type", Severity: finding.Error, Help: "A function is given the type of metric that it is for, and no bare counter is compared with a constant."},
 	{Name: "metric/unknown", Severity: finding.Error, Help: "A metric that a query asks for is exported, or recorded by a rule."},
 	{Name: "route/receiver", Severity: finding.Error, Help: "Alertmanager routes an alert to a receiver that somebody hears."},
+	{Name: "runbook/index", Severity: finding.Error, Help: "The index of the runbooks, where there is one that firedrill index wrote, is what rules and runbooks say."},
 	{Name: "runbook/metric", Severity: finding.Error, Help: "A runbook mentions the metrics that raise its alert."},
 	{Name: "runbook/missing", Severity: finding.Error, Help: "Each alert has a runbook that is named after it."},
 	{Name: "runbook/misspelling", Severity: finding.Warning, Help: "A shell variable that nothing is known to set does not differ by one slip from one that is set."},
