@@ -33,8 +33,8 @@ var _ = drill.Branches("api.yml", []drill.Drill{
 		Also:   []string{"WALFsyncSlow"}},
 	{Alert: "HighRequestLatency", Branch: "If The CPU Is Throttled", Well: drill.NothingLost,
 		// Long answers, one at a time: what is short, such as a scrape, gets its turn in between.
-		Before: drill.All(drill.Setting("STEMEDB_MAX_BODY_BYTES=131072"),
-			drill.Under(world.Traffic{Stock: 60, Size: 100 << 10, Lists: 1, Page: 60, Writes: 0.3, Connections: 1})),
+		Before: drill.All(drill.Setting("STEMEDB_MAX_BODY_BYTES=262144"),
+			drill.Under(world.Traffic{Stock: 100, Size: 200 << 10, Lists: 1, Page: 100, Writes: 0.3, Connections: 1})),
 		Fault: starved},
 
 	{Alert: "RateLimitRejections", Branch: "If The Limit Is Too Low", Alone: true, Well: drill.Answered,
@@ -62,12 +62,12 @@ done
 func starved(ctx context.Context, host *world.Host) error {
 	const feltByOneOfTwo = 3 * time.Second // the other is the load's own client
 	var took time.Duration
-	for quota := 32; quota > 0; quota /= 2 {
+	for quota := 60; quota > 0; quota = quota * 2 / 3 {
 		if err := host.Run(ctx, fmt.Sprintf("systemctl set-property stemedb-api CPUQuota=%d%%", quota)); err != nil {
 			return err
 		}
 		asked := time.Now()
-		if _, err := host.Get(ctx, "/v1/assertions?limit=60"); err != nil {
+		if _, err := host.Get(ctx, "/v1/assertions?limit=100"); err != nil {
 			return err
 		}
 		if took = time.Since(asked); took > feltByOneOfTwo {

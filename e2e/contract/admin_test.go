@@ -18,7 +18,7 @@ var _ = Describe("stemedb-admin", Label("contract"), func() {
 		Expect(host.Run(ctx, "stemedb-admin verify")).To(Succeed())
 		Expect(load.Lost(ctx)).To(BeEmpty())
 		Expect(host.Run(ctx, "systemctl stop stemedb-api && rm /var/lib/stemedb/index.db && systemctl start stemedb-api")).To(Succeed())
-		Eventually(ctx, func() ([]string, error) { return load.Lost(ctx) }).Should(BeEmpty(), "the index is made anew from log and archive")
+		Eventually(ctx, load.Lost).Should(BeEmpty(), "the index is made anew from log and archive")
 		drill.Proved("(contract)", "stemedb-admin archive", "moved segments, lost nothing")
 	})
 
@@ -28,7 +28,7 @@ var _ = Describe("stemedb-admin", Label("contract"), func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(host.Output(ctx, "stemedb-admin reindex 2>&1 || echo exit $?")).To(ContainSubstring("exit 2"))
 		Expect(host.Run(ctx, "systemctl stop stemedb-api && echo garbage > /var/lib/stemedb/index.db && ! stemedb-admin verify && stemedb-admin reindex && stemedb-admin verify && systemctl start stemedb-api")).To(Succeed())
-		Eventually(ctx, func() ([]string, error) { return load.Lost(ctx) }).Should(BeEmpty())
+		Eventually(ctx, load.Lost).Should(BeEmpty())
 		drill.Proved("(contract)", "stemedb-admin reindex", "made the index anew")
 	})
 
@@ -43,7 +43,7 @@ rm -r /var/lib/stemedb/* /var/backups/stemedb/wal/* 2>/dev/null || true
 stemedb-admin restore /var/backups/stemedb/now.backup
 systemctl start stemedb-api
 stemedb-admin verify`)).To(Succeed())
-		Eventually(ctx, func() ([]string, error) { return load.Lost(ctx) }).Should(BeEmpty())
+		Eventually(ctx, load.Lost).Should(BeEmpty())
 		drill.Proved("(contract)", "stemedb-admin backup, restore", "brought everything back")
 	})
 })

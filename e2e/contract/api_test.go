@@ -106,7 +106,7 @@ var _ = Describe("The API", Label("contract"), func() {
 			Eventually(ctx, load.Written).Should(BeNumerically(">", written+50))
 			Expect(w.Host().Run(ctx, "systemctl kill --signal KILL stemedb-api; systemctl reset-failed stemedb-api; systemctl restart stemedb-api")).To(Succeed())
 		}
-		Eventually(ctx, func() ([]string, error) { return load.Lost(ctx) }).Should(BeEmpty())
+		Eventually(ctx, load.Lost).Should(BeEmpty())
 		Expect(w.Host().Run(ctx, "stemedb-admin verify")).To(Succeed())
 		drill.Proved("(contract)", "kill -9 under load, five times", "nothing acknowledged was lost")
 	})

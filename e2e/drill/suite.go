@@ -17,6 +17,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/stemedb/firedrill/e2e/world"
+	"github.com/stemedb/firedrill/tools/journal"
 	"github.com/stemedb/firedrill/tools/report"
 )
 
@@ -103,12 +104,38 @@ func begin(ctx SpecContext) {
 		Expect(w.Begin(ctx)).To(Succeed(), "bring up a new host, Prometheus and Alertmanager")
 	}
 	begun = false
+	DeferCleanup(record)
 	DeferOnFailure(func(ctx SpecContext) {
 		name := regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(CurrentSpecReport().FullText(), "-")
 		evidence := filepath.Join(folder("FIREDRILL_EVIDENCE", "../../build/evidence"), name)
 		Expect(w.Evidence(ctx, evidence)).To(Succeed())
 		AddReportEntry("evidence", evidence)
 	})
+}
+
+// record adds how the alert that the spec is about went to the report, as long as there is somebody to ask.
+func record(ctx SpecContext) {
+	about := CurrentSpecReport().Labels()
+	var proved report.Entry
+	for _, entry := range CurrentSpecReport().ReportEntries {
+		if entry, ok := entry.GetRawValue().(report.Entry); ok {
+			proved, about = entry, []string{entry.Alert}
+		}
+	}
+	for _, name := range about {
+		alert, err := w.Alert(name)
+		if err != nil {
+			continue // the spec is about something else
+		}
+		proof, err := w.Record(ctx, alert)
+		if err != nil {
+			GinkgoWriter.Println("the timeline of", name, "is not whole:", err)
+		}
+		proof.Branch, proof.What = proved.Branch, proved.What
+		proof.Leapt, proof.Beyond = journal.Seconds(proved.Leapt), journal.Seconds(proved.Beyond)
+		AddReportEntry(journal.ProofName, ReportEntryVisibilityNever, proof)
+		return
+	}
 }
 
 // Step says what comes next, in the report and at once.

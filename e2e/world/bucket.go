@@ -160,3 +160,27 @@ func (b *Bucket) close(ctx context.Context) error {
 	}
 	return errors.Join(b.box.remove(ctx), b.world.docker.removeVolume(ctx, b.disk))
 }
+
+// BackUp sets a host up for backups into the bucket, as its operator did once, and keeps in a safe what a new host needs.
+func (h *Host) BackUp(ctx context.Context, b *Bucket) error {
+	err := h.Run(ctx, "set -e\ninstall -d -m 700 /etc/stemedb/backup\nage-keygen -o /etc/stemedb/backup/age.key 2>/dev/null")
+	if err != nil {
+		return fmt.Errorf("make a key for the backups: %w", err)
+	}
+	if err := h.Put(ctx, credentialsFile, b.Credentials()); err != nil {
+		return err
+	}
+	h.world.kit, err = h.Output(ctx, "cd /etc/stemedb && tar --create --directory backup age.key s3-credentials --directory .. *.env | base64 --wrap 0")
+	if err != nil {
+		return fmt.Errorf("keep a recovery kit: %w", err)
+	}
+	return nil
+}
+
+// BringKit puts what is in the safe where the runbook has somebody put it.
+func (h *Host) BringKit(ctx context.Context) error {
+	return h.Run(ctx, "set -e\nmkdir /root/recovery-kit.part\necho "+h.world.kit+" | base64 --decode | tar --extract --no-same-owner --directory /root/recovery-kit.part\nmv /root/recovery-kit.part /root/recovery-kit")
+}
+
+// credentialsFile is where the host has the bucket's credentials.
+const credentialsFile = "/etc/stemedb/backup/s3-credentials"

@@ -50,10 +50,17 @@ func (w *World) Evidence(ctx context.Context, folder string) error {
 	received, err := w.Notifications(ctx)
 	write("notifications.txt", List(received)+"\n", err)
 	w.mu.Lock()
-	steps, leaps := w.steps.String(), strings.Join(w.leaps, "\n")
+	steps := w.steps.String()
+	var leaps strings.Builder
+	for _, l := range w.leaps {
+		fmt.Fprintf(&leaps, "%s up to %s\n", l.by, l.now.Format(time.TimeOnly))
+		for _, t := range l.transitions {
+			fmt.Fprintf(&leaps, "  %s %s: %s -> %s\n", t.At.Format(time.TimeOnly), t.Alert, t.From, t.To)
+		}
+	}
 	w.mu.Unlock()
 	write("steps.txt", steps, nil)
-	write("leaps.txt", leaps+"\n", nil)
+	write("leaps.txt", leaps.String(), nil)
 	return errors.Join(failed...)
 }
 

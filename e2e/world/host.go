@@ -83,7 +83,28 @@ func (w *World) newHost(ctx context.Context) (*Host, error) {
 	return h, nil
 }
 
-func (h *Host) boot(ctx context.Context) error {
+// LoseHost takes the host away with its disks, at once, as a fire does.
+func (w *World) LoseHost(ctx context.Context) error {
+	defer w.touch()
+	w.Say("losing the host")
+	return w.host.close(ctx)
+}
+
+// NewHost brings a host in place of the one that was lost: the packages and the configuration that every host has, a
+// name and an address, and nothing else.
+func (w *World) NewHost(ctx context.Context) error {
+	defer w.touch()
+	w.Say("bringing a new host")
+	h, err := w.powerOn(ctx)
+	if err != nil {
+		return err
+	}
+	w.host = h
+	return h.connected(ctx)
+}
+
+// connected returns once the host has booted, is known by its name, and knows and trusts whom every host does.
+func (h *Host) connected(ctx context.Context) error {
 	address, err := h.box.address(ctx, h.world.inside)
 	if err != nil {
 		return err
@@ -98,7 +119,12 @@ func (h *Host) boot(ctx context.Context) error {
 		return err
 	}
 	// Docker's own name server would answer for the containers only.
-	if err := h.run(ctx, fmt.Sprintf("set -e\necho nameserver %s > /etc/resolv.conf%s", h.world.parties.dns, trustRoots)); err != nil {
+	return h.run(ctx, fmt.Sprintf("set -e\necho nameserver %s > /etc/resolv.conf%s", h.world.parties.dns, trustRoots))
+}
+
+func (h *Host) boot(ctx context.Context) error {
+	err := h.connected(ctx)
+	if err != nil {
 		return err
 	}
 	if h.world.lineage != nil {

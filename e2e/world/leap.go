@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/stemedb/firedrill/tools/engine"
 	"github.com/stemedb/firedrill/tools/leap"
 )
@@ -32,6 +34,7 @@ const aboutTo = 20 * time.Second
 // leap leaps d, or, where an alert is named that clears on the way, until it is about to.
 func (w *World) leap(ctx context.Context, d time.Duration, clears string) error {
 	w.Say("leaping %s", d)
+	began := time.Now()
 	m := w.watchers
 	types, err := m.types(ctx)
 	if err != nil {
@@ -44,6 +47,9 @@ func (w *World) leap(ctx context.Context, d time.Duration, clears string) error 
 	defer os.RemoveAll(work)
 	before := filepath.Join(work, "before")
 
+	if err := w.await(ctx, "scrapes to go as they do", m.typical); err != nil {
+		return err
+	}
 	if err := m.prometheus.stop(ctx); err != nil {
 		return err
 	}
@@ -85,9 +91,19 @@ func (w *World) leap(ctx context.Context, d time.Duration, clears string) error 
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.leapt += d
-	for _, t := range report.Transitions {
-		w.leaps = append(w.leaps, fmt.Sprintf("%s %s: %s -> %s", t.At.Format(time.TimeOnly), t.Alert, t.From, t.To))
+	w.leaps = append(w.leaps, leapt{by: d, now: now, took: time.Since(began), transitions: report.Transitions})
+	return nil
+}
+
+// typical says which target's last scrape did not go as most of those just before. A leap holds what the last ones said:
+// a single one that came too late would be held as an hour of silence.
+func (m *watchers) typical(ctx context.Context) error {
+	found, _, _, err := m.api.Query(ctx, fmt.Sprintf("up != (avg_over_time(up[%s]) > bool 0.5)", 3*Interval), time.Time{})
+	if err != nil {
+		return fmt.Errorf("ask Prometheus for its scrapes: %w", err)
+	}
+	if odd, ok := found.(model.Vector); ok && len(odd) > 0 {
+		return fmt.Errorf("the last scrape of %s was up=%s, unlike most", odd[0].Metric["instance"], odd[0].Value)
 	}
 	return nil
 }

@@ -48,8 +48,14 @@ type Load struct {
 	ended  sync.WaitGroup
 
 	mu      sync.Mutex
-	written []string       // ids of what was acknowledged
+	written []Acknowledged
 	answers map[string]int // how many requests were answered so, by status, and those that were not, by error
+}
+
+// Acknowledged is a write that the server said is durable.
+type Acknowledged struct {
+	ID string
+	At time.Time // when the client was told
 }
 
 // answerWithin is how long a client waits for an answer.
@@ -128,16 +134,16 @@ func (l *Load) Fill(ctx context.Context, assertions int) error {
 }
 
 // any is one of the ids to read, or "" while there is none.
-func (l *Load) any(stock []string) string {
+func (l *Load) any(stock []Acknowledged) string {
 	if len(stock) > 0 {
-		return stock[rand.IntN(len(stock))]
+		return stock[rand.IntN(len(stock))].ID
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.written) == 0 {
 		return ""
 	}
-	return l.written[rand.IntN(len(l.written))]
+	return l.written[rand.IntN(len(l.written))].ID
 }
 
 // status is the error of an answer that is not what was asked for.
@@ -161,7 +167,7 @@ func (l *Load) write(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.written = append(l.written, made.ID)
+	l.written = append(l.written, Acknowledged{made.ID, time.Now()})
 	return nil
 }
 
@@ -227,22 +233,22 @@ func (l *Load) Answers() map[string]int {
 	return maps.Clone(l.answers)
 }
 
-// Lost reads all that was acknowledged, and returns the ids of what cannot be read.
-func (l *Load) Lost(ctx context.Context) ([]string, error) {
+// Lost reads all that was acknowledged, and returns what is not there.
+func (l *Load) Lost(ctx context.Context) ([]Acknowledged, error) {
 	l.mu.Lock()
 	written := slices.Clone(l.written)
 	l.mu.Unlock()
 	var mu sync.Mutex
-	var lost []string
+	var lost []Acknowledged
 	reading, at := errgroup.WithContext(ctx)
 	reading.SetLimit(8)
-	for _, id := range written {
+	for _, a := range written {
 		reading.Go(func() error {
-			err := l.read(at, id)
+			err := l.read(at, a.ID)
 			if answered, ok := errors.AsType[status](err); ok && answered.code == http.StatusNotFound {
 				mu.Lock()
 				defer mu.Unlock()
-				lost = append(lost, id)
+				lost = append(lost, a)
 				return nil
 			}
 			return err

@@ -70,6 +70,7 @@ type World struct {
 	host      *Host
 	neighbour *box    // a client's, where a spec asked for one
 	bucket    *Bucket // for backups, likewise
+	kit       string  // what a new host needs, in a safe: a tar archive in base64
 	watchers  *watchers
 
 	mu      sync.Mutex
@@ -77,8 +78,7 @@ type World struct {
 	changed time.Time      // when the world was last changed: what was observed before then tells nothing
 	last    runbook.Result // the step that was followed last
 	steps   runbook.Transcript
-	leapt   time.Duration
-	leaps   []string
+	leaps   []leapt
 	loads   []*Load
 }
 
@@ -149,7 +149,7 @@ func (w *World) Begin(ctx context.Context) error {
 		return err
 	}
 	w.mu.Lock()
-	w.begun, w.last, w.steps, w.leapt, w.leaps = time.Now(), runbook.Result{}, nil, 0, nil
+	w.begun, w.last, w.steps, w.leaps = time.Now(), runbook.Result{}, nil, nil
 	w.mu.Unlock()
 	if err := w.parties.forget(ctx); err != nil {
 		return err
@@ -204,7 +204,11 @@ func (w *World) Host() *Host { return w.host }
 func (w *World) Leapt() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.leapt
+	var all time.Duration
+	for _, l := range w.leaps {
+		all += l.by
+	}
+	return all
 }
 
 // Followed is how long the steps that were followed since Begin took, all together.

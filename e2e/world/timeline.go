@@ -1,0 +1,219 @@
+package world
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	prometheus "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
+
+	"github.com/stemedb/firedrill/tools/journal"
+	"github.com/stemedb/firedrill/tools/leap"
+	"github.com/stemedb/firedrill/tools/runbook"
+)
+
+// leapt is a leap that the world has made.
+type leapt struct {
+	by          time.Duration
+	now         time.Time // the moment that it led up to: what was before has moved back by it
+	took        time.Duration
+	transitions []leap.Transition
+}
+
+// stretch is a part of the axis that is looked at in steps of one length.
+type stretch struct {
+	from, to time.Time
+	step     time.Duration
+}
+
+const (
+	liveStep  = time.Second
+	leapSteps = 120 // in each leap
+)
+
+// Record is how the alert went, since Begin: what the rule looks at, the alert's states, the steps that were followed, the
+// leaps and the notifications, all on the axis that Prometheus has now.
+func (w *World) Record(ctx context.Context, a *Alert) (journal.Proof, error) {
+	r, signal := journal.Of(a.Alert)
+	r.File = w.relative(r.File)
+	p := journal.Proof{Alert: a.Name, Rule: &r, Signal: &signal}
+
+	w.mu.Lock()
+	leaps, steps := slices.Clone(w.leaps), slices.Clone(w.steps)
+	w.mu.Unlock()
+	now := time.Now()
+	axis := axis(leaps)
+	for i, l := range leaps {
+		to := axis.at(l.now, i+1)
+		recorded := journal.Leap{From: to.Add(-l.by).UTC(), To: to.UTC(), Took: journal.Seconds(l.took)}
+		for _, t := range l.transitions {
+			if t.Alert == a.Name {
+				recorded.Transitions = append(recorded.Transitions, journal.Transition{At: axis.at(t.At, i+1).UTC(), Alert: t.Alert, From: t.From, To: t.To})
+			}
+		}
+		p.Leaps = append(p.Leaps, recorded)
+	}
+	for _, s := range steps {
+		p.Steps = append(p.Steps, w.step(s, axis.of(s.Started)))
+	}
+	notifications, err := w.Notifications(ctx)
+	if err != nil {
+		return p, err
+	}
+	for _, n := range notifications {
+		if n.Alert() == a.Name && n.Receiver != deadman {
+			p.Notifications = append(p.Notifications, journal.Notification{
+				At: axis.of(n.Received).UTC(), Receiver: n.Receiver, Status: n.Status, Labels: n.Labels, Annotations: n.Annotations,
+			})
+		}
+	}
+
+	stretches := stretchesBetween(axis.of(w.began()), now, p.Leaps)
+	if signal.Series, err = w.watchers.sample(ctx, signal.Expr, stretches); err != nil {
+		return p, err
+	}
+	states, err := w.watchers.sample(ctx, fmt.Sprintf("ALERTS{alertname=%q}", a.Name), stretches)
+	if err != nil {
+		return p, err
+	}
+	p.Bands = bands(a.Name, states, stretches)
+	return p, nil
+}
+
+// axis are the leaps that the world has made, which lay out its time as Prometheus has it now.
+type axis []leapt
+
+// of is where a moment of the machine's own time lies: each leap that came later has moved it back.
+func (a axis) of(moment time.Time) time.Time {
+	for _, l := range a {
+		if moment.Before(l.now) {
+			moment = moment.Add(-l.by)
+		}
+	}
+	return moment
+}
+
+// at is where a moment of the axis of then, when there were only so many leaps, lies now.
+func (a axis) at(moment time.Time, leaps int) time.Time {
+	for _, l := range a[leaps:] {
+		moment = moment.Add(-l.by)
+	}
+	return moment
+}
+
+// step is a result as the journal has it.
+func (w *World) step(r runbook.Result, at time.Time) journal.Step {
+	s := journal.Step{
+		At: at.UTC(), Took: journal.Seconds(r.Duration), File: w.relative(r.Step.File), Line: r.Step.Line, Branch: r.Branch,
+		Command: r.Step.Source, Output: r.Output, Expected: r.Step.Exit, Skipped: r.Skipped,
+	}
+	if r.Exit != runbook.NoExit && !r.Skipped {
+		s.Exit = &r.Exit
+	}
+	return s
+}
+
+// stretchesBetween are what lies between two moments, leaps and what is between them, one after the other.
+func stretchesBetween(from, to time.Time, leaps []journal.Leap) []stretch {
+	var all []stretch
+	from = from.Truncate(time.Millisecond) // Prometheus knows nothing smaller
+	add := func(until time.Time, step time.Duration) {
+		if until = until.Truncate(time.Millisecond); until.After(from) {
+			all = append(all, stretch{from, until, step})
+			from = until
+		}
+	}
+	for _, l := range leaps {
+		add(l.From, liveStep)
+		add(l.To, max(leapInterval, l.Leapt()/leapSteps).Truncate(time.Second))
+	}
+	add(to, liveStep)
+	return all
+}
+
+// sample is what an expression was over the stretches.
+func (m *watchers) sample(ctx context.Context, expr string, stretches []stretch) ([]journal.Series, error) {
+	all := []journal.Series{}
+	at := map[model.Fingerprint]int{}
+	for _, s := range stretches {
+		found, _, _, err := m.api.QueryRange(ctx, expr, prometheus.Range{Start: s.from, End: s.to, Step: s.step})
+		if err != nil {
+			return nil, fmt.Errorf("ask Prometheus for the history of %s: %w", expr, err)
+		}
+		matrix, ok := found.(model.Matrix)
+		if !ok { // a scalar, say
+			return all, nil
+		}
+		for _, stream := range matrix {
+			key := stream.Metric.Fingerprint()
+			i, known := at[key]
+			if !known {
+				i = len(all)
+				at[key] = i
+				all = append(all, journal.Series{Labels: plain(model.LabelSet(stream.Metric))})
+			}
+			for _, value := range stream.Values {
+				all[i].Samples = append(all[i].Samples, journal.Sample{At: float64(value.Timestamp) / 1000, Value: float64(value.Value)})
+			}
+		}
+	}
+	return all, nil
+}
+
+// bands are the states of an alert's instances over the stretches, of the series that ALERTS has of them: one for each
+// instance and state.
+func bands(alert string, series []journal.Series, stretches []stretch) []journal.Band {
+	begin, end := stretches[0].from.UTC(), stretches[len(stretches)-1].to.UTC()
+	if len(series) == 0 {
+		return []journal.Band{{Alert: alert, State: journal.Inactive, From: begin, To: end}}
+	}
+	type instance struct {
+		labels map[string]string
+		states map[int64]journal.State // by millisecond
+	}
+	var instances []*instance
+	byName := map[string]*instance{}
+	for _, s := range series {
+		state := journal.State(s.Labels["alertstate"])
+		delete(s.Labels, "alertstate")
+		delete(s.Labels, model.MetricNameLabel)
+		name := distinguishing(s.Labels)
+		if byName[name] == nil {
+			byName[name] = &instance{labels: s.Labels, states: map[int64]journal.State{}}
+			instances = append(instances, byName[name])
+		}
+		for _, sample := range s.Samples {
+			byName[name].states[int64(math.Round(sample.At*1000))] = state
+		}
+	}
+	var all []journal.Band
+	for _, in := range instances {
+		band := journal.Band{Alert: alert, Labels: in.labels, State: journal.Inactive, From: begin, To: begin}
+		for _, s := range stretches {
+			for at := s.from; !at.After(s.to); at = at.Add(s.step) {
+				state, active := in.states[at.UnixMilli()]
+				switch {
+				case active:
+				case band.State == journal.Firing || band.State == journal.Resolved:
+					state = journal.Resolved
+				default:
+					state = journal.Inactive
+				}
+				if state != band.State {
+					band.To = at.UTC()
+					if band.To.After(band.From) {
+						all = append(all, band)
+					}
+					band.State, band.From = state, at.UTC()
+				}
+			}
+		}
+		if band.To = end; band.To.After(band.From) {
+			all = append(all, band)
+		}
+	}
+	return all
+}

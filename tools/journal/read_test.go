@@ -1,0 +1,80 @@
+package journal
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestReadRefuses(t *testing.T) {
+	text, err := os.ReadFile("testdata/proof.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ old, new, says string }{
+		{`"firedrill/journal/v1"`, `"firedrill/journal/v9"`, `the journal's schema is "firedrill/journal/v9": this firedrill reads "firedrill/journal/v1"`},
+		{`"schema": "firedrill/journal/v1",`, ``, `the journal's schema is ""`},
+		{`"kind": "proof",`, `"kind": "proof"`, "line 4 of the journal"},
+		{`"kind": "proof"`, `"kind": "prof"`, `kind is "prof": write "proof" or "drill"`},
+		{`"kind":`, `"sort":`, `unknown field "sort"`},
+		{`"verdict": "true"`, `"verdict": "maybe"`, `proofs[0].verdict is "maybe"`},
+		{`"leapt_seconds": 3600`, `"leapt_seconds": "1h"`, `"1h" is no duration: write a number of seconds`},
+		{`"leapt_seconds": 3600`, `"leapt_seconds": 1e99`, `less than 290 years`},
+		{`"op": "<"`, `"op": "<>"`, `proofs[1].rule.threshold.op is "<>"`},
+		{`"state": "pending"`, `"state": "waiting"`, `proofs[1].bands[1].state is "waiting"`},
+		{`"status": "firing"`, `"status": "lost"`, `proofs[1].notifications[0].status is "lost"`},
+		{`"sha256": "0a`, `"sha256": "0A`, `inputs[0].sha256 is "0A`},
+		{`"ended": "2026-03-09T10:14:34Z"`, `"ended": "2025-03-09T10:14:34Z"`, "run ends at 2025-03-09T10:14:34Z, before it begins at"},
+	} {
+		wrong := strings.Replace(string(text), test.old, test.new, 1)
+		if wrong == string(text) {
+			t.Errorf("the example holds no %s", test.old)
+		}
+		if _, err := Read(strings.NewReader(wrong)); err == nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %v, want %q", test.new, err, test.says)
+		}
+	}
+	for _, text := range []string{"", "null", "[]", "{", `{"schema":"firedrill/journal/v1"}`} {
+		if _, err := Read(strings.NewReader(text)); err == nil {
+			t.Errorf("%q was read", text)
+		}
+	}
+	for text, says := range map[string]string{
+		`[1]`: "write [seconds since 1970, value]", `["x",1]`: "no number of seconds", `[1,null]`: "its value is no number", `[1,"one"]`: "its value is no number", `[1e300,1]`: "no number of seconds",
+	} {
+		if err := new(Sample).UnmarshalJSON([]byte(text)); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	for _, j := range []Journal{run(), drill()} {
+		var b bytes.Buffer
+		j.Proofs = j.Proofs[:1]
+		if err := j.Write(&b); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes())
+	}
+	f.Add([]byte(`{"schema":"firedrill/journal/v1","kind":"proof","proofs":[{"verdict":"true","signal":{"series":[{"samples":[[1,"NaN"],[1.5,-2]]}]}}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		j, err := Read(bytes.NewReader(text))
+		if err != nil {
+			return
+		}
+		var b bytes.Buffer
+		if err := j.Write(&b); err != nil {
+			t.Fatalf("what was read cannot be written: %v", err)
+		}
+		again, err := Read(&b)
+		if err != nil {
+			t.Fatalf("what was written cannot be read: %v", err)
+		}
+		if err := again.Write(io.Discard); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -1,0 +1,85 @@
+package journal
+
+import (
+	"regexp"
+
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+// timestamp is the unit of a moment, in seconds since 1970: the difference of two is in seconds.
+const timestamp = "timestamp"
+
+// unitForm finds the base unit in a metric's name: https://prometheus.io/docs/practices/naming/#base-units
+var unitForm = regexp.MustCompile(`_(timestamp_seconds|seconds|bytes|ratio)(_bucket|_sum|_total)?$`)
+
+// unit is the unit of an expression as the names of its metrics tell it; empty where they do not.
+func unit(expr parser.Expr) string {
+	switch e := expr.(type) {
+	case *parser.VectorSelector:
+		match := unitForm.FindStringSubmatch(e.Name)
+		switch {
+		case match == nil:
+			return ""
+		case match[1] == "timestamp_seconds":
+			return timestamp
+		}
+		return match[1]
+	case *parser.MatrixSelector:
+		return unit(e.VectorSelector)
+	case *parser.SubqueryExpr:
+		return unit(e.Expr)
+	case *parser.ParenExpr:
+		return unit(e.Expr)
+	case *parser.UnaryExpr:
+		return unit(e.Expr)
+	case *parser.Call:
+		return unitOfCall(e)
+	case *parser.AggregateExpr:
+		switch e.Op {
+		case parser.SUM, parser.AVG, parser.MIN, parser.MAX, parser.QUANTILE, parser.STDDEV, parser.TOPK, parser.BOTTOMK:
+			return unit(e.Expr)
+		}
+	case *parser.BinaryExpr:
+		return unitOfOperation(e)
+	}
+	return ""
+}
+
+func unitOfCall(e *parser.Call) string {
+	switch name := e.Func.Name; name {
+	case "time", "timestamp":
+		return timestamp
+	case "histogram_quantile": // of the rates of buckets, whose bounds have the unit
+		found := ""
+		parser.Inspect(e.Args[1], func(node parser.Node, _ []parser.Node) error {
+			if selector, ok := node.(*parser.VectorSelector); ok {
+				found = unit(selector)
+			}
+			return nil
+		})
+		return found
+	case "increase", "delta", "idelta", "abs", "ceil", "floor", "round", "clamp", "clamp_min", "clamp_max", "sort", "sort_desc",
+		"avg_over_time", "min_over_time", "max_over_time", "sum_over_time", "last_over_time", "stddev_over_time":
+		return unit(e.Args[0])
+	case "quantile_over_time":
+		return unit(e.Args[1])
+	default:
+		return ""
+	}
+}
+
+func unitOfOperation(e *parser.BinaryExpr) string {
+	left, right := unit(e.LHS), unit(e.RHS)
+	_, number := number(e.RHS)
+	switch {
+	case e.Op.IsSetOperator(), e.Op.IsComparisonOperator() && !e.ReturnBool:
+		return left
+	case e.Op == parser.SUB && left == timestamp && right == timestamp:
+		return "seconds"
+	case e.Op == parser.DIV && left == right && left != "":
+		return "ratio"
+	case (e.Op == parser.ADD || e.Op == parser.SUB) && (left == right || number):
+		return left
+	}
+	return ""
+}

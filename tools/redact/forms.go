@@ -1,0 +1,108 @@
+package redact
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"html"
+	"net/url"
+	"strings"
+)
+
+// shortestLine is the length in bytes from which a line of a secret is a secret by itself: a line of PEM has 64, its last
+// one fewer. What is shorter is left where it stands alone, for it gives nothing away and could be anything.
+const shortestLine = 12
+
+// parts are a secret as a whole and what would give it away by itself.
+func parts(value string) []string {
+	found := []string{value}
+	if lines := strings.Split(value, "\n"); len(lines) > 1 {
+		found = append(found, strings.ReplaceAll(value, "\n", "\r\n")) // as a terminal displays it
+		for _, line := range lines {
+			line = strings.TrimSpace(line)
+			if len(line) >= shortestLine && !strings.HasPrefix(line, "-----") {
+				found = append(found, line)
+			}
+		}
+	}
+	if block, _ := pem.Decode([]byte(value)); block != nil { // however its lines are broken
+		found = append(found, string(block.Bytes))
+	}
+	var key map[string]any
+	if json.Unmarshal([]byte(value), &key) == nil && key["kty"] != nil {
+		// RFC 7518, sections 6.2.2, 6.3.2 and 6.4.1; the others are public.
+		for _, member := range []string{"d", "p", "q", "dp", "dq", "qi", "k"} {
+			if text, ok := key[member].(string); ok && len(text) >= shortestLine {
+				found = append(found, text)
+			}
+		}
+	}
+	return found
+}
+
+// spellings are the forms in which encoders write a value.
+func spellings(value string) []string {
+	found := []string{value}
+	for _, escape := range []func(string) string{
+		inJSON,
+		func(s string) string { return inJSON(inJSON(s)) }, // a document that is a string of another
+		inPlainJSON,
+		html.EscapeString,
+		inTemplate,
+		inXML,
+		url.QueryEscape,
+		url.PathEscape,
+	} {
+		found = append(found, escape(value))
+	}
+	found = append(found, hex.EncodeToString([]byte(value)), strings.ToUpper(hex.EncodeToString([]byte(value))))
+	return append(found, inBase64(value)...)
+}
+
+// inJSON is a value between the quotes of a JSON string, with <, > and & escaped, as encoding/json does by itself.
+func inJSON(value string) string {
+	text, _ := json.Marshal(value) // a string always can be
+	return string(text[1 : len(text)-1])
+}
+
+// inPlainJSON is inJSON as other programs do it, which leave <, > and & alone.
+func inPlainJSON(value string) string {
+	return strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(inJSON(value))
+}
+
+// inTemplate is a value as html/template writes it: "+" is escaped too.
+func inTemplate(value string) string {
+	return strings.ReplaceAll(html.EscapeString(value), "+", "&#43;")
+}
+
+// inXML is a value as encoding/xml writes it: white space other than blanks is escaped too.
+func inXML(value string) string {
+	return strings.NewReplacer("\n", "&#xA;", "\r", "&#xD;", "\t", "&#x9;").Replace(html.EscapeString(value))
+}
+
+// inBase64 are the characters that base64 (RFC 4648) spells a value with, alone and wherever it stands in what is
+// encoded: a text that is encoded with what is around it begins at one of three places in a group of four characters, of
+// which the first and the last are not the value's alone.
+func inBase64(value string) []string {
+	var found []string
+	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		found = append(found, encoding.EncodeToString([]byte(value)))
+		for before := range 3 {
+			text := encoding.EncodeToString([]byte(strings.Repeat("\x00", before) + value))
+			text = text[[]int{0, 2, 3}[before]:]
+			if (before+len(value))%3 != 0 {
+				text = text[:len(text)-1]
+			}
+			if len(text) >= shortestLine {
+				found = append(found, text)
+			}
+		}
+		for _, form := range found {
+			if strings.ContainsAny(form, "+/") {
+				found = append(found, inTemplate(form), url.QueryEscape(form))
+			}
+		}
+	}
+	return found
+}

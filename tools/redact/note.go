@@ -1,0 +1,48 @@
+package redact
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Variable is the environment variable that names the file to which the suites add the secrets that they have made, with
+// Note. Only its owner can read it, and it is gone once the report is written.
+const Variable = "FIREDRILL_SECRETS"
+
+// Note adds secrets to such a file, one JSON string a line, in one write: several processes can share a file that was
+// opened to be appended to.
+func Note(w io.Writer, values ...string) error {
+	var lines []byte
+	for _, value := range values {
+		line, err := json.Marshal(value)
+		if err != nil {
+			return fmt.Errorf("noting a secret: %w", err)
+		}
+		lines = append(append(lines, line...), '\n')
+	}
+	_, err := w.Write(lines)
+	return err
+}
+
+// ReadNoted reads what Note has written. An error tells the line, and nothing that stands there.
+func ReadNoted(r io.Reader) ([]string, error) {
+	var values []string
+	reader := bufio.NewReader(r)
+	for number := 1; ; number++ {
+		line, err := reader.ReadBytes('\n')
+		if errors.Is(err, io.EOF) && len(line) == 0 {
+			return values, nil
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("reading the secrets: %w", err)
+		}
+		var value string
+		if json.Unmarshal(line, &value) != nil {
+			return nil, fmt.Errorf("line %d of the secrets is no JSON string: write each secret as one, on a line of its own", number)
+		}
+		values = append(values, value)
+	}
+}
