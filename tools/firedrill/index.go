@@ -22,6 +22,9 @@ owner and the branches of its runbook, and the procedures that runbooks lead to.
 says when it is out of date. A ` + check.IndexFile + ` that somebody else wrote is left as it is.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if runbooks == "" {
+				return errors.New("--runbooks is empty: name the folder of the runbooks")
+			}
 			content, err := check.Index(rules, runbooks)
 			if err != nil {
 				return err

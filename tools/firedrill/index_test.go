@@ -54,4 +54,8 @@ func TestIndexKeepsAReadmeOfSomebodyElse(t *testing.T) {
 	status, _, stderr = firedrill(t, t.Context(), "index", "--runbooks=nowhere")
 	g.Expect(status).To(Equal(unusable))
 	g.Expect(stderr).To(ContainSubstring("nowhere"))
+	status, _, stderr = firedrill(t, t.Context(), "index", "--runbooks=")
+	g.Expect(status).To(Equal(unusable))
+	g.Expect(stderr).To(ContainSubstring("--runbooks is empty"))
+	g.Expect("README.md").NotTo(BeAnExistingFile())
 }

@@ -20,7 +20,7 @@ import (
 func planCommand() *cobra.Command {
 	p := proof{procs: 1} // a dry run takes no more
 	var shards int
-	var durations string
+	var durations []string
 	cmd := &cobra.Command{
 		Use:   "plan --shards N [suite folder...]",
 		Short: "Deal the proofs to machines that run side by side, as a matrix for GitHub Actions",
@@ -29,7 +29,7 @@ how long they took last, and prints one line of JSON that fromJSON makes a matri
 
   {"include":[{"shard":1,"of":2,"suites":"./e2e/tls","focus":"^(?:…)$","specs":9,"seconds":300}, …]}
 
-A machine runs its shard by firedrill prove --focus "$FOCUS" $SUITES. Each spec is in exactly one shard. The
+A machine runs its shard by firedrill prove --focus "$FOCUS" --specs "$SPECS" $SUITES. Each spec is in exactly one shard. The
 longest is dealt first; specs of a suite stay together where that costs no time, and those of an Ordered
 container always. Where there are fewer specs than machines, there are fewer shards. "seconds" is the work
 expected of all the worlds of a machine together, not the time until it is done.
@@ -61,7 +61,7 @@ all are taken to need the same.`,
 		},
 	}
 	cmd.Flags().IntVar(&shards, "shards", 0, "how many machines run side by side")
-	cmd.Flags().StringVar(&durations, "durations", "", "Ginkgo's JSON report of a run before")
+	cmd.Flags().StringArrayVar(&durations, "durations", nil, "Ginkgo's JSON report of a run before; may be repeated, for each of its shards")
 	cmd.Flags().StringVar(&p.labels, "labels", "", "plan only the specs whose labels match this Ginkgo label filter")
 	_ = cmd.MarkFlagRequired("shards") // it exists
 	return cmd
@@ -74,17 +74,22 @@ func printMatrix(w io.Writer, shards []shard.Shard) error {
 	return encoder.Encode(map[string][]shard.Shard{"include": shards})
 }
 
-// readDurations reads the report of a run before; without a file, there was none.
-func readDurations(file string) ([]types.Report, error) {
-	if file == "" {
-		return nil, nil
+// readDurations reads the reports of a run before.
+func readDurations(files []string) ([]types.Report, error) {
+	var all []types.Report
+	for _, file := range files {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading the durations: %w", err)
+		}
+		reports, err := shard.Read(file, f)
+		f.Close() // nothing was written
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, reports...)
 	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading the durations: %w", err)
-	}
-	defer f.Close()
-	return shard.Read(file, f)
+	return all, nil
 }
 
 // list returns the reports of a dry run of the specs that are selected: all pass, for none is run, nor what comes before

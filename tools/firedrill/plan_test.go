@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -86,13 +87,38 @@ func TestPlanKnowsLabelsAndDurations(t *testing.T) {
 	if err := os.WriteFile(report, []byte(content), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	shards := planned(t, "--shards=2", "--labels=Alert", "--durations="+report, suites)
+	shards := planned(t, "--shards=2", "--labels=Alert", "--durations="+report, "--durations="+reportOf(t, types.SpecStatePassed), suites)
 	if len(shards) != 2 || shards[0].Specs+shards[1].Specs != 3 {
 		t.Errorf("shards %+v", shards)
 	}
 	for _, s := range shards {
 		if s.Seconds < 600 || s.Seconds > 1300 { // as long as all that is known
 			t.Errorf("shard %+v", s)
+		}
+	}
+}
+
+// A spec that the plan knew by another text must not be missing unnoticed.
+func TestShardOfTooFewSpecsFails(t *testing.T) {
+	summary, err := readReport(reportOf(t, types.SpecStatePassed, types.SpecStatePassed, types.SpecStateSkipped))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		specs   int
+		failure error
+		failed  int
+		says    string
+	}{
+		{0, nil, 0, ""},
+		{2, nil, 0, ""},
+		{3, nil, 1, "2 specs ran, and not 3: has a spec another text in each run?\n"},
+		{2, errors.New("exit status 1"), 1, "a suite did not run to its end (exit status 1): see above\n"},
+	} {
+		var says strings.Builder
+		got := proof{specs: test.specs}.whole(summary, test.failure, &says)
+		if got.Failed != test.failed || says.String() != test.says {
+			t.Errorf("%+v: %d failed, %q", test, got.Failed, says.String())
 		}
 	}
 }
