@@ -116,7 +116,7 @@ func TestShardOfTooFewSpecsFails(t *testing.T) {
 		{2, errors.New("exit status 1"), 1, "a suite did not run to its end (exit status 1): see above\n"},
 	} {
 		var says strings.Builder
-		got := proof{specs: test.specs}.whole(summary, test.failure, &says)
+		got := proof{expect: test.specs}.whole(summary, test.failure, &says)
 		if got.Failed != test.failed || says.String() != test.says {
 			t.Errorf("%+v: %d failed, %q", test, got.Failed, says.String())
 		}

@@ -47,7 +47,7 @@ type proof struct {
 	labels string
 	keep   bool
 	procs  int
-	specs  int // how many have to run; 0 leaves it open
+	expect int // how many specs have to run; 0 leaves it open
 	suites []string
 }
 
@@ -64,7 +64,7 @@ func proveCommand() *cobra.Command {
 	p.inputs.addFlags(cmd)
 	cmd.Flags().StringVar(&p.focus, "focus", "", "run only the specs whose text matches this regular expression")
 	cmd.Flags().StringVar(&p.labels, "labels", "", "run only the specs whose labels match this Ginkgo label filter, as in \"CertificateExpired || CertificateExpiringSoon\"")
-	cmd.Flags().IntVar(&p.specs, "specs", 0, "fail unless that many specs run, as for a shard of firedrill plan")
+	cmd.Flags().IntVar(&p.expect, "expect", 0, "fail unless that many specs run, as for a shard of firedrill plan")
 	cmd.Flags().BoolVar(&p.keep, "keep", false, "leave the world up and print how to enter it")
 	// A world often waits, but its start and its leaps are work: one more than processors keeps them busy.
 	cmd.Flags().IntVar(&p.procs, "procs", min(4, runtime.NumCPU()+1), "worlds to run side by side")
@@ -117,8 +117,8 @@ func (p proof) whole(summary report.Summary, failure error, stdout io.Writer) re
 	case failure != nil:
 		fmt.Fprintf(stdout, "a suite did not run to its end (%v): see above\n", failure)
 		summary.Failed = 1
-	case p.specs > 0 && summary.Passed != p.specs:
-		fmt.Fprintf(stdout, "%d specs ran, and not %d: has a spec another text in each run?\n", summary.Passed, p.specs)
+	case p.expect > 0 && summary.Passed != p.expect:
+		fmt.Fprintf(stdout, "%d specs ran, and not %d: has a spec another text in each run?\n", summary.Passed, p.expect)
 		summary.Failed = 1
 	}
 	return summary
