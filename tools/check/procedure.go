@@ -51,7 +51,7 @@ func linked(src []byte) []string {
 	var files []string
 	_ = ast.Walk(goldmark.DefaultParser().Parse(text.NewReader(src)), func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if link, ok := n.(*ast.Link); ok && entering {
-			if u, err := url.Parse(string(link.Destination)); err == nil && u.Scheme == "" && u.Host == "" && u.Path != "" {
+			if u, err := url.Parse(string(link.Destination)); err == nil { // that of a page elsewhere begins with a slash
 				files = append(files, path.Clean(u.Path))
 			}
 		}

@@ -294,3 +294,23 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func TestAMachineThatHasTheSuiteNeedsNoOtherWorld(t *testing.T) {
+	piece := func(suite, text string, seconds float64) part {
+		return part{suites: map[string]bool{suite: true}, texts: []string{text}, specs: 1, seconds: seconds}
+	}
+	dealt := deal([]part{piece("tls", "a", 100), piece("api", "b", 90), piece("tls", "c", 20)}, 2)
+	g := NewWithT(t)
+	g.Expect(dealt).To(HaveLen(2))
+	g.Expect(dealt[0].texts).To(Equal([]string{"a", "c"}))
+	g.Expect(dealt[1].texts).To(Equal([]string{"b"}))
+}
+
+// Cut or whole, both machines would have 70 s of work; whole, the suites come in their order.
+func TestOfEqualPlansTheCoarsestIsTaken(t *testing.T) {
+	g := NewWithT(t)
+	api, tls := suite("./e2e/api", "a", "b"), suite("./e2e/tls", "c")
+	shards, err := Plan([]types.Report{api, tls}, []types.Report{lasting(api, 10, 20), lasting(tls, 30)}, 2)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(shards).To(HaveExactElements(HaveField("Suites", "./e2e/api"), HaveField("Suites", "./e2e/tls")))
+}
