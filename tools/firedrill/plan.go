@@ -29,10 +29,13 @@ how long they took last, and prints one line of JSON that fromJSON makes a matri
 
   {"include":[{"shard":1,"of":2,"suites":"./e2e/tls","focus":"^(?:…)$","specs":9,"seconds":300}, …]}
 
-A machine runs its shard by firedrill prove --focus "$FOCUS" --expect "$SPECS" $SUITES. Each spec is in exactly one shard. The
-longest is dealt first; specs of a suite stay together where that costs no time, and those of an Ordered
-container always. Where there are fewer specs than machines, there are fewer shards. "seconds" is the work
-expected of all the worlds of a machine together, not the time until it is done.
+A machine runs its shard by
+
+  firedrill prove --focus "$FOCUS" --expect "$SPECS" $SUITES
+
+Each spec is in exactly one shard. The longest is dealt first; specs of a suite stay together where that costs
+no time, and those of an Ordered container always. Where there are fewer specs than machines, there are fewer
+shards. "seconds" is the work expected of all the worlds of a machine together, not the time until it is done.
 
 --durations is Ginkgo's JSON report of a run before, as firedrill prove leaves it in ` + outputDir + `/` + jsonReport + `. A spec
 that it does not know, or that did not pass, is taken to need the median of the others, and without a report
