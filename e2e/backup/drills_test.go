@@ -16,7 +16,7 @@ var _ = drill.Branches("backup.yml", []drill.Drill{
 		Before: backedUp,
 		Fault:  drill.All(drill.OnHost(longAgo("26 hours", "stemedb-backup")), rotated, drill.OnHost("! systemctl start stemedb-backup")),
 		Also:   []string{"WALArchiveLagging"}},
-	{Alert: "BackupVerificationFailed", Branch: "If An Object Is Damaged", Alone: true,
+	{Alert: "BackupVerificationFailed", Branch: "If The Newest Backup Is Damaged", Alone: true,
 		Before: backedUp,
 		Fault:  drill.All(damaged, drill.OnHost("! systemctl start stemedb-verify"))},
 	{Alert: "WALArchiveLagging", Branch: "If The Bucket Was Unreachable", Alone: true,
@@ -64,4 +64,6 @@ func rotated(ctx context.Context, _ *world.Host) error { return bucket.Rotate(ct
 
 func stopped(ctx context.Context, _ *world.Host) error { return bucket.Stop(ctx) }
 
-func damaged(ctx context.Context, _ *world.Host) error { return bucket.Damage(ctx, "backups/") }
+func damaged(ctx context.Context, _ *world.Host) error {
+	return bucket.Damage(ctx, "backups/*.tar.age")
+}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stemedb/firedrill/e2e/world"
 	"github.com/stemedb/firedrill/tools/journal"
+	"github.com/stemedb/firedrill/tools/redact"
 	"github.com/stemedb/firedrill/tools/report"
 )
 
@@ -52,6 +53,9 @@ func Prepare(suite string, into **world.World) bool {
 	return true
 }
 
+// secrets is where those that the world has made are noted, where a report is to be written.
+var secrets *os.File
+
 // begun says that the world has just begun, and that no spec has used it yet.
 var begun bool
 
@@ -62,6 +66,10 @@ func start(ctx SpecContext, suite string) {
 	var progress io.Writer = GinkgoWriter
 	if pipe := os.Getenv("FIREDRILL_PROGRESS"); pipe != "" {
 		progress, err = os.OpenFile(pipe, os.O_WRONLY|os.O_APPEND, 0)
+		Expect(err).NotTo(HaveOccurred())
+	}
+	if noted := os.Getenv(redact.Variable); noted != "" {
+		secrets, err = os.OpenFile(noted, os.O_WRONLY|os.O_APPEND, 0)
 		Expect(err).NotTo(HaveOccurred())
 	}
 	began := time.Now()
@@ -103,7 +111,7 @@ func begin(ctx SpecContext) {
 	if !begun {
 		Expect(w.Begin(ctx)).To(Succeed(), "bring up a new host, Prometheus and Alertmanager")
 	}
-	begun = false
+	begun, rehearsed = false, nil
 	DeferCleanup(record)
 	DeferOnFailure(func(ctx SpecContext) {
 		name := regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(CurrentSpecReport().FullText(), "-")
@@ -113,8 +121,18 @@ func begin(ctx SpecContext) {
 	})
 }
 
-// record adds how the alert that the spec is about went to the report, as long as there is somebody to ask.
+// rehearsed is what the spec was a drill of, if it was one.
+var rehearsed *journal.Drill
+
+// Rehearsed hands over what an auditor asks of a drill.
+func Rehearsed(d journal.Drill) { rehearsed = &d }
+
+// record adds how the alert that the spec is about went to the report, as long as there is somebody to ask, and notes the
+// secrets that are to be left out of it.
 func record(ctx SpecContext) {
+	if secrets != nil {
+		Expect(w.NoteSecrets(ctx, secrets)).To(Succeed())
+	}
 	about := CurrentSpecReport().Labels()
 	var proved report.Entry
 	for _, entry := range CurrentSpecReport().ReportEntries {
@@ -133,6 +151,7 @@ func record(ctx SpecContext) {
 		}
 		proof.Branch, proof.What = proved.Branch, proved.What
 		proof.Leapt, proof.Beyond = journal.Seconds(proved.Leapt), journal.Seconds(proved.Beyond)
+		proof.Drill = rehearsed
 		AddReportEntry(journal.ProofName, ReportEntryVisibilityNever, proof)
 		return
 	}

@@ -35,6 +35,8 @@ const (
 func (w *World) Bucket(ctx context.Context) (*Bucket, error) {
 	w.Say("making a bucket at %s", s3Server)
 	b := &Bucket{world: w, secret: rand.Text()}
+	rootSecret := rand.Text()
+	w.keep(b.secret, rootSecret)
 	var err error
 	if b.disk, err = w.docker.volume(ctx, "objects"); err != nil {
 		return nil, err
@@ -53,7 +55,7 @@ func (w *World) Bucket(ctx context.Context) (*Bucket, error) {
 	b.box, err = w.docker.run(ctx, blueprint{
 		name: "s3", image: w.images.Ref(image.S3), network: w.inside, aliases: []string{s3Server},
 		command: []string{"--port", ":443", "--cert", "/tls/cert.pem", "--key", "/tls/key.pem", "--iam-dir", "/iam", "--iam-cache-disable", "--quiet", "posix", objectsFolder},
-		env:     []string{"ROOT_ACCESS_KEY_ID=" + rootUser, "ROOT_SECRET_ACCESS_KEY=" + rand.Text(), "ADMIN_ENDPOINT_URL=https://127.0.0.1:443", "ADMIN_ALLOW_INSECURE=true"},
+		env:     []string{"ROOT_ACCESS_KEY_ID=" + rootUser, "ROOT_SECRET_ACCESS_KEY=" + rootSecret, "ADMIN_ENDPOINT_URL=https://127.0.0.1:443", "ADMIN_ALLOW_INSECURE=true"},
 		host:    container.HostConfig{Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: b.disk, Target: objectsFolder}}},
 		files: []file{
 			{path: "/tls/cert.pem", content: certificate.Chain, mode: 0o644},
@@ -102,6 +104,7 @@ func (b *Bucket) Credentials() []byte {
 func (b *Bucket) Rotate(ctx context.Context) error {
 	defer b.world.touch()
 	b.secret = rand.Text()
+	b.world.keep(b.secret)
 	return b.admin(ctx, "update-user", "--access", bucketOwner, "--secret", b.secret)
 }
 
@@ -120,15 +123,16 @@ func (b *Bucket) Restart(ctx context.Context) error {
 	return b.answering(ctx)
 }
 
-// Damage overwrites some bytes in the middle of the newest object whose name begins so, where the provider keeps it.
+// Damage overwrites some bytes in the middle of the newest object whose name matches, as the shell has it, where the
+// provider keeps it.
 // Who asks for it gets what is there, with the old checksum.
-func (b *Bucket) Damage(ctx context.Context, prefix string) error {
+func (b *Bucket) Damage(ctx context.Context, pattern string) error {
 	defer b.world.touch()
 	return b.onDisk(ctx, fmt.Sprintf(`set -e
-object=$(find "%[1]s/%[2]s" -type f -path "%[1]s/%[2]s/%[3]s*" | sort | tail -n 1)
-test -n "$object" || { echo "there is no object %[3]s*" >&2; exit 1; }
+object=$(find "%[1]s/%[2]s" -type f -path "%[1]s/%[2]s/%[3]s" | sort | tail -n 1)
+test -n "$object" || { echo "there is no object %[3]s" >&2; exit 1; }
 half=$(($(stat --format %%s "$object") / 2))
-printf damaged | dd of="$object" bs=1 seek="$half" conv=notrunc status=none`, objectsFolder, bucketName, prefix))
+printf damaged | dd of="$object" bs=1 seek="$half" conv=notrunc status=none`, objectsFolder, bucketName, pattern))
 }
 
 // Lose takes the bucket away with all that is in it, and gives the owner a new one that is empty.
@@ -163,7 +167,10 @@ func (b *Bucket) close(ctx context.Context) error {
 
 // BackUp sets a host up for backups into the bucket, as its operator did once, and keeps in a safe what a new host needs.
 func (h *Host) BackUp(ctx context.Context, b *Bucket) error {
-	err := h.Run(ctx, "set -e\ninstall -d -m 700 /etc/stemedb/backup\nage-keygen -o /etc/stemedb/backup/age.key 2>/dev/null")
+	err := h.Run(ctx, `set -e
+age-keygen -o /etc/stemedb/backup/age.key 2>/dev/null
+touch `+credentialsFile+`
+chmod 600 /etc/stemedb/backup/*`)
 	if err != nil {
 		return fmt.Errorf("make a key for the backups: %w", err)
 	}

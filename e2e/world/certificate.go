@@ -93,7 +93,9 @@ func (w *World) issue(ctx context.Context, issuer Issuer, template *x509.Certifi
 	if err != nil {
 		return Certificate{}, fmt.Errorf("have a certificate issued by the %s: %w", issuer, err)
 	}
-	return newCertificate(issuer, chain, key)
+	issued, err := newCertificate(issuer, chain, key)
+	w.keep(string(issued.Key))
+	return issued, err
 }
 
 // sign has a CA that works by mail answer at once, with an end that we choose.

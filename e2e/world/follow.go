@@ -19,13 +19,23 @@ func (h *Host) Follow(ctx context.Context, branch runbook.Branch, labels map[str
 	if len(branch.Steps) > 0 {
 		h.world.Say("following %s:%d %q, %d steps", h.world.relative(branch.Steps[0].File), branch.Line, branch.Name, len(branch.Steps))
 	}
+	var transcript runbook.Transcript
+	err := h.Attend(ctx, func(ctx context.Context) (err error) {
+		transcript, err = runbook.Follow(ctx, h.box.terminal, branch, labels, h.registrar())
+		return err
+	})
+	h.world.followed(transcript)
+	return transcript, err
+}
+
+// Attend has those whom an operator writes to answer while do goes on, and returns its error, or theirs.
+func (h *Host) Attend(ctx context.Context, do func(context.Context) error) error {
 	answering, stop := context.WithCancel(ctx)
 	answered := make(chan error, 1)
 	go func() { answered <- h.answerMail(answering) }()
-	transcript, err := runbook.Follow(ctx, h.box.terminal, branch, labels, h.registrar())
+	err := do(ctx)
 	stop()
-	h.world.followed(transcript)
-	return transcript, errors.Join(err, <-answered)
+	return errors.Join(err, <-answered)
 }
 
 // followed notes what was done.

@@ -83,10 +83,18 @@ func (w *World) Record(ctx context.Context, a *Alert) (journal.Proof, error) {
 	return p, nil
 }
 
+// OnAxis is where a moment of the machine's own time lies on the axis that Prometheus has now: each leap that came later
+// has moved it back.
+func (w *World) OnAxis(moment time.Time) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return axis(w.leaps).of(moment)
+}
+
 // axis are the leaps that the world has made, which lay out its time as Prometheus has it now.
 type axis []leapt
 
-// of is where a moment of the machine's own time lies: each leap that came later has moved it back.
+// of is where a moment of the machine's own time lies.
 func (a axis) of(moment time.Time) time.Time {
 	for _, l := range a {
 		if moment.Before(l.now) {

@@ -266,3 +266,15 @@ func (l *Load) Written() int {
 	defer l.mu.Unlock()
 	return len(l.written)
 }
+
+// Since is when the first write was acknowledged after the moment; zero where none was.
+func (l *Load) Since(moment time.Time) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range l.written {
+		if a.At.After(moment) {
+			return a.At
+		}
+	}
+	return time.Time{}
+}

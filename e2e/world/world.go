@@ -80,6 +80,7 @@ type World struct {
 	steps   runbook.Transcript
 	leaps   []leapt
 	loads   []*Load
+	secrets []string // that nobody has noted yet
 }
 
 // Start makes a world with everything in it but host, Prometheus and Alertmanager, which Begin brings.

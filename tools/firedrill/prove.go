@@ -21,6 +21,8 @@ import (
 	"golang.org/x/term"
 
 	"github.com/stemedb/firedrill/tools/image"
+	"github.com/stemedb/firedrill/tools/journal"
+	"github.com/stemedb/firedrill/tools/redact"
 	"github.com/stemedb/firedrill/tools/report"
 )
 
@@ -48,7 +50,9 @@ type proof struct {
 	keep   bool
 	procs  int
 	expect int // how many specs have to run; 0 leaves it open
-	suites []string
+	// environment is what the suites are told beside that.
+	environment []string
+	suites      []string
 }
 
 func proveCommand() *cobra.Command {
@@ -65,9 +69,7 @@ func proveCommand() *cobra.Command {
 	cmd.Flags().StringVar(&p.focus, "focus", "", "run only the specs whose text matches this regular expression")
 	cmd.Flags().StringVar(&p.labels, "labels", "", "run only the specs whose labels match this Ginkgo label filter, as in \"CertificateExpired || CertificateExpiringSoon\"")
 	cmd.Flags().IntVar(&p.expect, "expect", 0, "fail unless that many specs run, as for a shard of firedrill plan")
-	cmd.Flags().BoolVar(&p.keep, "keep", false, "leave the world up and print how to enter it")
-	// A world often waits, but its start and its leaps are work: one more than processors keeps them busy.
-	cmd.Flags().IntVar(&p.procs, "procs", min(4, runtime.NumCPU()+1), "worlds to run side by side")
+	p.addWorldFlags(cmd)
 	return cmd
 }
 
@@ -77,6 +79,13 @@ func suitesOr(named []string) []string {
 		return []string{"./e2e/..."}
 	}
 	return named
+}
+
+// addWorldFlags adds what is to be said of the worlds that specs run in.
+func (p *proof) addWorldFlags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&p.keep, "keep", false, "leave the world up and print how to enter it")
+	// A world waits as long as it works: two for each processor keep it busy.
+	cmd.Flags().IntVar(&p.procs, "procs", min(4, 2*runtime.NumCPU()), "worlds to run side by side")
 }
 
 // run judges what costs little first: the arguments, the rules, Docker; then images, then suites.
@@ -94,34 +103,42 @@ func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-
-	file := filepath.Join(outputDir, jsonReport)
-	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing the report of the last run: %w", err)
+	record, err := p.begin(ctx, images, stdout)
+	if err != nil {
+		return err
 	}
-	failure := p.runSuites(ctx, images, stdout, stderr)
+	defer record.close()
+
+	for _, name := range []string{jsonReport, junitReport} {
+		if err := os.Remove(filepath.Join(outputDir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing the report of the last run: %w", err)
+		}
+	}
+	failure := p.runSuites(ctx, images, record, stdout, stderr)
 	if errors.Is(failure, errNotStarted) {
 		return failure
 	}
-	summary, err := readReport(file)
+	found, err := readGinkgo(filepath.Join(outputDir, jsonReport))
 	if err != nil {
 		return fmt.Errorf("the suites left no report (%w): see what they printed above", cmp.Or(failure, err))
 	}
-	return printTable(stdout, p.whole(summary, failure, stdout))
+	if failure == nil {
+		failure = p.shortfall(found)
+	}
+	j, err := record.end(found, failure)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "\nthe report is %s\n", filepath.Join(reportDir, report.PageFile))
+	return printTable(stdout, report.Summarize(j))
 }
 
-// whole returns the summary of a run with a failure where the run passed what it ran, but did not run all that it was to.
-func (p proof) whole(summary report.Summary, failure error, stdout io.Writer) report.Summary {
-	switch {
-	case summary.Failed > 0:
-	case failure != nil:
-		fmt.Fprintf(stdout, "a suite did not run to its end (%v): see above\n", failure)
-		summary.Failed = 1
-	case p.expect > 0 && summary.Passed != p.expect:
-		fmt.Fprintf(stdout, "%d specs ran, and not %d: has a spec another text in each run?\n", summary.Passed, p.expect)
-		summary.Failed = 1
+// shortfall is the error of suites that ran another number of specs than they were to.
+func (p proof) shortfall(found journal.Journal) error {
+	if p.expect == 0 || len(found.Proofs) == p.expect {
+		return nil
 	}
-	return summary
+	return fmt.Errorf("%d specs ran, and not %d: has one another text in each run?", len(found.Proofs), p.expect)
 }
 
 // validate says which argument is of no use.
@@ -148,7 +165,7 @@ var errNotStarted = errors.New("the suites cannot be started")
 
 // runSuites runs the suites with the Ginkgo of go.mod. An interrupt is theirs to heed: they take down
 // their worlds and write their report.
-func (p proof) runSuites(ctx context.Context, images image.Set, stdout, stderr io.Writer) error {
+func (p proof) runSuites(ctx context.Context, images image.Set, record *record, stdout, stderr io.Writer) error {
 	path, err := ginkgo(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNotStarted, err)
@@ -163,6 +180,7 @@ func (p proof) runSuites(ctx context.Context, images image.Set, stdout, stderr i
 	}
 	defer stop()
 	variables = append(variables, images.Environ()...)
+	variables = append(variables, redact.Variable+"="+record.secrets.Name())
 	variables = append(variables, progressVariable+"="+progress, fmt.Sprintf("%s=%d", runVariable, os.Getpid()))
 	cmd := exec.Command(path, p.ginkgoArgs(isTerminal(stdout))...)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
@@ -214,6 +232,7 @@ func (p proof) variables() ([]string, error) {
 		return nil, err
 	}
 	variables := []string{rulesVariable + "=" + rules, runbooksVariable + "=" + runbooks}
+	variables = append(variables, p.environment...)
 	if p.keep {
 		variables = append(variables, keepVariable+"=1")
 	}
@@ -261,39 +280,43 @@ func tableCommand() *cobra.Command {
 		Short: "Print what a run proved, from Ginkgo's JSON report of it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			summary, err := readReport(args[0])
+			j, err := readGinkgo(args[0])
 			if err != nil {
 				return err
 			}
-			return printTable(cmd.OutOrStdout(), summary)
+			return printTable(cmd.OutOrStdout(), report.Summarize(j))
 		},
 	}
 }
 
-func readReport(path string) (report.Summary, error) {
+func readGinkgo(path string) (journal.Journal, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return report.Summary{}, err
+		return journal.Journal{}, err
 	}
 	defer f.Close()
-	summary, err := report.Read(f)
+	j, err := journal.FromGinkgo(f)
 	if err != nil {
-		return report.Summary{}, fmt.Errorf("%s: %w", path, err)
+		return journal.Journal{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return summary, nil
+	return j, nil
 }
 
 // printTable prints the table, then one plain line that closes the run.
 func printTable(w io.Writer, summary report.Summary) error {
-	if summary.Passed+summary.Failed == 0 {
+	if summary.Passed+summary.Failed+summary.Unknown == 0 {
 		return errors.New("no spec ran: --focus or --labels match none, or the suites are empty")
 	}
 	fmt.Fprintln(w)
 	if err := summary.Write(w); err != nil {
 		return fmt.Errorf("printing the table: %w", err)
 	}
-	fmt.Fprintf(w, "\n%d passed, %d failed\n", summary.Passed, summary.Failed)
-	if summary.Failed > 0 {
+	fmt.Fprintf(w, "\n%d passed, %d failed", summary.Passed, summary.Failed)
+	if summary.Unknown > 0 {
+		fmt.Fprintf(w, ", %d unknown", summary.Unknown)
+	}
+	fmt.Fprintln(w)
+	if summary.Failed+summary.Unknown > 0 {
 		return errRefuted
 	}
 	return nil

@@ -64,7 +64,10 @@ const (
 
 func renewed() Proof {
 	const leapt = 3600.0
-	countdown := func(before float64) float64 { return 7*86400 + 3 + (before - leapt - 39) }
+	// A leap holds the value that there was, and does not move the world: what is left goes on from there.
+	countdown := func(before float64) float64 {
+		return 7*86400 - 36 + math.Max(before-leapt, math.Min(before, 32))
+	}
 	return Proof{
 		Suite: "TLS certificates", Spec: "Each branch of each runbook clears CertificateExpiringSoon: If Using Let's Encrypt", Alert: "CertificateExpiringSoon", Branch: letsEncrypt,
 		What: "fired, was followed, cleared", Verdict: True, Started: at(52), Ended: ended, Leapt: secs(leapt), Beyond: secs(8.2),
@@ -72,7 +75,7 @@ func renewed() Proof {
 		Signal: &Signal{Expr: "stemedb_tls_cert_expiry_seconds", Unit: "seconds", Series: []Series{joined(
 			sampled(served, leapt+50, leapt+33, 1, countdown),
 			sampled(served, leapt+28, 32, 60, countdown),
-			sampled(served, 27, 12, 1, func(before float64) float64 { return countdown(before) + leapt }),
+			sampled(served, 27, 12, 1, countdown),
 			sampled(served, 11, 0, 1, func(before float64) float64 { return 90*86400 - 60 + before }),
 		)}},
 		Bands: []Band{
@@ -113,7 +116,7 @@ func refused() Proof {
 	s := p.Signal.Series[0]
 	for i := range s.Samples {
 		if over := s.Samples[i].At - float64(at(12).Unix()); over > 0 {
-			s.Samples[i].Value = 7*86400 + 3 - 39 - 3600 + 27 - over
+			s.Samples[i].Value = 7*86400 - 36 + 12 - over
 		}
 	}
 	p.Bands = p.Bands[:3]

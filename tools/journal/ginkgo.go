@@ -152,7 +152,7 @@ func proof(suite string, spec types.SpecReport, verdict Verdict) (Proof, error) 
 	}
 	p.Suite, p.Spec, p.Verdict = suite, spec.FullText(), verdict
 	p.Started, p.Ended = spec.StartTime.UTC(), spec.EndTime.UTC()
-	if p.Ended.Before(p.Started) { // it did not end
+	if !p.Ended.After(p.Started) { // it did not end
 		p.Ended = p.Started.Add(spec.RunTime)
 	}
 	switch {

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"html"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -41,20 +42,21 @@ func parts(value string) []string {
 	return found
 }
 
-// spellings are the forms in which encoders write a value.
+// escapes are how encoders write a value in a text.
+var escapes = []func(string) string{inJSON, inPlainJSON, html.EscapeString, inTemplate, inXML, url.QueryEscape, url.PathEscape}
+
+// spellings are the forms in which a value can be written: as it is, escaped, and escaped again, as a JSON document is in
+// a page.
 func spellings(value string) []string {
 	found := []string{value}
-	for _, escape := range []func(string) string{
-		inJSON,
-		func(s string) string { return inJSON(inJSON(s)) }, // a document that is a string of another
-		inPlainJSON,
-		html.EscapeString,
-		inTemplate,
-		inXML,
-		url.QueryEscape,
-		url.PathEscape,
-	} {
-		found = append(found, escape(value))
+	for range 2 {
+		for _, form := range found {
+			for _, escape := range escapes {
+				if escaped := escape(form); !slices.Contains(found, escaped) {
+					found = append(found, escaped)
+				}
+			}
+		}
 	}
 	found = append(found, hex.EncodeToString([]byte(value)), strings.ToUpper(hex.EncodeToString([]byte(value))))
 	return append(found, inBase64(value)...)

@@ -13,8 +13,11 @@ import (
 const Variable = "FIREDRILL_SECRETS"
 
 // Note adds secrets to such a file, one JSON string a line, in one write: several processes can share a file that was
-// opened to be appended to.
+// opened to be appended to. A secret that New would refuse is refused here, while its maker can be told.
 func Note(w io.Writer, values ...string) error {
+	if _, err := New(values...); err != nil {
+		return err
+	}
 	var lines []byte
 	for _, value := range values {
 		line, err := json.Marshal(value)

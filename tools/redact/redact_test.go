@@ -176,10 +176,13 @@ func TestTooShort(t *testing.T) {
 
 func TestNoted(t *testing.T) {
 	var b bytes.Buffer
-	if err := Note(&b, "one", "two\nlines"); err != nil {
+	if err := Note(&b, "number one", "two\nlines"); err != nil {
 		t.Fatal(err)
 	}
-	if err := Note(&b, "three"); err != nil {
+	if err := Note(&b, "tiny"); err == nil || b.Len() != len("\"number one\"\n\"two\\nlines\"\n") {
+		t.Errorf("%v, and %q is noted", err, &b)
+	}
+	if err := Note(&b, "number three"); err != nil {
 		t.Fatal(err)
 	}
 	got, err := ReadNoted(&b)

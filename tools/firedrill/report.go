@@ -1,0 +1,238 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stemedb/firedrill/tools/image"
+	"github.com/stemedb/firedrill/tools/journal"
+	"github.com/stemedb/firedrill/tools/redact"
+	"github.com/stemedb/firedrill/tools/report"
+)
+
+// reportDir is where a run leaves its report.
+const reportDir = "report"
+
+// previousVariable is the environment variable that names the journal, or the report, of the run to compare with; without
+// it, that is the one in reportDir.
+const previousVariable = "FIREDRILL_PREVIOUS"
+
+func reportCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "report", Short: "Verify, open and merge the reports that runs leave"}
+	cmd.AddCommand(reportVerifyCommand(), reportOpenCommand(), reportMergeCommand())
+	return cmd
+}
+
+func reportVerifyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify [DIR]",
+		Short: "Tell whether a file of a report was changed, is missing or was added",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := named(args)
+			wrong, err := report.Verify(dir)
+			if err != nil {
+				return err
+			}
+			for _, sentence := range wrong {
+				fmt.Fprintln(cmd.OutOrStdout(), sentence)
+			}
+			if len(wrong) > 0 {
+				return errRefuted
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is as it was written\n", dir)
+			return nil
+		},
+	}
+}
+
+func reportOpenCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "open [DIR]",
+		Short: "Open a report in a browser",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			page, err := filepath.Abs(filepath.Join(named(args), report.PageFile))
+			if err != nil {
+				return err
+			}
+			if _, err := os.Stat(page); err != nil {
+				return fmt.Errorf("there is no report in %s: %w", named(args), err)
+			}
+			if err := browse(cmd.Context(), page); err != nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "no browser could be opened (%v): open %s\n", err, page)
+				return nil
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), page)
+			return nil
+		},
+	}
+}
+
+// browse has the desktop open a page.
+func browse(ctx context.Context, page string) error {
+	program := "xdg-open"
+	if runtime.GOOS == "darwin" {
+		program = "open"
+	} else if os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" {
+		return errors.New("there is no desktop")
+	}
+	return exec.CommandContext(ctx, program, page).Run()
+}
+
+func reportMergeCommand() *cobra.Command {
+	var into string
+	cmd := &cobra.Command{
+		Use:   "merge DIR... --into DIR",
+		Short: "Join the reports of a run's shards into one",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, shards []string) error {
+			previous, err := previousJournal(into, cmd.OutOrStdout())
+			if err != nil {
+				return err
+			}
+			j, err := report.Merge(shards, into, previous)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), filepath.Join(into, report.PageFile))
+			return printTable(cmd.OutOrStdout(), report.Summarize(j))
+		},
+	}
+	cmd.Flags().StringVar(&into, "into", "", "folder to write the joined report to")
+	_ = cmd.MarkFlagRequired("into") // there is such a flag
+	return cmd
+}
+
+// named is the report that a command line names, or the one that a run leaves.
+func named(args []string) string {
+	if len(args) > 0 {
+		return args[0]
+	}
+	return reportDir
+}
+
+// previousJournal is the journal to compare with: the one that is named, or that of the report which is about to be
+// replaced; nil where there is none. A report that cannot be read is in nobody's way.
+func previousJournal(dir string, out io.Writer) (*journal.Journal, error) {
+	name := os.Getenv(previousVariable)
+	if _, err := os.Stat(filepath.Join(dir, report.JournalFile)); name == "" && err != nil {
+		return nil, nil
+	}
+	j, err := report.ReadJournal(cmp.Or(name, dir))
+	switch {
+	case err != nil && name != "":
+		return nil, fmt.Errorf("%s: %w", previousVariable, err)
+	case err != nil:
+		fmt.Fprintf(out, "there is nothing to compare with: %v\n", err)
+		return nil, nil
+	}
+	return &j, nil
+}
+
+// record is what is known of a run before its suites start, and becomes its report once they have ended.
+type record struct {
+	journal  journal.Journal // without its proofs
+	previous *journal.Journal
+	secrets  *os.File // where the suites note the secrets that they have made
+}
+
+// begin notes what is about to be proven, with what. What would keep the report from being written is told now, and not
+// after an hour.
+func (p proof) begin(ctx context.Context, images image.Set, out io.Writer) (*record, error) {
+	r := &record{journal: journal.Journal{Run: journal.Run{Started: time.Now().UTC(), Command: append([]string{"firedrill"}, os.Args[1:]...), Firedrill: version(), Go: runtime.Version()}}}
+	err := report.Replaceable(reportDir)
+	if err != nil {
+		return nil, err
+	}
+	if r.previous, err = previousJournal(reportDir, out); err != nil {
+		return nil, err
+	}
+	if r.journal.Inputs, err = journal.Inputs(p.Rules, p.Runbooks); err != nil {
+		return nil, err
+	}
+	if r.journal.Versions, err = journal.Versions(ctx); err != nil {
+		return nil, err
+	}
+	if r.journal.Images, err = digests(ctx, images); err != nil {
+		return nil, err
+	}
+	r.journal.Run.Commit, r.journal.Run.Dirty = journal.Commit(ctx)
+	if r.secrets, err = os.CreateTemp("", "firedrill-secrets-"); err != nil {
+		return nil, fmt.Errorf("making a file for the suites' secrets: %w", err)
+	}
+	return r, nil
+}
+
+// close removes the secrets.
+func (r *record) close() {
+	r.secrets.Close()
+	os.Remove(r.secrets.Name())
+}
+
+// end writes the report of what the suites found, and returns its journal. The failure is how they ended.
+func (r *record) end(found journal.Journal, failure error) (journal.Journal, error) {
+	j := r.journal
+	j.Schema, j.Kind, j.Proofs = found.Schema, found.Kind, found.Proofs
+	j.Run.Ended, j.Run.Worlds = time.Now().UTC(), found.Run.Worlds
+	if failure != nil && !slices.ContainsFunc(j.Proofs, func(p journal.Proof) bool { return p.Verdict != journal.True }) {
+		j.Proofs = append(j.Proofs, journal.Proof{
+			Suite: "firedrill", Alert: "(the run)", Verdict: journal.Unknown, Started: j.Run.Started, Ended: j.Run.Ended,
+			Failure: fmt.Sprintf("a suite did not run to its end (%v): see what it printed", failure),
+		})
+	}
+	junit, err := os.ReadFile(filepath.Join(outputDir, junitReport))
+	if err != nil {
+		return journal.Journal{}, fmt.Errorf("the suites left no JUnit report: %w", err)
+	}
+	secrets, err := redact.ReadNoted(r.secrets)
+	if err != nil {
+		return journal.Journal{}, err
+	}
+	redactor, err := redact.New(secrets...)
+	if err != nil {
+		return journal.Journal{}, err
+	}
+	return report.Write(reportDir, report.Source{
+		Journal: j, JUnit: junit, Previous: r.previous, Secrets: redactor,
+		Evidence: []string{cmp.Or(os.Getenv("FIREDRILL_EVIDENCE"), filepath.Join(outputDir, "evidence"))},
+	})
+}
+
+// version is firedrill's own.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(unknown)"
+}
+
+// digests are the images with the digests that the Docker Engine knows them by.
+func digests(ctx context.Context, images image.Set) ([]journal.Image, error) {
+	cli, err := image.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cli.Close()
+	found := []journal.Image{}
+	for _, name := range []image.Name{image.Host, image.Prometheus, image.Alertmanager, image.Pebble, image.ChallTestSrv, image.Outside, image.S3} {
+		seen, err := cli.ImageInspect(ctx, images.Ref(name))
+		if err != nil {
+			return nil, fmt.Errorf("looking at the image %s: %w", images.Ref(name), err)
+		}
+		found = append(found, journal.Image{Name: string(name), Reference: images.Ref(name), Digest: seen.ID})
+	}
+	return found, nil
+}
