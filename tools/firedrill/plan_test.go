@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -40,7 +41,8 @@ func selected(t *testing.T, p proof) []string {
 	var found []string
 	for _, suite := range reports {
 		for _, spec := range suite.SpecReports {
-			if spec.LeafNodeType == types.NodeTypeIt && spec.State == types.SpecStatePassed {
+			isPending := spec.State == types.SpecStatePending && regexp.MustCompile(p.focus).MatchString(suite.SuiteDescription+" "+spec.FullText())
+			if spec.LeafNodeType == types.NodeTypeIt && (spec.State == types.SpecStatePassed || isPending) {
 				found = append(found, suite.SuitePath+": "+spec.FullText())
 			}
 		}
@@ -57,6 +59,7 @@ func TestShardsRunEachSpecOnce(t *testing.T) {
 		"./testdata/suites/first: An alert fires again.*",
 		"./testdata/suites/first: An alert has a namesake",
 		"./testdata/suites/first: An alert has a namesake",
+		"./testdata/suites/first: An alert is not written yet",
 		"./testdata/suites/first: In order breaks",
 		"./testdata/suites/first: In order clears",
 		"./testdata/suites/second: Another says \"$x\" | y\nin two lines",
@@ -99,7 +102,7 @@ func TestPlanKnowsLabelsAndDurations(t *testing.T) {
 
 // A spec that the plan knew by another text must not be missing unnoticed.
 func TestShardOfTooFewSpecsFails(t *testing.T) {
-	found, err := readGinkgo(reportOf(t, types.SpecStatePassed, types.SpecStatePassed, types.SpecStateSkipped))
+	found, err := readGinkgo(reportOf(t, types.SpecStatePassed, types.SpecStatePassed))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,9 +71,26 @@ func Plan(listed, last []types.Report, n int) ([]Shard, error) {
 	return shards, nil
 }
 
-// runs reports whether a report is about a spec that its run has run, or a dry run would.
-func runs(spec types.SpecReport) bool {
+// passed reports whether a report is about a spec that has passed. In a dry run, that is one that would run.
+func passed(spec types.SpecReport) bool {
 	return spec.LeafNodeType == types.NodeTypeIt && spec.State.Is(types.SpecStatePassed)
+}
+
+// chosen returns the specs that a dry run would run, and those that are pending: a run tells of them, since they prove
+// nothing.
+func chosen(suite types.Report) []types.SpecReport {
+	filter, err := types.ParseLabelFilter(suite.SuiteConfig.LabelFilter)
+	if err != nil { // Ginkgo has refused it
+		return nil
+	}
+	var specs []types.SpecReport
+	for _, spec := range suite.SpecReports {
+		isPending := spec.LeafNodeType == types.NodeTypeIt && spec.State.Is(types.SpecStatePending)
+		if passed(spec) || isPending && filter(slices.Concat(suite.SuiteLabels, spec.Labels())) {
+			specs = append(specs, spec)
+		}
+	}
+	return specs
 }
 
 // textOf is what Ginkgo compares a focus with.
@@ -86,7 +103,7 @@ func durations(last []types.Report) map[string]float64 {
 	took := map[string]float64{}
 	for _, suite := range last {
 		for _, spec := range suite.SpecReports {
-			if runs(spec) {
+			if passed(spec) {
 				text := textOf(suite, spec)
 				took[text] = max(took[text], spec.RunTime.Seconds())
 			}
@@ -124,10 +141,7 @@ func units(listed []types.Report, took map[string]float64) []part {
 	}
 	other := estimate(took)
 	for _, suite := range listed {
-		for _, spec := range suite.SpecReports {
-			if !runs(spec) {
-				continue
-			}
+		for _, spec := range chosen(suite) {
 			text := textOf(suite, spec)
 			seconds, ok := took[text]
 			if !ok {

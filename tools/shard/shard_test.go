@@ -58,7 +58,7 @@ func runsOf(t *testing.T, listed []types.Report, shards []Shard) map[string][]in
 			}
 			for j, spec := range suite.SpecReports {
 				matches := regexp.MustCompile(shard.Focus).MatchString(suite.SuiteDescription + " " + spec.FullText())
-				if matches && spec.LeafNodeType == types.NodeTypeIt && spec.State == types.SpecStatePassed {
+				if matches && counts(spec) {
 					key := fmt.Sprintf("%d/%d", s, j)
 					where[key] = append(where[key], shard.Shard)
 					specs++
@@ -72,7 +72,12 @@ func runsOf(t *testing.T, listed []types.Report, shards []Shard) map[string][]in
 	return where
 }
 
-// demandEachOnce demands that each spec that a run would run runs on one shard, and that those of an Ordered container
+// counts reports whether a run would tell of a spec.
+func counts(spec types.SpecReport) bool {
+	return spec.LeafNodeType == types.NodeTypeIt && spec.State.Is(types.SpecStatePassed|types.SpecStatePending)
+}
+
+// demandEachOnce demands that each spec that a run would tell of runs on one shard, and that those of an Ordered container
 // run on the same.
 func demandEachOnce(t *testing.T, listed []types.Report, shards []Shard) {
 	t.Helper()
@@ -82,7 +87,7 @@ func demandEachOnce(t *testing.T, listed []types.Report, shards []Shard) {
 		for j, spec := range suite.SpecReports {
 			found := where[fmt.Sprintf("%d/%d", s, j)]
 			switch {
-			case spec.State != types.SpecStatePassed || spec.LeafNodeType != types.NodeTypeIt:
+			case !counts(spec):
 			case len(found) != 1:
 				t.Errorf("the spec %q of %s runs on the shards %v", spec.FullText(), suite.SuitePath, found)
 			case spec.IsInOrderedContainer:
@@ -208,6 +213,24 @@ func TestPlan(t *testing.T) {
 			g.Expect(got).To(ConsistOf(tc.want))
 		})
 	}
+}
+
+func TestPendingSpecsAreNotForgotten(t *testing.T) {
+	g := NewWithT(t)
+	listed := suite("./e2e/tls", "a", "b", "c")
+	for i, label := range []string{"A", "A", "B"} {
+		listed.SpecReports[i].LeafNodeLabels = []string{label}
+		listed.SpecReports[i].State = types.SpecStatePending
+	}
+	listed.SpecReports[0].State = types.SpecStatePassed
+	listed.SuiteConfig.LabelFilter = "A"
+	shards, err := Plan([]types.Report{listed}, nil, 1)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(shards[0].Focus).To(Equal(`^(?:About \./e2e/tls a|About \./e2e/tls b)$`))
+	listed.SuiteLabels = []string{"A"}
+	shards, err = Plan([]types.Report{listed}, nil, 1)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(shards[0].Specs).To(Equal(3))
 }
 
 func TestNothingToDeal(t *testing.T) {
