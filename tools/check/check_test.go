@@ -271,6 +271,20 @@ func TestProcedureInThePlaceOfARunbook(t *testing.T) {
 		`runbooks/BackupTooOld.md:3:0 header/alert: the runbook of BackupTooOld says that it is a procedure, which no alert has: write the header of a runbook, or give the procedure a file of another name`))
 }
 
+func TestScenariosFollowBranches(t *testing.T) {
+	g := NewWithT(t)
+	copyGood(t)
+	sabotage(t, drills, `	{alert: "DisasterRecovery", branch: "If The Volume Is Lost"},`+"\n", "")
+	missing := []string{`runbooks/DisasterRecovery.md:8:5 runbook/spec: no spec in e2e follows the branch "If The Volume Is Lost" of DisasterRecovery: write one that names both, or nobody knows that it works`}
+	g.Expect(run(t)).To(Equal(missing))
+	const scenarios = "e2e/scenarios.yml"
+	sabotage(t, scenarios, "", "scenarios:\n  - name: volume-lost\n    description: It is lost.\n    alert: BackupTooOld\n    runbook: DisasterRecovery\n"+
+		"    branch: If The Volume Is Lost\n    objectives: {rto: 1h, rpo: 1h, records: 1}\n")
+	g.Expect(run(t)).To(BeEmpty())
+	sabotage(t, scenarios, "", "plays:\n  - Hamlet\n")
+	g.Expect(run(t)).To(Equal(missing), "scenarios of another kind")
+}
+
 // A procedure is followed with the labels of whichever alert leads to it.
 func TestProcedureKnowsTheAlertsThatLeadToIt(t *testing.T) {
 	g := NewWithT(t)
