@@ -3,6 +3,9 @@ package backup
 import (
 	"context"
 
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
 	"github.com/stemedb/firedrill/e2e/drill"
 	"github.com/stemedb/firedrill/e2e/world"
 )
@@ -16,12 +19,14 @@ var _ = drill.Branches("backup.yml", []drill.Drill{
 		Before: backedUp,
 		Fault:  drill.All(drill.OnHost(longAgo("26 hours", "stemedb-backup")), rotated, drill.OnHost("! systemctl start stemedb-backup")),
 		Also:   []string{"WALArchiveLagging"}},
-	{Alert: "BackupVerificationFailed", Branch: "If The Newest Backup Is Damaged", Alone: true,
+	{Alert: "BackupVerificationFailed", Branch: "If An Object In The Bucket Is Damaged", Alone: true,
 		Before: backedUp,
 		Fault:  drill.All(damaged, drill.OnHost("! systemctl start stemedb-verify"))},
-	{Alert: "WALArchiveLagging", Branch: "If The Bucket Was Unreachable", Alone: true,
+	{Alert: "WALArchiveLagging", Branch: "If The Bucket Was Unreachable", Alone: true, Well: reachableAgain,
 		Before: backedUp,
-		Fault:  drill.All(drill.OnHost(longAgo("15 minutes", "stemedb-wal-archive")), stopped, drill.OnHost("! systemctl start stemedb-wal-archive"))},
+		Fault: drill.All(drill.OnHost(longAgo("15 minutes", "stemedb-wal-archive")), stopped,
+			drill.OnHost("! systemctl start stemedb-wal-archive && systemctl disable --now stemedb-wal-archive.timer")),
+		Also: []string{"BackupBucketUnreachable"}},
 	{Alert: "BackupBucketUnreachable", Branch: "If The Provider Is Down", Alone: true,
 		Before: backedUp,
 		Fault:  drill.All(stopped, drill.OnHost("! systemctl start stemedb-wal-archive"))},
@@ -58,6 +63,12 @@ printf '#!/bin/sh\nexec /bin/date --date "` + age + ` ago 5 seconds" "$@"\n' > /
 chmod +x /srv/then/date
 PATH=/srv/then:$PATH /usr/local/sbin/` + script + `
 `
+}
+
+// reachableAgain is a bucket whose provider has been called, by whoever got the alert on that.
+func reachableAgain(ctx SpecContext, _ *world.Host) func(SpecContext) {
+	Expect(bucket.Restart(ctx)).To(Succeed())
+	return func(SpecContext) {}
 }
 
 func rotated(ctx context.Context, _ *world.Host) error { return bucket.Rotate(ctx) }

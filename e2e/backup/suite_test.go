@@ -4,8 +4,6 @@ package backup
 import (
 	"testing"
 
-	_ "github.com/onsi/ginkgo/v2" // by which the ginkgo command knows a suite that it can run in parallel
-
 	"github.com/stemedb/firedrill/e2e/drill"
 	"github.com/stemedb/firedrill/e2e/world"
 )

@@ -47,6 +47,7 @@ func Branches(file string, drills []Drill) bool {
 }
 
 func (d Drill) run(ctx SpecContext) {
+	About(d.Alert, d.Branch)
 	host := w.Host()
 	if d.Before != nil {
 		Step("before anything breaks")

@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"fmt"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -33,6 +34,27 @@ func All(faults ...Fault) Fault {
 			}
 		}
 		return nil
+	}
+}
+
+// Expired is a certificate of Let's Encrypt that has run out while it was served. The service is restarted on its last
+// seconds: it would refuse to reload a certificate that ran out on the way.
+func Expired(ctx context.Context, host *world.Host) error {
+	certificate, err := w.Issue(ctx, world.LetsEncrypt, 2*time.Second)
+	if err != nil {
+		return err
+	}
+	if err := host.Place(ctx, certificate); err != nil {
+		return err
+	}
+	if err := host.Run(ctx, "systemctl restart stemedb-api"); err != nil {
+		return err
+	}
+	select {
+	case <-time.After(time.Until(certificate.Leaf.NotAfter)):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 	"github.com/stemedb/firedrill/e2e/world"
 	"github.com/stemedb/firedrill/tools/journal"
 	"github.com/stemedb/firedrill/tools/redact"
-	"github.com/stemedb/firedrill/tools/report"
 )
 
 // w is this process's world. Each spec finds it new.
@@ -91,7 +90,7 @@ func start(ctx SpecContext, suite string) {
 	})
 	Expect(w.Begin(ctx)).To(Succeed(), "bring up the first host, Prometheus and Alertmanager")
 	begun = true
-	AddReportEntry(report.WorldUpName, time.Since(began))
+	AddReportEntry(journal.WorldUpName, time.Since(began))
 }
 
 // folder is what the environment names, or what the repository has.
@@ -133,29 +132,30 @@ func record(ctx SpecContext) {
 	if secrets != nil {
 		Expect(w.NoteSecrets(ctx, secrets)).To(Succeed())
 	}
-	about := CurrentSpecReport().Labels()
-	var proved report.Entry
+	var about journal.Entry
 	for _, entry := range CurrentSpecReport().ReportEntries {
-		if entry, ok := entry.GetRawValue().(report.Entry); ok {
-			proved, about = entry, []string{entry.Alert}
+		if entry, ok := entry.GetRawValue().(journal.Entry); ok {
+			about = entry
 		}
 	}
-	for _, name := range about {
-		alert, err := w.Alert(name)
-		if err != nil {
-			continue // the spec is about something else
-		}
-		proof, err := w.Record(ctx, alert)
-		if err != nil {
-			GinkgoWriter.Println("the timeline of", name, "is not whole:", err)
-		}
-		proof.Branch, proof.What = proved.Branch, proved.What
-		proof.Leapt, proof.Beyond = journal.Seconds(proved.Leapt), journal.Seconds(proved.Beyond)
-		proof.Drill = rehearsed
-		AddReportEntry(journal.ProofName, ReportEntryVisibilityNever, proof)
-		return
+	alert, err := w.Alert(about.Alert)
+	if err != nil {
+		return // the spec is about something else
 	}
+	proof, err := w.Record(ctx, alert)
+	if err != nil {
+		GinkgoWriter.Println("the timeline of", alert.Name, "is not whole:", err)
+	}
+	proof.Branch, proof.What = about.Branch, about.What
+	proof.Leapt, proof.Beyond = journal.Seconds(w.Leapt()), journal.Seconds(about.Beyond)
+	proof.Drill = rehearsed
+	AddReportEntry(journal.ProofName, ReportEntryVisibilityNever, proof)
 }
+
+// About says which alert and branch the spec is about, for as long as it has proved nothing.
+func About(alert, branch string) { add(journal.Entry{Alert: alert, Branch: branch}) }
+
+func add(e journal.Entry) { AddReportEntry(journal.EntryName, ReportEntryVisibilityNever, e) }
 
 // Step says what comes next, in the report and at once.
 func Step(text string) {
@@ -168,6 +168,5 @@ func Proved(alert, branch, what string) { provedIn(0, alert, branch, what) }
 
 // provedIn is Proved for what was resolved, and how long that took beyond what the runbook's own commands took.
 func provedIn(beyond time.Duration, alert, branch, what string) {
-	AddReportEntry(report.EntryName, ReportEntryVisibilityNever,
-		report.Entry{Alert: alert, Branch: branch, What: what, Leapt: w.Leapt(), Beyond: beyond})
+	add(journal.Entry{Alert: alert, Branch: branch, What: what, Leapt: w.Leapt(), Beyond: beyond})
 }

@@ -2,6 +2,10 @@ package recovery
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stemedb/firedrill/e2e/drill"
@@ -15,7 +19,7 @@ type disaster struct {
 	provide func(context.Context) error // what people bring before the runbook can be followed
 
 	// whole is when what was hit became whole again, where that is not the service.
-	whole func(context.Context) (time.Time, error)
+	whole func(ctx context.Context, struck time.Time) (time.Time, error)
 }
 
 var disasters = map[string]disaster{
@@ -28,6 +32,36 @@ var disasters = map[string]disaster{
 			}
 			return w.LoseHost(ctx)
 		}},
+	"data-damaged": {prepare: backedUp, strike: drill.OnHost(overwritten)},
+	"certificate-expired-key-gone": {prepare: backedUp,
+		strike: drill.All(drill.OnHost("rm /etc/stemedb/tls/key.pem.* /etc/letsencrypt/archive/*/privkey*.pem 2>/dev/null || true"), drill.Expired,
+			drill.OnHost("rm /etc/stemedb/tls/key.pem /etc/letsencrypt/live/*/privkey.pem"))},
+	"bucket-lost": {prepare: backedUp, whole: backedUpAgain,
+		strike: drill.All(func(ctx context.Context, _ *world.Host) error { return bucket.Lose(ctx) }, drill.OnHost("! systemctl start stemedb-wal-archive"))},
+}
+
+// overwritten is the data directory after some other program took it for its own, and the service killed.
+const overwritten = `
+find /var/lib/stemedb /var/backups/stemedb/wal -xdev -type f -size +0 -exec sh -c '
+	dd if=/dev/urandom of="$1" bs=4096 count=$((($(stat --format %s "$1") + 4095) / 4096)) conv=notrunc status=none' sh {} \;
+systemctl kill --signal KILL stemedb-api
+`
+
+// backedUpAgain is when the host had a backup that was verified, for the first time since the disaster.
+func backedUpAgain(ctx context.Context, struck time.Time) (time.Time, error) {
+	said, err := w.Host().Output(ctx, `awk '$1 == "stemedb_backup_verify_success" { well = $2 }
+		$1 == "stemedb_backup_verify_last_run_timestamp_seconds" { at = $2 } END { print well * at }' /var/lib/prometheus/node-exporter/*.prom`)
+	if err != nil {
+		return time.Time{}, err
+	}
+	seconds, err := strconv.ParseInt(strings.TrimSpace(said), 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("when the newest backup was verified: %w", err)
+	}
+	if at := time.Unix(seconds, 0); at.After(struck) {
+		return at, nil
+	}
+	return time.Time{}, errors.New("no backup has been verified since the disaster")
 }
 
 // bucket is where the host's backups go.

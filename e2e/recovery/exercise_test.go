@@ -64,6 +64,7 @@ func (e *exercise) note(format string, args ...any) time.Time {
 }
 
 func (e *exercise) run(ctx SpecContext) {
+	drill.About(e.Alert, e.Name)
 	DeferCleanup(e.report) // also of what did not come to its end
 
 	Expect(e.prepare(ctx, w.Host())).To(Succeed())
@@ -78,8 +79,9 @@ func (e *exercise) run(ctx SpecContext) {
 	Expect(w.Firing(ctx)).To(Equal([]string{"Watchdog"}), "the steady state before")
 
 	alert, page := drill.Fire(ctx, e.Alert, func(ctx context.Context, host *world.Host) error {
-		e.struck = e.note("disaster: %s", e.Description)
-		return e.strike(ctx, host)
+		err := e.strike(ctx, host)
+		e.struck = e.note("disaster: %s", e.Description) // what was acknowledged until it was over, was before it
+		return err
 	})
 	e.note("%s is paged: %s", alert.Name, page.Annotations["summary"])
 
@@ -139,7 +141,7 @@ func (e *exercise) handOver(ctx SpecContext, alert *world.Alert) {
 // disaster, that what it wrote is durable; or what the disaster itself takes for that, where clients notice nothing of it.
 func (e *exercise) back(ctx context.Context) (err error) {
 	if e.whole != nil {
-		e.well, err = e.whole(ctx)
+		e.well, err = e.whole(ctx, e.struck)
 		return err
 	}
 	if e.well = e.load.Since(e.struck); e.well.IsZero() {

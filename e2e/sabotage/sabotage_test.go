@@ -15,7 +15,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/stemedb/firedrill/tools/check"
-	"github.com/stemedb/firedrill/tools/report"
+	"github.com/stemedb/firedrill/tools/journal"
 )
 
 func TestSabotage(t *testing.T) {
@@ -94,8 +94,8 @@ var _ = Describe("The harness fails when", Label("sabotage"), func() {
 				})
 				Expect(err).NotTo(HaveOccurred())
 				Expect(findings).To(ContainElement(HaveField("String()", ContainSubstring(s.static))))
-				AddReportEntry(report.EntryName, ReportEntryVisibilityNever,
-					report.Entry{Alert: "(sabotage)", Branch: s.what, What: "found before anything starts"})
+				AddReportEntry(journal.EntryName, ReportEntryVisibilityNever,
+					journal.Entry{Alert: "(sabotage)", Branch: s.what, What: "found before anything starts"})
 			})
 		}
 		if s.live != "" {
@@ -118,8 +118,8 @@ var _ = Describe("The harness fails when", Label("sabotage"), func() {
 				for _, reason := range s.because {
 					Expect(output.String()).To(ContainSubstring(reason))
 				}
-				AddReportEntry(report.EntryName, ReportEntryVisibilityNever,
-					report.Entry{Alert: "(sabotage)", Branch: s.what, What: "failed, and named the cause"})
+				AddReportEntry(journal.EntryName, ReportEntryVisibilityNever,
+					journal.Entry{Alert: "(sabotage)", Branch: s.what, What: "failed, and named the cause"})
 			})
 		}
 	}

@@ -16,7 +16,7 @@ var _ = Describe("Without its cure", func() {
 	for name, fault := range map[string]drill.Fault{
 		"CertificateExpiringWarning": expiring(world.CustomCA, 20*day),
 		"CertificateExpiringSoon":    expiring(world.LetsEncrypt, 6*day),
-		"CertificateExpired":         expired,
+		"CertificateExpired":         drill.Expired,
 		"CertificateExpiryUnknown":   drill.OnHost("systemctl stop stemedb-api"),
 	} {
 		It(name+" does not clear by itself", Label(name), func(ctx SpecContext) {

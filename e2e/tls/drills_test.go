@@ -19,14 +19,14 @@ var _ = drill.Branches("tls.yml", []drill.Drill{
 		expiring(world.LetsEncrypt, 6*day),
 		drill.OnHost(`sed -i 's/listen 80 default_server/listen 127.0.0.1:80 default_server/' /etc/nginx/conf.d/stemedb.conf && systemctl restart nginx`),
 	), Instead: "If Using Let's Encrypt"},
-	{Alert: "CertificateExpiringSoon", Branch: "If Certificate Already Expired", Well: renewed, Fault: expired, Also: []string{"CertificateExpired"}},
+	{Alert: "CertificateExpiringSoon", Branch: "If Certificate Already Expired", Well: renewed, Fault: drill.Expired, Also: []string{"CertificateExpired"}},
 
 	{Alert: "CertificateExpiringWarning", Branch: "If Using Let's Encrypt", Well: renewed, Fault: drill.All(
 		expiring(world.LetsEncrypt, 20*day), drill.OnHost("systemctl disable --now certbot.timer"))},
 	{Alert: "CertificateExpiringWarning", Branch: "If Using Custom CA", Well: renewed, Fault: expiring(world.CustomCA, 20*day)},
 
-	{Alert: "CertificateExpired", Branch: "If Let's Encrypt Answers", Well: renewed, Fault: expired},
-	{Alert: "CertificateExpired", Branch: "If No Authority Answers", Well: selfSigned, Fault: expired},
+	{Alert: "CertificateExpired", Branch: "If Let's Encrypt Answers", Well: renewed, Fault: drill.Expired},
+	{Alert: "CertificateExpired", Branch: "If No Authority Answers", Well: selfSigned, Fault: drill.Expired},
 
 	{Alert: "CertificateExpiryUnknown", Branch: "If The Service Is Down", Well: restarted, Also: []string{"StemeDBDown", "LoadBalancerUpstreamDown"},
 		Fault: drill.OnHost("systemctl stop stemedb-api")},
@@ -51,27 +51,6 @@ func expiring(issuer world.Issuer, left time.Duration) drill.Fault {
 			return err
 		}
 		return host.Install(ctx, certificate)
-	}
-}
-
-// expired is a certificate of Let's Encrypt that has run out while it was served. The service is restarted on its last
-// seconds: it would refuse to reload a certificate that ran out on the way.
-func expired(ctx context.Context, host *world.Host) error {
-	certificate, err := w.Issue(ctx, world.LetsEncrypt, 2*time.Second)
-	if err != nil {
-		return err
-	}
-	if err := host.Place(ctx, certificate); err != nil {
-		return err
-	}
-	if err := host.Run(ctx, "systemctl restart stemedb-api"); err != nil {
-		return err
-	}
-	select {
-	case <-time.After(time.Until(certificate.Leaf.NotAfter)):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

@@ -20,6 +20,7 @@ type Bucket struct {
 	box    *box
 	disk   string // the volume that the provider keeps objects on
 	secret string // of its owner
+	lost   bool
 }
 
 const (
@@ -69,7 +70,7 @@ func (w *World) Bucket(ctx context.Context) (*Bucket, error) {
 	if err := b.answering(ctx); err != nil {
 		return nil, err
 	}
-	return b, b.admin(ctx, "create-bucket", "--owner", bucketOwner, "--bucket", bucketName)
+	return b, b.create(ctx)
 }
 
 // answering waits until the server does, and has its name lead to where it is now.
@@ -114,13 +115,21 @@ func (b *Bucket) Stop(ctx context.Context) error {
 	return b.box.stop(ctx)
 }
 
-// Restart brings it back.
+// Restart brings it back, and where the bucket was lost, a new one that is empty.
 func (b *Bucket) Restart(ctx context.Context) error {
 	defer b.world.touch()
 	if err := b.box.resume(ctx); err != nil {
 		return err
 	}
-	return b.answering(ctx)
+	if err := b.answering(ctx); err != nil || !b.lost {
+		return err
+	}
+	b.lost = false
+	return b.create(ctx)
+}
+
+func (b *Bucket) create(ctx context.Context) error {
+	return b.admin(ctx, "create-bucket", "--owner", bucketOwner, "--bucket", bucketName)
 }
 
 // Damage overwrites some bytes in the middle of the newest object whose name matches, as the shell has it, where the
@@ -135,13 +144,11 @@ half=$(($(stat --format %%s "$object") / 2))
 printf damaged | dd of="$object" bs=1 seek="$half" conv=notrunc status=none`, objectsFolder, bucketName, pattern))
 }
 
-// Lose takes the bucket away with all that is in it, and gives the owner a new one that is empty.
+// Lose takes the bucket away with all that is in it.
 func (b *Bucket) Lose(ctx context.Context) error {
 	defer b.world.touch()
-	if err := b.onDisk(ctx, "rm -r "+objectsFolder+"/"+bucketName); err != nil {
-		return err
-	}
-	return b.admin(ctx, "create-bucket", "--owner", bucketOwner, "--bucket", bucketName)
+	b.lost = true
+	return b.onDisk(ctx, "rm -r "+objectsFolder+"/"+bucketName)
 }
 
 // onDisk runs a script where the provider keeps the objects: the server's image holds no shell.
