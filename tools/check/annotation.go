@@ -139,7 +139,11 @@ func (c *checker) link(alert rule.Alert, address string) {
 	if !ok || u.Fragment == "" {
 		return // that the file is missing is a finding of its own
 	}
-	if anchors := anchors([]byte(book.text)); !slices.Contains(anchors, u.Fragment) {
+	var anchors []string
+	for _, a := range anchorsIn([]byte(book.text)) {
+		anchors = append(anchors, a.fragment)
+	}
+	if !slices.Contains(anchors, u.Fragment) {
 		finding("leads to no heading of %s (%q): its headings are #%s", filepath.Base(book.Path), "#"+u.Fragment, strings.Join(anchors, ", #"))
 	}
 }
@@ -166,10 +170,16 @@ var (
 	unlinked = regexp.MustCompile(`[^\p{L}\p{M}\p{N}\p{Pc}\- ]`)
 )
 
-// anchors returns the fragments by which GitHub links to the headings of a Markdown file.
-func anchors(src []byte) []string {
+// anchor is how GitHub links to a heading.
+type anchor struct {
+	fragment string
+	line     int // of the heading, counted from 1
+}
+
+// anchorsIn returns the anchors of all headings of a Markdown file, in their order.
+func anchorsIn(src []byte) []anchor {
 	md := goldmark.New()
-	var found []string
+	var found []anchor
 	seen := map[string]int{}
 	_ = ast.Walk(md.Parser().Parse(text.NewReader(src)), func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if n.Kind() != ast.KindHeading || !entering {
@@ -180,13 +190,13 @@ func anchors(src []byte) []string {
 			return ast.WalkStop, err // writing to memory does not fail
 		}
 		heading := strings.TrimSpace(html.UnescapeString(tags.ReplaceAllString(rendered.String(), "")))
-		anchor := strings.ReplaceAll(unlinked.ReplaceAllString(strings.ToLower(heading), ""), " ", "-")
-		count := seen[anchor]
-		seen[anchor]++
+		fragment := strings.ReplaceAll(unlinked.ReplaceAllString(strings.ToLower(heading), ""), " ", "-")
+		count := seen[fragment]
+		seen[fragment]++
 		if count > 0 {
-			anchor += "-" + strconv.Itoa(count)
+			fragment += "-" + strconv.Itoa(count)
 		}
-		found = append(found, anchor)
+		found = append(found, anchor{fragment, 1 + bytes.Count(src[:max(0, n.Pos())], []byte("\n"))})
 		return ast.WalkSkipChildren, nil
 	})
 	return found

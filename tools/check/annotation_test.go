@@ -1,6 +1,7 @@
 package check
 
 import (
+	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -9,7 +10,14 @@ import (
 func TestAnchors(t *testing.T) {
 	src := "# Certificate `openssl` & *more*\n\n## If Using Let's Encrypt\n\n### 1. Check: the timer_unit (cron)!\n\nSetext\n======\n\n" +
 		"## Ärger — überall\n\n```bash\n# not a heading\n```\n\n## [A link](https://example.com/#x)\n\n## Same\n\n## Same\n\n## Same\n\n## a \\_ b &lt;c&gt;\n"
-	NewWithT(t).Expect(anchors([]byte(src))).To(Equal([]string{
+	g := NewWithT(t)
+	var fragments []string
+	for _, a := range anchorsIn([]byte(src)) {
+		fragments = append(fragments, a.fragment)
+		heading := strings.Split(src, "\n")[a.line-1]
+		g.Expect(strings.HasPrefix(heading, "#") || heading == "Setext").To(BeTrue(), heading)
+	}
+	g.Expect(fragments).To(Equal([]string{
 		"certificate-openssl--more", "if-using-lets-encrypt", "1-check-the-timer_unit-cron", "setext",
 		"ärger--überall", "a-link", "same", "same-1", "same-2", "a-_-b-c",
 	}))
@@ -28,6 +36,6 @@ func TestMentions(t *testing.T) {
 func FuzzAnchors(f *testing.F) {
 	f.Add([]byte("# A\n\n## B `c` <d>\n"))
 	f.Fuzz(func(t *testing.T, src []byte) {
-		anchors(src)
+		anchorsIn(src)
 	})
 }

@@ -43,12 +43,13 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 		rulesErr = fmt.Errorf("%s: no alert in its rule files: there is nothing to check", in.Rules)
 	}
 	books, booksErr := loadBooks(in.Runbooks)
+	index, indexErr := loadIndex(in.Runbooks)
 	routing, routingErr := loadRouting(in.Alertmanager)
 	programs, programsErr := loadPrograms(in.Programs)
 	specs, specsErr := loadSpecs(in.Specs, alerts, books)
 	inventory, metricsErr := loadInventory(ctx, in.Metrics)
 	dashboards, dashboardsErr := loadDashboards(in.Dashboards)
-	if err := errors.Join(rulesErr, booksErr, routingErr, programsErr, specsErr, metricsErr, dashboardsErr); err != nil {
+	if err := errors.Join(rulesErr, booksErr, indexErr, routingErr, programsErr, specsErr, metricsErr, dashboardsErr); err != nil {
 		return nil, rule.Set{}, err
 	}
 
@@ -77,17 +78,22 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 			c.header(alert, book)
 			c.agreement(alert, expr, book.Header.Trigger, "runbook's trigger", book.Path, book.Header.TriggerLine)
 			c.metrics(alert, expr, book)
-			c.steps(alert, expr, book, programs)
+			c.finished(alert.Name, book)
+			scripts := scriptsOf(book)
+			c.steps(scripts, programs)
+			c.variables(alert, expr, scripts)
 			c.branches(book, specs)
 		}
 	}
+	c.procedures(alerts, programs, specs)
 	c.orphans(alerts)
+	c.stale(alerts, index)
 	c.suppress(alerts)
 
 	slices.SortFunc(c.findings, func(a, b finding.Finding) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column, cmp.Compare(a.Check, b.Check), cmp.Compare(a.Message, b.Message))
 	})
-	return c.findings, set, nil
+	return slices.Compact(c.findings), set, nil
 }
 
 // book is a runbook with its text, for what is not in the steps.
@@ -96,7 +102,8 @@ type book struct {
 	text string
 }
 
-// loadBooks reads the runbooks in dir, by the names of the alerts that they are for; without a path, there are none.
+// loadBooks reads the runbooks in dir, by the names of the alerts that they are for, and the procedures; without a path,
+// there are none.
 func loadBooks(dir string) (map[string]book, error) {
 	if dir == "" {
 		return nil, nil
@@ -277,7 +284,7 @@ func (c *checker) runbookOf(alert rule.Alert) (book, bool) {
 
 func (c *checker) orphans(alerts []rule.Alert) {
 	for name, book := range c.books {
-		if !slices.ContainsFunc(alerts, func(a rule.Alert) bool { return a.Name == name }) {
+		if book.Header.Procedure == "" && !slices.ContainsFunc(alerts, func(a rule.Alert) bool { return a.Name == name }) {
 			c.report("runbook/orphan", book.Path, 1, 0, "no rule in %s raises an alert %s: name the runbook after its alert, or remove it", c.rulesDir, name)
 		}
 	}
@@ -286,6 +293,10 @@ func (c *checker) orphans(alerts []rule.Alert) {
 // header compares what a runbook says about its alert with the rule.
 func (c *checker) header(alert rule.Alert, book book) {
 	h := book.Header
+	if h.Procedure != "" {
+		c.report("header/alert", book.Path, h.ProcedureLine, 0, "the runbook of %s says that it is a procedure, which no alert has: write the header of a runbook, or give the procedure a file of another name", alert.Name)
+		return
+	}
 	if h.Alert != alert.Name {
 		c.report("header/alert", book.Path, h.AlertLine, 0, "the runbook of %s says that it is for the alert %q: write %s there", alert.Name, h.Alert, alert.Name)
 	}

@@ -18,6 +18,7 @@ const (
 	host    = "programs.txt"
 	drills  = "e2e/drills_test.go"
 	stray   = "runbooks/Gone.md"
+	rescue  = "runbooks/DisasterRecovery.md"
 	removed = "\x00" // in place of a file's new text
 )
 
@@ -224,9 +225,34 @@ func TestSabotage(t *testing.T) {
 		"runbook_url to a site made of the runbooks": {rules, "https://github.com/stemedb/firedrill/blob/main/runbooks/BackupTooOld.md", "https://runbooks.example.com/backup/backuptooold/", nil},
 		"an alert without a runbook": {backup, "", removed, []string{
 			`rules/stemedb.yml:20:16 runbook/missing: whoever is called by BackupTooOld has no runbook: write runbooks/BackupTooOld.md`,
+			`runbooks/DisasterRecovery.md:3:0 runbook/orphan: no runbook of an alert leads to the procedure DisasterRecovery, so that nobody finds it: link to it from one, as in [DisasterRecovery](DisasterRecovery.md), or remove it`,
 		}},
 		"a runbook without an alert": {stray, "", "# Gone\n\n- **Severity:** warning\n- **Alert:** Gone\n- **Trigger:** x\n- **Duration:** 5m\n\n## Resolution\n\n### If\n\n```bash\ntrue\n```\n", []string{
 			`runbooks/Gone.md:1:0 runbook/orphan: no rule in rules raises an alert Gone: name the runbook after its alert, or remove it`,
+		}},
+		"a procedure that no runbook leads to": {backup, "DisasterRecovery.md#", "#", []string{
+			`runbooks/DisasterRecovery.md:3:0 runbook/orphan: no runbook of an alert leads to the procedure DisasterRecovery, so that nobody finds it: link to it from one, as in [DisasterRecovery](DisasterRecovery.md), or remove it`,
+		}},
+		"a procedure that only a folder elsewhere has": {backup, "](", "](../", []string{
+			`runbooks/DisasterRecovery.md:3:0 runbook/orphan: no runbook of an alert leads to the procedure DisasterRecovery, so that nobody finds it: link to it from one, as in [DisasterRecovery](DisasterRecovery.md), or remove it`,
+		}},
+		"a procedure under another name": {rescue, "**Procedure:** DisasterRecovery", "**Procedure:** Recovery", []string{
+			`runbooks/DisasterRecovery.md:3:0 header/alert: the procedure in DisasterRecovery.md says that it is "Recovery": write DisasterRecovery there`,
+		}},
+		"a program misspelt in a procedure": {rescue, "systemctl", "sysemctl", []string{
+			`runbooks/DisasterRecovery.md:11:1 runbook/program: the host has no program "sysemctl" (it has "systemctl"): mend the name, or install it and add it to programs.txt`,
+		}},
+		"a redirection by accident in a procedure": {rescue, "stop stemedb-api", "stop stemedb-api 2>1", []string{
+			`runbooks/DisasterRecovery.md:11:28 runbook/redirection: this writes a file named "1": write >&1 for a descriptor, or quote the >`,
+		}},
+		"a variable that nothing sets in a procedure": {rescue, "stop stemedb-api", "stop \"$untit\"; unit=x", []string{
+			`runbooks/DisasterRecovery.md:11:17 runbook/misspelling: nothing is known to set $untit: write $unit if that is meant`,
+		}},
+		"a procedure that is not filled in": {rescue, "## Resolution", "TODO\n\n## Resolution", []string{
+			`runbooks/DisasterRecovery.md:6:1 runbook/unfinished: the runbook of DisasterRecovery is not filled in ("TODO"): write what whoever is called is to read`,
+		}},
+		"a procedure's drill removed": {drills, `"DisasterRecovery"`, `"BackupTooOld"`, []string{
+			`runbooks/DisasterRecovery.md:8:5 runbook/spec: no spec in e2e follows the branch "If The Volume Is Lost" of DisasterRecovery: write one that names both, or nobody knows that it works`,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -235,6 +261,44 @@ func TestSabotage(t *testing.T) {
 			NewWithT(t).Expect(run(t)).To(Equal(tc.want))
 		})
 	}
+}
+
+func TestProcedureInThePlaceOfARunbook(t *testing.T) {
+	copyGood(t)
+	sabotage(t, backup, "- **Severity:** warning\n- **Alert:**", "- **Procedure:**")
+	sabotage(t, backup, "- **Duration:** 5m\n", "")
+	NewWithT(t).Expect(run(t)).To(ContainElement(
+		`runbooks/BackupTooOld.md:3:0 header/alert: the runbook of BackupTooOld says that it is a procedure, which no alert has: write the header of a runbook, or give the procedure a file of another name`))
+}
+
+func TestScenariosFollowBranches(t *testing.T) {
+	g := NewWithT(t)
+	copyGood(t)
+	sabotage(t, drills, `	{alert: "DisasterRecovery", branch: "If The Volume Is Lost"},`+"\n", "")
+	missing := []string{`runbooks/DisasterRecovery.md:8:5 runbook/spec: no spec in e2e follows the branch "If The Volume Is Lost" of DisasterRecovery: write one that names both, or nobody knows that it works`}
+	g.Expect(run(t)).To(Equal(missing))
+	const scenarios = "e2e/scenarios.yml"
+	sabotage(t, scenarios, "", "scenarios:\n  - name: volume-lost\n    description: It is lost.\n    alert: BackupTooOld\n    runbook: DisasterRecovery\n"+
+		"    branch: If The Volume Is Lost\n    objectives: {rto: 1h, rpo: 1h, records: 1}\n")
+	g.Expect(run(t)).To(BeEmpty())
+	sabotage(t, scenarios, "", "plays:\n  - Hamlet\n")
+	g.Expect(run(t)).To(Equal(missing), "scenarios of another kind")
+}
+
+// A procedure is followed with the labels of whichever alert leads to it.
+func TestProcedureKnowsTheAlertsThatLeadToIt(t *testing.T) {
+	g := NewWithT(t)
+	copyGood(t)
+	sabotage(t, soon, "to a week.", "to a week: see [there](./DisasterRecovery.md).")
+	sabotage(t, rescue, "stop stemedb-api", `stop "$domain" "$untit"; unit=x`)
+	sabotage(t, rules, "expr: time() - stemedb_backup_last_success_timestamp_seconds > 26 * 3600", "expr: vector(time()) > 26 * 3600")
+	g.Expect(run(t)).To(ContainElements(
+		`runbooks/DisasterRecovery.md:11:17 runbook/variable: $domain is no label of BackupTooOld, whose labels are alertname, severity, team, and nothing sets it before: mend the name, or set it in a step`,
+		`runbooks/DisasterRecovery.md:11:27 runbook/misspelling: nothing is known to set $untit: write $unit if that is meant`))
+
+	sabotage(t, rules, "expr: vector(time()) > 26 * 3600", "expr: time() - stemedb_backup_last_success_timestamp_seconds > 26 * 3600")
+	g.Expect(run(t)).To(Equal([]string{`runbooks/DisasterRecovery.md:11:27 runbook/misspelling: nothing is known to set $untit: write $unit if that is meant`}),
+		"what is found for both alerts is said once")
 }
 
 func TestLinksToDashboardsAreMissedWhereMostAlertsHaveOne(t *testing.T) {

@@ -4,8 +4,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/prometheus/prometheus/promql/parser"
-	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 	"mvdan.cc/sh/v3/syntax"
 )
@@ -27,26 +25,30 @@ func parseShell(source string) *syntax.File {
 }
 
 // steps checks what the steps of a runbook do on the host.
-func (c *checker) steps(alert rule.Alert, expr parser.Expr, book book, programs *programs) {
+func (c *checker) steps(scripts []script, programs *programs) {
+	for _, s := range scripts {
+		c.redirections(s)
+	}
+	if programs != nil {
+		c.programs(scripts, programs)
+	}
+}
+
+// scriptsOf returns the steps of a runbook, which are followed in that order.
+func scriptsOf(book book) []script {
 	branches := map[int]string{}
 	for _, branch := range book.Branches() {
 		for _, step := range branch.Steps {
 			branches[step.Line] = branch.Name
 		}
 	}
-	var scripts []script
+	var found []script
 	for _, step := range book.Steps() {
 		if file := parseShell(step.Source); file != nil {
-			scripts = append(scripts, script{Step: step, branch: branches[step.Line], file: file})
+			found = append(found, script{Step: step, branch: branches[step.Line], file: file})
 		}
 	}
-	for _, s := range scripts {
-		c.redirections(s)
-	}
-	c.variables(alert, expr, scripts)
-	if programs != nil {
-		c.programs(scripts, programs)
-	}
+	return found
 }
 
 // placeOf returns where in its runbook a part of a step stands. A step's lines are the runbook's, without the

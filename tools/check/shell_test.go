@@ -39,7 +39,8 @@ func booked(t *testing.T, expr string, steps ...string) []string {
 	}
 	alert := rule.Alert{Name: "A", File: "a.yml", Expr: expr, Labels: map[string]string{"severity": "critical"},
 		Annotations: map[string]string{"summary": "{{ $labels.domain }}"}}
-	c.steps(alert, parsed, own, host)
+	c.steps(scriptsOf(own), host)
+	c.variables(alert, parsed, scriptsOf(own))
 	var found []string
 	for _, f := range c.findings {
 		source := []rune(f.Source)

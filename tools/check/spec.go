@@ -14,9 +14,10 @@ import (
 	"strings"
 
 	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/scenario"
 )
 
-// specs are the Go specs in a folder: which branch of which alert's runbook they name.
+// specs are the Go specs in a folder: which branch of which alert's runbook, or of which procedure, they name.
 type specs struct {
 	dir   string
 	named map[[2]string]bool // alert and branch
@@ -24,7 +25,8 @@ type specs struct {
 
 // loadSpecs reads the Go files in a folder and its subfolders. A file names a branch of an alert's runbook where both
 // names stand as string literals in the same composite literal or call, the innermost that holds both: a case of a
-// table, or a Describe. Without a path, there are none.
+// table, or a Describe. A file of scenarios beside them names branches as well, since each is rehearsed by a spec.
+// Without a path, there are none.
 func loadSpecs(dir string, alerts []rule.Alert, books map[string]book) (*specs, error) {
 	if dir == "" {
 		return nil, nil
@@ -33,7 +35,10 @@ func loadSpecs(dir string, alerts []rule.Alert, books map[string]book) (*specs, 
 	for _, alert := range alerts {
 		isAlert[alert.Name] = true
 	}
-	for _, book := range books {
+	for name, book := range books {
+		if book.Header.Procedure != "" {
+			isAlert[name] = true
+		}
 		for _, branch := range book.Branches() {
 			isBranch[branch.Name] = true
 		}
@@ -45,6 +50,12 @@ func loadSpecs(dir string, alerts []rule.Alert, books map[string]book) (*specs, 
 			return fmt.Errorf("reading the specs: %w", err)
 		case entry.IsDir() && path != dir && (entry.Name() == "testdata" || entry.Name() == "vendor" || strings.HasPrefix(entry.Name(), ".")):
 			return filepath.SkipDir
+		case entry.Name() == "scenarios.yml":
+			scenarios, _ := scenario.Load(path) // who rehearses them says what is wrong with them, and may be somebody else
+			for _, one := range scenarios {
+				s.named[[2]string{one.Runbook, one.Branch}] = true
+			}
+			return nil
 		case !entry.Type().IsRegular() || filepath.Ext(path) != ".go":
 			return nil
 		}

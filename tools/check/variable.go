@@ -27,7 +27,7 @@ var (
 	templateLabel = regexp.MustCompile(`(?:\$labels|\.Labels)\.([A-Za-z_]\w*)`)
 )
 
-// variables finds shell variables in the steps that nothing sets. Each branch is followed in a shell of its own, which
+// variables finds shell variables in the steps of a runbook that nothing sets where an alert leads to it. Each branch is followed in a shell of its own, which
 // knows the labels of the alert; the sections outside of the resolution share another here, since to read one after
 // the other is their use.
 func (c *checker) variables(alert rule.Alert, expr parser.Expr, scripts []script) {
@@ -82,7 +82,7 @@ func (c *checker) variables(alert rule.Alert, expr parser.Expr, scripts []script
 			switch {
 			case isElsewhere:
 				c.reportPlace(place, "runbook/variable", "nothing has set $%s here: %s sets it on line %d, in a section that is followed in another shell; set it in this one too",
-					name, c.books[alert.Name].Path, line)
+					name, s.File, line)
 			case isAll && !external.MatchString(name):
 				hint := ""
 				if near != "" {

@@ -75,7 +75,7 @@ machine cannot be used.`,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.AddCommand(checkCommand(), watchCommand(), testCommand(), boundariesCommand(), mutateCommand(), newAlertCommand(),
-		affectedCommand(), imagesCommand(), proveCommand(), drillCommand(), tableCommand(), reportCommand(), cleanCommand())
+		indexCommand(), affectedCommand(), planCommand(), imagesCommand(), proveCommand(), drillCommand(), tableCommand(), reportCommand(), cleanCommand())
 	return root
 }
 

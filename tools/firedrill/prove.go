@@ -49,6 +49,7 @@ type proof struct {
 	labels string
 	keep   bool
 	procs  int
+	expect int // how many specs have to run; 0 leaves it open
 	// environment is what the suites are told beside that.
 	environment []string
 	suites      []string
@@ -60,18 +61,24 @@ func proveCommand() *cobra.Command {
 		Use:   "prove [suite folder...]",
 		Short: "Check the rules, build the images, run the suites and print what they proved",
 		RunE: func(cmd *cobra.Command, suites []string) error {
-			p.suites = suites
-			if len(suites) == 0 {
-				p.suites = []string{"./e2e/..."}
-			}
+			p.suites = suitesOr(suites)
 			return p.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	p.inputs.addFlags(cmd)
 	cmd.Flags().StringVar(&p.focus, "focus", "", "run only the specs whose text matches this regular expression")
 	cmd.Flags().StringVar(&p.labels, "labels", "", "run only the specs whose labels match this Ginkgo label filter, as in \"CertificateExpired || CertificateExpiringSoon\"")
+	cmd.Flags().IntVar(&p.expect, "expect", 0, "fail unless that many specs run, as for a shard of firedrill plan")
 	p.addWorldFlags(cmd)
 	return cmd
+}
+
+// suitesOr returns the suite folders of a command line, or all of ours.
+func suitesOr(named []string) []string {
+	if len(named) == 0 {
+		return []string{"./e2e/..."}
+	}
+	return named
 }
 
 // addWorldFlags adds what is to be said of the worlds that specs run in.
@@ -83,19 +90,8 @@ func (p *proof) addWorldFlags(cmd *cobra.Command) {
 
 // run judges what costs little first: the arguments, the rules, Docker; then images, then suites.
 func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
-	if _, err := regexp.Compile(p.focus); err != nil {
-		return fmt.Errorf("--focus %q is no regular expression: %w", p.focus, err)
-	}
-	if _, err := types.ParseLabelFilter(p.labels); err != nil {
-		return fmt.Errorf("--labels %q is no label filter of Ginkgo: write names with ||, && and ! between them, as in %q", p.labels, "CertificateExpired || CertificateExpiringSoon")
-	}
-	if p.procs < 1 {
-		return fmt.Errorf("--procs %d: at least 1 is needed", p.procs)
-	}
-	for _, suite := range p.suites {
-		if info, err := os.Stat(strings.TrimSuffix(suite, "...")); err != nil || !info.IsDir() {
-			return fmt.Errorf("there is no suite folder %q: name one under e2e", suite)
-		}
+	if err := p.validate(); err != nil {
+		return err
 	}
 	if info, err := os.Stat(p.Runbooks); err != nil || !info.IsDir() { // a check can do without, a proof cannot
 		return fmt.Errorf("there is no folder of runbooks %q: name it with --runbooks", p.Runbooks)
@@ -126,6 +122,9 @@ func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("the suites left no report (%w): see what they printed above", cmp.Or(failure, err))
 	}
+	if failure == nil {
+		failure = p.shortfall(found)
+	}
 	j, err := record.end(found, failure)
 	if err != nil {
 		return err
@@ -134,16 +133,42 @@ func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
 	return printTable(stdout, report.Summarize(j))
 }
 
+// shortfall is the error of suites that ran another number of specs than they were to.
+func (p proof) shortfall(found journal.Journal) error {
+	if p.expect == 0 || len(found.Proofs) == p.expect {
+		return nil
+	}
+	return fmt.Errorf("%d specs ran, and not %d: has one another text in each run?", len(found.Proofs), p.expect)
+}
+
+// validate says which argument is of no use.
+func (p proof) validate() error {
+	if _, err := regexp.Compile(p.focus); err != nil {
+		return fmt.Errorf("--focus %q is no regular expression: %w", p.focus, err)
+	}
+	if _, err := types.ParseLabelFilter(p.labels); err != nil {
+		return fmt.Errorf("--labels %q is no label filter of Ginkgo: write names with ||, && and ! between them, as in %q", p.labels, "CertificateExpired || CertificateExpiringSoon")
+	}
+	if p.procs < 1 {
+		return fmt.Errorf("--procs %d: at least 1 is needed", p.procs)
+	}
+	for _, suite := range p.suites {
+		if info, err := os.Stat(strings.TrimSuffix(suite, "...")); err != nil || !info.IsDir() {
+			return fmt.Errorf("there is no suite folder %q: name one under e2e", suite)
+		}
+	}
+	return nil
+}
+
 // errNotStarted is the error of suites that could not even be started.
 var errNotStarted = errors.New("the suites cannot be started")
 
 // runSuites runs the suites with the Ginkgo of go.mod. An interrupt is theirs to heed: they take down
 // their worlds and write their report.
 func (p proof) runSuites(ctx context.Context, images image.Set, record *record, stdout, stderr io.Writer) error {
-	// The program itself, and not `go tool`, so that nothing stands between it and a signal.
-	path, err := exec.CommandContext(ctx, "go", "tool", "-n", "ginkgo").Output()
+	path, err := ginkgo(ctx)
 	if err != nil {
-		return fmt.Errorf("%w: building Ginkgo: %w", errNotStarted, err)
+		return fmt.Errorf("%w: %w", errNotStarted, err)
 	}
 	variables, err := p.variables()
 	if err != nil {
@@ -157,7 +182,7 @@ func (p proof) runSuites(ctx context.Context, images image.Set, record *record, 
 	variables = append(variables, images.Environ()...)
 	variables = append(variables, redact.Variable+"="+record.secrets.Name())
 	variables = append(variables, progressVariable+"="+progress, fmt.Sprintf("%s=%d", runVariable, os.Getpid()))
-	cmd := exec.Command(strings.TrimSpace(string(path)), p.ginkgoArgs(isTerminal(stdout))...)
+	cmd := exec.Command(path, p.ginkgoArgs(isTerminal(stdout))...)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.Env = append(os.Environ(), variables...)
 	// In a process group of their own, the suites get each interrupt once, whether it came from
@@ -184,6 +209,15 @@ func (p proof) runSuites(ctx context.Context, images image.Set, record *record, 
 			return err
 		}
 	}
+}
+
+// ginkgo returns the path of the program itself, since with `go tool` something would stand between it and a signal.
+func ginkgo(ctx context.Context) (string, error) {
+	path, err := exec.CommandContext(ctx, "go", "tool", "-n", "ginkgo").Output()
+	if err != nil {
+		return "", fmt.Errorf("building Ginkgo: %w", err)
+	}
+	return strings.TrimSpace(string(path)), nil
 }
 
 // variables are the environment variables for the suites. Each suite runs in its own folder, so that
@@ -220,6 +254,12 @@ func (p proof) ginkgoArgs(color bool) []string {
 	if !color {
 		args = append(args, "--no-color")
 	}
+	return append(args, p.selection()...)
+}
+
+// selection is the part of Ginkgo's command line that says which specs to run.
+func (p proof) selection() []string {
+	var args []string
 	if p.focus != "" {
 		args = append(args, "--focus="+p.focus)
 	}

@@ -249,40 +249,53 @@ func inline(n ast.Node, src []byte) string {
 	return b.String()
 }
 
+// key is a bold key of the header, and where its value goes.
+type key struct {
+	name, example string
+	value         *string
+	line          *int
+}
+
 func (d *document) readHeader(fields []field) {
-	wanted := []struct {
-		key, example string
-		value        *string
-		line         *int
-	}{
-		{"Severity", "critical", &d.Header.Severity, &d.Header.SeverityLine},
-		{"Alert", "CertificateExpiringSoon", &d.Header.Alert, &d.Header.AlertLine},
-		{"Trigger", "the certificate expires within 7 days", &d.Header.Trigger, &d.Header.TriggerLine},
-		{"Duration", "1h", new(string), &d.Header.DurationLine},
+	h := &d.Header
+	severity := key{"Severity", "critical", &h.Severity, &h.SeverityLine}
+	alert := key{"Alert", "CertificateExpiringSoon", &h.Alert, &h.AlertLine}
+	procedure := key{"Procedure", "DisasterRecovery", &h.Procedure, &h.ProcedureLine}
+	trigger := key{"Trigger", "the certificate expires within 7 days", &h.Trigger, &h.TriggerLine}
+	duration := key{"Duration", "1h", new(string), &h.DurationLine}
+
+	wanted := []key{severity, alert, trigger, duration}
+	if slices.ContainsFunc(fields, func(f field) bool { return f.key == procedure.name }) {
+		wanted = []key{procedure, trigger}
+		for _, f := range fields {
+			if slices.ContainsFunc([]key{severity, alert, duration}, func(k key) bool { return k.name == f.key }) {
+				d.problemf(f.line, 0, "a procedure has no %s (%q): none, for that is said by the runbook that leads to it", strings.ToLower(f.key), d.line(f.line))
+			}
+		}
 	}
 	for _, w := range wanted {
 		for _, f := range fields {
 			switch {
-			case f.key != w.key:
+			case f.key != w.name:
 			case *w.line > 0:
-				d.problemf(f.line, 0, "%s is given twice (%q), the first time on line %d: once is right", w.key, f.value, *w.line)
+				d.problemf(f.line, 0, "%s is given twice (%q), the first time on line %d: once is right", w.name, f.value, *w.line)
 			default:
 				*w.value, *w.line = f.value, f.line
 			}
 		}
-		example := fmt.Sprintf("- **%s:** %s", w.key, w.example)
+		example := fmt.Sprintf("- **%s:** %s", w.name, w.example)
 		switch {
 		case *w.line == 0 && len(d.headings) > 0:
 			d.problemf(d.headings[0].line, 0, "the header does not give the %s (%q): a line below the title such as %q",
-				strings.ToLower(w.key), d.headings[0].text, example)
+				strings.ToLower(w.name), d.headings[0].text, example)
 		case *w.line > 0 && *w.value == "":
-			d.problemf(*w.line, 0, "%s is empty (%q): a line such as %q", w.key, d.line(*w.line), example)
-		case *w.line > 0 && w.key == "Duration":
-			duration, err := model.ParseDuration(*w.value)
+			d.problemf(*w.line, 0, "%s is empty (%q): a line such as %q", w.name, d.line(*w.line), example)
+		case *w.line > 0 && w.name == duration.name:
+			parsed, err := model.ParseDuration(*w.value)
 			if err != nil {
 				d.problemf(*w.line, 0, "not a duration (%q): Prometheus's notation, such as 1h, 5m or 0s", *w.value)
 			}
-			d.Header.Duration = time.Duration(duration)
+			d.Header.Duration = time.Duration(parsed)
 		}
 	}
 }

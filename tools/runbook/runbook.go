@@ -9,6 +9,11 @@
 //	- **Trigger:** the certificate being served expires within 7 days
 //	- **Duration:** 1h
 //
+// A procedure is a runbook that belongs to no alert: runbooks of alerts link to it. Its keys are two:
+//
+//   - **Procedure:** DisasterRecovery
+//   - **Trigger:** the host or its volume is lost
+//
 // Each fence whose language is bash is a step, wherever it stands; any other fence is prose. Each heading of level 3
 // under "## Resolution" is a branch: the steps beneath it, followed in order, end the incident. What is out of the
 // ordinary about a step stands in braces after the language, separated by spaces:
@@ -50,7 +55,7 @@ type Runbook struct {
 	steps      []Step
 }
 
-// Header is what a runbook says about the alert that it is for. Lines are counted from 1.
+// Header is what a runbook says about the alert that it is for, or a procedure about itself. Lines are counted from 1.
 type Header struct {
 	Severity     string
 	SeverityLine int
@@ -58,7 +63,11 @@ type Header struct {
 	Alert     string
 	AlertLine int
 
-	// Trigger is the alert's condition in words.
+	// Procedure is the name of a procedure, which has neither severity nor alert nor duration; else it is empty.
+	Procedure     string
+	ProcedureLine int
+
+	// Trigger is the alert's condition in words, or when a procedure is to be followed.
 	Trigger     string
 	TriggerLine int
 

@@ -170,7 +170,7 @@ func TestHeaderInLines(t *testing.T) {
 	for _, end := range []string{"\n", "  \n", "\\\n", "\n\n"} {
 		r := parse(t, strings.NewReplacer("- **", "**", "critical\n", "critical"+end, "Test\n", "Test"+end, "tests\n", "tests"+end).
 			Replace(complete(steps("true"))))
-		r.Header = Header{r.Header.Severity, 0, r.Header.Alert, 0, r.Header.Trigger, 0, r.Header.Duration, 0}
+		r.Header.SeverityLine, r.Header.AlertLine, r.Header.TriggerLine, r.Header.DurationLine = 0, 0, 0, 0
 		equal(t, "the header", r.Header, Header{Severity: "critical", Alert: "Test", Trigger: "somebody tests", Duration: time.Hour})
 	}
 }
@@ -199,6 +199,18 @@ func TestBranchThatIsNotThere(t *testing.T) {
 	}
 }
 
+// procedure is a runbook of no alert.
+const procedure = "# Test\n\n- **Procedure:** Test\n- **Trigger:** it is lost\n\n## Resolution\n\n### If Lost\n\n```bash {#restore}\ntrue\n```\n"
+
+func TestParseProcedure(t *testing.T) {
+	r := parse(t, procedure)
+	equal(t, "the header", r.Header, Header{Procedure: "Test", ProcedureLine: 3, Trigger: "it is lost", TriggerLine: 4})
+	branch, err := r.Branch("If Lost")
+	if err != nil || len(branch.Steps) != 1 || branch.Steps[0].Name != "restore" {
+		t.Errorf("branch %+v, error %v", branch, err)
+	}
+}
+
 func TestParseBadInput(t *testing.T) {
 	fence := func(info, code string) string { return complete("```" + info + "\n" + code + "\n```\n") }
 	step := func(code string) string { return fence("bash", code) }
@@ -221,6 +233,12 @@ X.md:1: the runbook has no heading ("## Resolution"): one, with a branch such as
 		"severity twice":    {strings.Replace(step("true"), "- **Alert", "- **Severity:** warning\n- **Alert", 1), `X.md:4: Severity is given twice ("warning"), the first time on line 3: once is right`},
 		"no such duration":  {strings.Replace(step("true"), "1h", "1 hour", 1), `X.md:6: not a duration ("1 hour"): Prometheus's notation, such as 1h, 5m or 0s`},
 		"negative duration": {strings.Replace(step("true"), "1h", "-1h", 1), `X.md:6: not a duration ("-1h"): Prometheus's notation, such as 1h, 5m or 0s`},
+
+		"an alert's procedure": {strings.Replace(step("true"), "- **Alert:** Test\n", "- **Alert:** Test\n- **Procedure:** Test\n", 1), `X.md:3: a procedure has no severity ("- **Severity:** critical"): none, for that is said by the runbook that leads to it
+X.md:4: a procedure has no alert ("- **Alert:** Test"): none, for that is said by the runbook that leads to it
+X.md:7: a procedure has no duration ("- **Duration:** 1h"): none, for that is said by the runbook that leads to it`},
+		"procedure twice":   {strings.Replace(procedure, "- **Trigger", "- **Procedure:** Y\n- **Trigger", 1), `X.md:4: Procedure is given twice ("Y"), the first time on line 3: once is right`},
+		"nameless and idle": {strings.Replace(procedure, "Test\n- **Trigger:** it is lost\n", "\n", 1), `X.md:1: the header does not give the trigger ("Test"): a line below the title such as "- **Trigger:** the certificate expires within 7 days"` + "\n" + `X.md:3: Procedure is empty ("- **Procedure:** "): a line such as "- **Procedure:** DisasterRecovery"`},
 
 		"no resolution":       {resolution(""), `X.md:1: the runbook has no heading ("## Resolution"): one, with a branch such as "### If the certificate is ours" below it`},
 		"resolution too low":  {resolution("### resolution\n"), `X.md:8: not the heading of a resolution ("### resolution"): "## Resolution"`},
@@ -413,6 +431,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(example)
 	f.Add(strings.ReplaceAll(example, "\n", "\r\n"))
 	f.Add(complete("> 1. ```bash {exit=1 #x}\n>    echo <domain> `\n>    ```\n"))
+	f.Add(procedure)
 	f.Add("# T\n===\n-\t```bash\n\t\techo $(\n")
 	f.Add("\uFEFF## Resolution\n### \n~~~bash {timeout=\"1d\" a\n\tx\n~~~")
 	f.Add("-\t```bash {run=false}\n\t\techo\n\n  > x\n\n\t\t\ta <b c> d\n\t```\n")

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stemedb/firedrill/tools/check"
+)
+
+func indexCommand() *cobra.Command {
+	var rules, runbooks string
+	cmd := &cobra.Command{
+		Use:   "index",
+		Short: "Write the index of the runbooks, as the README of their folder",
+		Long: `Index writes ` + check.IndexFile + ` into the folder of the runbooks: each alert with its severity, condition, duration,
+owner and the branches of its runbook, and the procedures that runbooks lead to. From then on firedrill check
+says when it is out of date. A ` + check.IndexFile + ` that somebody else wrote is left as it is.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if runbooks == "" {
+				return errors.New("--runbooks is empty: name the folder of the runbooks")
+			}
+			content, err := check.Index(rules, runbooks)
+			if err != nil {
+				return err
+			}
+			file := filepath.Join(runbooks, check.IndexFile)
+			old, err := os.ReadFile(file)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("reading the index that there is: %w", err)
+			}
+			if err == nil && !check.IsIndex(old) {
+				return fmt.Errorf("%s: is no index that firedrill wrote: give it another name, if it is to stay", file)
+			}
+			if err := os.WriteFile(file, content, 0o644); err != nil {
+				return fmt.Errorf("writing the index: %w", err)
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), file)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&rules, "rules", "rules", "folder of the rule files")
+	cmd.Flags().StringVar(&runbooks, "runbooks", "runbooks", "folder of the runbooks")
+	return cmd
+}

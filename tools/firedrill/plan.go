@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/onsi/ginkgo/v2/types"
+	"github.com/spf13/cobra"
+
+	"github.com/stemedb/firedrill/tools/shard"
+)
+
+func planCommand() *cobra.Command {
+	p := proof{procs: 1} // a dry run takes no more
+	var shards int
+	var durations []string
+	cmd := &cobra.Command{
+		Use:   "plan --shards N [suite folder...]",
+		Short: "Deal the proofs to machines that run side by side, as a matrix for GitHub Actions",
+		Long: `Plan asks Ginkgo for the specs, which compiles the suites and runs nothing, deals them to N machines by
+how long they took last, and prints one line of JSON that fromJSON makes a matrix of:
+
+  {"include":[{"shard":1,"of":2,"suites":"./e2e/tls","focus":"^(?:…)$","specs":9,"seconds":300}, …]}
+
+A machine runs its shard by
+
+  firedrill prove --focus "$FOCUS" --expect "$SPECS" $SUITES
+
+Each spec is in exactly one shard. The longest is dealt first; specs of a suite stay together where that costs
+no time, and those of an Ordered container always. Where there are fewer specs than machines, there are fewer
+shards. "seconds" is the work expected of all the worlds of a machine together, not the time until it is done.
+
+--durations is Ginkgo's JSON report of a run before, as firedrill prove leaves it in ` + outputDir + `/` + jsonReport + `. A spec
+that it does not know, or that did not pass, is taken to need the median of the others, and without a report
+all are taken to need the same.`,
+		RunE: func(cmd *cobra.Command, suites []string) error {
+			if shards < 1 || shards > shard.Most {
+				return fmt.Errorf("--shards %d: at least 1, and at most the %d jobs that GitHub Actions makes of a matrix", shards, shard.Most)
+			}
+			last, err := readDurations(durations)
+			if err != nil {
+				return err
+			}
+			p.suites = suitesOr(suites)
+			listed, err := p.list(cmd.Context())
+			if err != nil {
+				return err
+			}
+			plan, err := shard.Plan(listed, last, shards)
+			if err != nil {
+				return err
+			}
+			for _, s := range plan {
+				fmt.Fprintf(cmd.ErrOrStderr(), "plan: shard %d of %d: %d specs of %s, %d seconds of work\n", s.Shard, s.Of, s.Specs, s.Suites, s.Seconds)
+			}
+			return printMatrix(cmd.OutOrStdout(), plan)
+		},
+	}
+	cmd.Flags().IntVar(&shards, "shards", 0, "how many machines run side by side")
+	cmd.Flags().StringArrayVar(&durations, "durations", nil, "Ginkgo's JSON report of a run before; may be repeated, for each of its shards")
+	cmd.Flags().StringVar(&p.labels, "labels", "", "plan only the specs whose labels match this Ginkgo label filter")
+	_ = cmd.MarkFlagRequired("shards") // it exists
+	return cmd
+}
+
+// printMatrix prints shards in one line, as GitHub Actions takes the output of a step.
+func printMatrix(w io.Writer, shards []shard.Shard) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false) // what is read by people too
+	return encoder.Encode(map[string][]shard.Shard{"include": shards})
+}
+
+// readDurations reads the reports of a run before.
+func readDurations(files []string) ([]types.Report, error) {
+	var all []types.Report
+	for _, file := range files {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading the durations: %w", err)
+		}
+		reports, err := shard.Read(file, f)
+		f.Close() // nothing was written
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, reports...)
+	}
+	return all, nil
+}
+
+// list returns the reports of a dry run of the specs that are selected: all pass, for none is run, nor what comes before
+// and after a suite. The paths of the suites are as firedrill prove takes them.
+func (p proof) list(ctx context.Context) ([]types.Report, error) {
+	if err := p.validate(); err != nil {
+		return nil, err
+	}
+	path, err := ginkgo(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "firedrill-")
+	if err != nil {
+		return nil, fmt.Errorf("listing the specs: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	args := []string{"run", "--dry-run", "--no-color", "--output-dir=" + dir, "--json-report=" + jsonReport}
+	cmd := exec.CommandContext(ctx, path, append(args, p.selection()...)...)
+	cmd.Env = append(os.Environ(), "GINKGO_NO_COLOR=TRUE") // for what it says before it knows its arguments
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("Ginkgo cannot list the specs (%w):\n%s", err, strings.TrimSpace(string(output)))
+	}
+	f, err := os.Open(filepath.Join(dir, jsonReport))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("there is no suite in %s: name a folder with one", strings.Join(p.suites, " "))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing the specs: %w", err)
+	}
+	defer f.Close()
+	listed, err := shard.Read(f.Name(), f)
+	if err != nil {
+		return nil, err
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("listing the specs: %w", err)
+	}
+	for i := range listed {
+		relative, err := filepath.Rel(here, listed[i].SuitePath)
+		if err != nil {
+			return nil, fmt.Errorf("listing the specs: %w", err)
+		}
+		listed[i].SuitePath = "./" + filepath.ToSlash(relative)
+	}
+	return listed, nil
+}

@@ -1,0 +1,47 @@
+package shard
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/onsi/ginkgo/v2/types"
+)
+
+// longestSpec is more than a spec can take: Ginkgo itself ends a run after an hour.
+const longestSpec = 24 * time.Hour
+
+// Read reads Ginkgo's JSON report of a run, as "firedrill prove" leaves it. The error says what is no such report, with
+// the line where that is known; name only says where it came from.
+func Read(name string, r io.Reader) ([]types.Report, error) {
+	content, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("reading the durations: %w", err)
+	}
+	var reports []types.Report
+	if err := json.Unmarshal(content, &reports); err != nil {
+		place, reason := name, err.Error()
+		lineAt := func(offset int64) string {
+			return fmt.Sprintf("%s:%d", name, 1+bytes.Count(content[:min(int(offset), len(content))], []byte("\n")))
+		}
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+			place = lineAt(syntax.Offset)
+		}
+		if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			place, reason = lineAt(mismatch.Offset), fmt.Sprintf("its %s is a %s", cmp.Or(mismatch.Field, "whole"), mismatch.Value)
+		}
+		return nil, fmt.Errorf("%s: not Ginkgo's JSON report of a run (%s): name the build/e2e.json of one", place, reason)
+	}
+	for _, suite := range reports {
+		for _, spec := range suite.SpecReports {
+			if passed(spec) && (spec.RunTime < 0 || spec.RunTime > longestSpec) {
+				return nil, fmt.Errorf("%s: the spec %q took %s, it says: a RunTime is in nanoseconds, from 0 to those of a day", name, textOf(suite, spec), spec.RunTime)
+			}
+		}
+	}
+	return reports, nil
+}
