@@ -50,16 +50,15 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
+// seed is a journal with a little of each.
+const seed = `{"schema":"firedrill/journal/v1","kind":"drill","proofs":[{"alert":"A","verdict":"false","failure":"f","ended":"2026-03-09T10:14:31Z",` +
+	`"rule":{"expr":"a","threshold":{"op":"<","value":2}},"signal":{"unit":"seconds","series":[{"labels":{"a":"b"},"samples":[[1773051200,1],[1773051210,"NaN"],[1773051220.5,-2]]}]},` +
+	`"bands":[{"alert":"A","state":"firing","from":"2026-03-09T10:13:31Z","to":"2026-03-09T10:14:31Z"}],"leaps":[{"from":"2026-03-09T09:14:31Z","to":"2026-03-09T10:14:31Z"}],` +
+	`"steps":[{"at":"2026-03-09T10:14:31Z","took_seconds":1,"exit":1}],"notifications":[{"at":"2026-03-09T10:14:31Z","status":"firing"}],` +
+	`"drill":{"objectives":{"rto_seconds":1},"measured":{"rto_seconds":2},"timeline":[{"at":"2026-03-09T10:14:31Z"}]}}]}`
+
 func FuzzRead(f *testing.F) {
-	for _, j := range []Journal{run(), drill()} {
-		var b bytes.Buffer
-		j.Proofs = j.Proofs[:1]
-		if err := j.Write(&b); err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b.Bytes())
-	}
-	f.Add([]byte(`{"schema":"firedrill/journal/v1","kind":"proof","proofs":[{"verdict":"true","signal":{"series":[{"samples":[[1,"NaN"],[1.5,-2]]}]}}]}`))
+	f.Add([]byte(seed)) // a small one: a large one is not changed often
 	f.Fuzz(func(t *testing.T, text []byte) {
 		j, err := Read(bytes.NewReader(text))
 		if err != nil {
