@@ -45,6 +45,7 @@ func Inputs(rules, runbooks string) ([]Input, error) {
 		sum := sha256.Sum256(content)
 		found = append(found, Input{Path: inRepository(file), SHA256: hex.EncodeToString(sum[:])})
 	}
+	slices.SortFunc(found, func(a, b Input) int { return cmp.Compare(a.Path, b.Path) })
 	return found, nil
 }
 

@@ -20,7 +20,7 @@ var parts = []struct {
 func span(d time.Duration) string {
 	switch {
 	case d < 0:
-		return "−" + span(max(-d, -(d + 1))) // the least has no opposite
+		return "−" + span(max(-d, -(d+1))) // the least has no opposite
 	case d == 0:
 		return "0s"
 	case d < time.Second:
