@@ -50,6 +50,32 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
+func TestSamplesAreInOrder(t *testing.T) {
+	p := renewed()
+	samples := p.Signal.Series[0].Samples
+	samples[1], samples[2] = samples[2], samples[1]
+	if err := p.check(); err == nil || err.Error() != ".signal.series[0].samples are not in the order of time" {
+		t.Error(err)
+	}
+	p = renewed()
+	p.Leaps = append(p.Leaps, p.Leaps[0])
+	if err := p.check(); err == nil || !strings.HasPrefix(err.Error(), ".leaps[1] begins before") {
+		t.Error(err)
+	}
+}
+
+func TestWithin(t *testing.T) {
+	one, two := secs(1), secs(2)
+	for _, test := range []struct {
+		measured, objective *Seconds
+		want                Verdict
+	}{{&one, &two, True}, {&two, &two, True}, {&two, &one, False}, {nil, &one, Unknown}, {&one, nil, Unknown}} {
+		if got := Within(test.measured, test.objective); got != test.want {
+			t.Errorf("%v within %v is %s", test.measured, test.objective, got)
+		}
+	}
+}
+
 // seed is a journal with a little of each.
 const seed = `{"schema":"firedrill/journal/v1","kind":"drill","proofs":[{"alert":"A","verdict":"false","failure":"f","ended":"2026-03-09T10:14:31Z",` +
 	`"rule":{"expr":"a","threshold":{"op":"<","value":2}},"signal":{"unit":"seconds","series":[{"labels":{"a":"b"},"samples":[[1773051200,1],[1773051210,"NaN"],[1773051220.5,-2]]}]},` +
