@@ -30,7 +30,13 @@ const reportDir = "report"
 const previousVariable = "FIREDRILL_PREVIOUS"
 
 func reportCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "report", Short: "Verify, open and merge the reports that runs leave"}
+	cmd := &cobra.Command{
+		Use:   "report",
+		Short: "Verify, open and merge the reports that runs leave",
+		Long: `Each run of prove leaves a report in report/: index.html for people, journal.json for programs, junit.xml for CI,
+test-result.intoto.json to be signed, and SHA256SUMS of them all. It is compared with the report that was there before,
+or with the journal or the report that the environment variable ` + previousVariable + ` names.`,
+	}
 	cmd.AddCommand(reportVerifyCommand(), reportOpenCommand(), reportMergeCommand())
 	return cmd
 }

@@ -56,7 +56,7 @@ func Write(dir string, s Source) (journal.Journal, error) {
 		return journal.Journal{}, err
 	}
 	f.add(PageFile, page)
-	statement, err := statementOf(j)
+	statement, err := statementOf(j, text)
 	if err != nil {
 		return journal.Journal{}, err
 	}
