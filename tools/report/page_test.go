@@ -152,6 +152,7 @@ func TestAVerdictIsNeverAColourAlone(t *testing.T) {
 		`<span class="pill unknown"><span aria-hidden="true">?</span> unknown</span>`,
 		`<h1><span class="sign" aria-hidden="true">✗</span> Not proven: 1 of 5 failed, 1 unknown</h1>`,
 		`exit 1, expected 0, 7.9s`,
+		`<code>firedrill prove --focus &#34;Let&#39;s Encrypt&#34; ./e2e/...</code>`,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %s", want)
