@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -233,12 +234,13 @@ func digests(ctx context.Context, images image.Set) ([]journal.Image, error) {
 	}
 	defer cli.Close()
 	found := []journal.Image{}
-	for _, name := range []image.Name{image.Host, image.Prometheus, image.Alertmanager, image.Pebble, image.ChallTestSrv, image.Outside} {
-		seen, err := cli.ImageInspect(ctx, images.Ref(name))
+	for _, variable := range images.Environ() { // each of them, as in FIREDRILL_IMAGE_HOST=reference
+		name, ref, _ := strings.Cut(variable, "=")
+		seen, err := cli.ImageInspect(ctx, ref)
 		if err != nil {
-			return nil, fmt.Errorf("looking at the image %s: %w", images.Ref(name), err)
+			return nil, fmt.Errorf("looking at the image %s: %w", ref, err)
 		}
-		found = append(found, journal.Image{Name: string(name), Reference: images.Ref(name), Digest: seen.ID})
+		found = append(found, journal.Image{Name: strings.ToLower(strings.TrimPrefix(name, "FIREDRILL_IMAGE_")), Reference: ref, Digest: seen.ID})
 	}
 	return found, nil
 }
