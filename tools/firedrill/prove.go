@@ -59,7 +59,7 @@ func proveCommand() *cobra.Command {
 	var p proof
 	cmd := &cobra.Command{
 		Use:   "prove [suite folder...]",
-		Short: "Check the rules, build the images, run the suites and print what they proved",
+		Short: "Check the rules, build the images, run the suites, print what they proved and leave a report",
 		RunE: func(cmd *cobra.Command, suites []string) error {
 			p.suites = suitesOr(suites)
 			return p.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,7 +31,13 @@ const reportDir = "report"
 const previousVariable = "FIREDRILL_PREVIOUS"
 
 func reportCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "report", Short: "Verify, open and merge the reports that runs leave"}
+	cmd := &cobra.Command{
+		Use:   "report",
+		Short: "Verify, open and merge the reports that runs leave",
+		Long: `Each run of prove leaves a report in report/: index.html for people, journal.json for programs, junit.xml for CI,
+test-result.intoto.json to be signed, and SHA256SUMS of them all. It is compared with the report that was there before,
+or with the journal or the report that the environment variable ` + previousVariable + ` names.`,
+	}
 	cmd.AddCommand(reportVerifyCommand(), reportOpenCommand(), reportMergeCommand())
 	return cmd
 }
@@ -227,12 +234,13 @@ func digests(ctx context.Context, images image.Set) ([]journal.Image, error) {
 	}
 	defer cli.Close()
 	found := []journal.Image{}
-	for _, name := range []image.Name{image.Host, image.Prometheus, image.Alertmanager, image.Pebble, image.ChallTestSrv, image.Outside, image.S3} {
-		seen, err := cli.ImageInspect(ctx, images.Ref(name))
+	for _, variable := range images.Environ() { // each of them, as in FIREDRILL_IMAGE_HOST=reference
+		name, ref, _ := strings.Cut(variable, "=")
+		seen, err := cli.ImageInspect(ctx, ref)
 		if err != nil {
-			return nil, fmt.Errorf("looking at the image %s: %w", images.Ref(name), err)
+			return nil, fmt.Errorf("looking at the image %s: %w", ref, err)
 		}
-		found = append(found, journal.Image{Name: string(name), Reference: images.Ref(name), Digest: seen.ID})
+		found = append(found, journal.Image{Name: strings.ToLower(strings.TrimPrefix(name, "FIREDRILL_IMAGE_")), Reference: ref, Digest: seen.ID})
 	}
 	return found, nil
 }

@@ -82,7 +82,7 @@ func (j *Journal) addSuite(suite types.Report) error {
 			}
 		}
 		verdict := judge(spec)
-		if spec.LeafNodeType != types.NodeTypeIt && verdict == True || spec.State.Is(types.SpecStateSkipped|types.SpecStatePending) && !chosen(spec) {
+		if spec.LeafNodeType != types.NodeTypeIt && verdict == True || !chosen(spec) {
 			continue
 		}
 		blamed = blamed || verdict != True
@@ -113,8 +113,8 @@ func judge(spec types.SpecReport) Verdict {
 	return Unknown
 }
 
-// choice tells whether the command line chose a spec. Ginkgo reports those that it left out as skipped, as it does
-// those that an interrupted suite did not come to.
+// choice tells whether a spec ran, or should have. Ginkgo reports those that the command line left out as skipped, as it
+// does those that a suite which was interrupted did not come to.
 func choice(suite types.Report) (func(types.SpecReport) bool, error) {
 	filter, err := types.ParseLabelFilter(suite.SuiteConfig.LabelFilter)
 	if err != nil {
@@ -125,6 +125,12 @@ func choice(suite types.Report) (func(types.SpecReport) bool, error) {
 		return nil, fmt.Errorf("reading Ginkgo's JSON report: its focus: %w", err)
 	}
 	return func(spec types.SpecReport) bool {
+		switch {
+		case !spec.State.Is(types.SpecStateSkipped | types.SpecStatePending), spec.Failure.Message != "": // by itself
+			return true
+		case spec.State.Is(types.SpecStateSkipped) && suite.SuiteSucceeded:
+			return false
+		}
 		return filter(spec.Labels()) && focus.MatchString(suite.SuiteDescription+" "+spec.FullText())
 	}, nil
 }

@@ -51,6 +51,7 @@ func TestFromGinkgo(t *testing.T) {
 			with(EvidenceName, "../../build/evidence/D-fails", in(types.SpecStateTimedout, "it took too long", passed("D", "fails"))),
 			in(types.SpecStateInterrupted, "Interrupted by User", passed("E", "is interrupted")),
 			in(types.SpecStateSkipped, "", passed("F", "is not come to")),
+			in(types.SpecStateSkipped, "no network", passed("H", "skips itself")),
 			in(types.SpecStatePending, "", passed("G", "is not written")),
 		},
 	})
@@ -70,6 +71,7 @@ func TestFromGinkgo(t *testing.T) {
 		"E|is interrupted||unknown|interrupted: Interrupted by User|0s",
 		"F|is not come to||unknown|it did not run: skipped|0s",
 		"G|is not written||unknown|it did not run: pending|0s",
+		"H|skips itself||unknown|skipped: no network|0s",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("the proofs are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -97,7 +99,7 @@ func TestFromGinkgo(t *testing.T) {
 func TestOnlyWhatWasChosenIsAProof(t *testing.T) {
 	labelled := in(types.SpecStateSkipped, "", passed("A", "labelled"))
 	labelled.LeafNodeLabels = []string{"A"}
-	suite := types.Report{SuiteSucceeded: true, SpecReports: types.SpecReports{labelled, in(types.SpecStateSkipped, "", passed("B", "focused")), passed("C", "ran")}}
+	suite := types.Report{SpecialSuiteFailureReasons: []string{"Interrupted by User"}, SpecReports: types.SpecReports{labelled, in(types.SpecStateSkipped, "", passed("B", "focused")), passed("C", "ran")}}
 	for want, config := range map[string]types.SuiteConfig{
 		"A B C": {},
 		"A C":   {LabelFilter: "A"},
@@ -114,6 +116,11 @@ func TestOnlyWhatWasChosenIsAProof(t *testing.T) {
 		}
 		if strings.Join(got, " ") != want {
 			t.Errorf("proofs %q, want %s", got, want)
+		}
+		suite := suite
+		suite.SuiteSucceeded = true // then none was left out but by choice
+		if j, err = fromGinkgo(t, suite); err != nil || len(j.Proofs) != 1 {
+			t.Errorf("%d proofs, %v", len(j.Proofs), err)
 		}
 	}
 }

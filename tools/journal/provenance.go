@@ -45,6 +45,7 @@ func Inputs(rules, runbooks string) ([]Input, error) {
 		sum := sha256.Sum256(content)
 		found = append(found, Input{Path: inRepository(file), SHA256: hex.EncodeToString(sum[:])})
 	}
+	slices.SortFunc(found, func(a, b Input) int { return cmp.Compare(a.Path, b.Path) })
 	return found, nil
 }
 
@@ -69,6 +70,7 @@ var modules = []struct{ name, path string }{
 	{"Prometheus", "github.com/prometheus/prometheus"},
 	{"Alertmanager", "github.com/prometheus/alertmanager"},
 	{"Pebble", "github.com/letsencrypt/pebble/v2"},
+	{"Versity S3 Gateway", "github.com/versity/scoutfs-go"},
 }
 
 // Versions are those of the programs that are built from the go.mod of the working directory.

@@ -118,6 +118,12 @@ func TestSeveralLines(t *testing.T) {
 	}
 }
 
+func TestShortLines(t *testing.T) {
+	if got := redacted(t, "lo: one\r\ntwo\r\nthree, one", "one\ntwo\nthree"); got != "lo: "+Notice+", one" {
+		t.Error(got)
+	}
+}
+
 func TestJSONWebKey(t *testing.T) {
 	key := `{"kty": "EC", "crv": "P-256", "x": "public-public-public-x", "d": "private-private-private"}`
 	got := redacted(t, `log: d is private-private-private, x is public-public-public-x`, key)
@@ -135,6 +141,7 @@ func TestByForm(t *testing.T) {
 		"PEM that is cut":      "before\n" + key[:len(key)/2],
 		"PEM in JSON":          `{"a": ` + marshalled(t, key) + `, "b": "after"}`,
 		"cut PEM in JSON":      `{"a": ` + marshalled(t, key[:len(key)/2]) + `, "b": "after"}`,
+		"PEM after cut PEM":    `{"a": ` + marshalled(t, key[:len(key)/2]) + `, "b": "after", "c": ` + marshalled(t, key) + `}`,
 		"age":                  "before " + age + " after",
 		"age, in small":        "before " + strings.ToLower(age) + " after",
 		"two keys, one is cut": key[:len(key)/2] + "\n" + key + "after",

@@ -20,7 +20,7 @@ var parts = []struct {
 func span(d time.Duration) string {
 	switch {
 	case d < 0:
-		return "−" + span(-d)
+		return "−" + span(max(-d, -(d+1))) // the least has no opposite
 	case d == 0:
 		return "0s"
 	case d < time.Second:
@@ -63,7 +63,7 @@ func value(v float64, unit string) string {
 			v /= 1024
 		}
 		return decimal(v) + " " + prefixes[i]
-	case unit == "ratio":
+	case unit == "ratio" && math.Abs(v) < 1e12:
 		return decimal(v*100) + " %"
 	}
 	return decimal(v)

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -27,17 +29,21 @@ type (
 		PassedTests   []string   `json:"passedTests"`
 		WarnedTests   []string   `json:"warnedTests"`
 		FailedTests   []string   `json:"failedTests"`
+		// Journal is an extension field, which has a URI for its name. Whoever signs the statement signs the journal with it.
+		Journal resource `json:"https://github.com/stemedb/firedrill/journal/v1"`
 	}
 )
 
 // statementOf makes a statement about the rules and runbooks of a journal: PASSED only where each proof is true, and
 // WARNED where a drill whose proof is true did not meet, or did not measure, an objective that was set. A proof that is
 // unknown neither passed nor failed, so that no list names it; that all tests were run is for a verifier to demand
-// of the lists.
-func statementOf(j journal.Journal) ([]byte, error) {
+// of the lists. The text is the journal's, as it is written.
+func statementOf(j journal.Journal, text []byte) ([]byte, error) {
+	sum := sha256.Sum256(text)
 	s := statement{
 		Type: "https://in-toto.io/Statement/v1", PredicateType: "https://in-toto.io/attestation/test-result/v0.1", Subject: []resource{},
-		Predicate: testResult{Result: "PASSED", Configuration: []resource{}, PassedTests: []string{}, WarnedTests: []string{}, FailedTests: []string{}},
+		Predicate: testResult{Result: "PASSED", Configuration: []resource{}, PassedTests: []string{}, WarnedTests: []string{}, FailedTests: []string{},
+			Journal: resource{Name: JournalFile, Digest: map[string]string{"sha256": hex.EncodeToString(sum[:])}}},
 	}
 	for _, input := range j.Inputs {
 		s.Subject = append(s.Subject, resource{Name: input.Path, Digest: map[string]string{"sha256": input.SHA256}})
@@ -67,11 +73,11 @@ func statementOf(j journal.Journal) ([]byte, error) {
 	case warned > 0:
 		s.Predicate.Result = "WARNED"
 	}
-	text, err := json.MarshalIndent(s, "", "  ")
+	written, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("making the in-toto statement: %w", err)
 	}
-	return append(text, '\n'), nil
+	return append(written, '\n'), nil
 }
 
 // missed says whether a drill did not meet all its objectives.

@@ -109,7 +109,7 @@ func TestStatement(t *testing.T) {
 	} {
 		j := example(t, test.example)
 		test.change(&j)
-		text, err := statementOf(j)
+		text, err := statementOf(j, []byte("{}"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,6 +124,7 @@ func TestStatement(t *testing.T) {
 				Result                                string
 				Configuration                         []struct{ Digest map[string]string }
 				PassedTests, WarnedTests, FailedTests []string
+				Journal                               struct{ Digest map[string]string } `json:"https://github.com/stemedb/firedrill/journal/v1"`
 			}
 		}
 		if err := json.Unmarshal(text, &s); err != nil {
@@ -138,6 +139,9 @@ func TestStatement(t *testing.T) {
 		p := s.Predicate
 		if p.Result != test.result || len(p.PassedTests) != test.passed || len(p.WarnedTests) != test.warned || len(p.FailedTests) != test.failed || len(p.Configuration) != test.configuration {
 			t.Errorf("%+v, want %+v", p, test)
+		}
+		if p.Journal.Digest["sha256"] != "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a" {
+			t.Errorf("the journal is %v", p.Journal)
 		}
 		if bytes.Contains(text, []byte("null")) {
 			t.Errorf("a list is null:\n%s", text)

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"html/template"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/stemedb/firedrill/tools/journal"
 )
@@ -35,9 +38,22 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"mark":    func(v journal.Verdict) verdictMark { return marks[v] },
 	"labels":  labelled,
 	"brief":   brief,
-	"join":    strings.Join,
+	"typed":   typed,
 	"short":   func(commit string) string { return commit[:min(12, len(commit))] },
 }).Parse(pageText))
+
+// typed is a command line as it can be typed.
+func typed(args []string) string {
+	var words []string
+	for _, arg := range args {
+		word, err := syntax.Quote(arg, syntax.LangBash)
+		if err != nil { // a byte that no shell can be given
+			word = strconv.Quote(arg)
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, " ")
+}
 
 // verdictMark is a verdict as it is shown: a sign and a word, so that no colour is needed.
 type verdictMark struct{ Sign, Word, Class string }

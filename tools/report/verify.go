@@ -16,7 +16,8 @@ import (
 )
 
 // Verify compares each file of a report with its manifest, and returns a sentence for each that was changed, is missing
-// or is there in addition, in the order of their names. The error is for what is no report, or cannot be read.
+// or is there in addition, in the order of their names. Who can change a file can change the manifest
+// too: against that the in-toto statement is there to be signed. The error is for what is no report, or cannot be read.
 func Verify(dir string) ([]string, error) {
 	text, err := os.ReadFile(filepath.Join(dir, ManifestFile))
 	if err != nil {

@@ -44,27 +44,19 @@ func Write(dir string, s Source) (journal.Journal, error) {
 	}
 	f := files{secrets: s.Secrets, content: map[string][]byte{}}
 
-	// All that follows is made of journals that have no secrets any more: a secret that was cut short, as a headline is,
-	// or that is escaped a second time could not be told any more.
+	// All that follows is made of the journal that has no secrets any more: a secret that was cut short, as a headline is,
+	// could not be told any more.
 	j, text, err := without(s.Secrets, s.Journal)
 	if err != nil {
 		return journal.Journal{}, err
 	}
 	f.add(JournalFile, text)
-	previous := s.Previous
-	if previous != nil {
-		clean, _, err := without(s.Secrets, *previous)
-		if err != nil {
-			return journal.Journal{}, err
-		}
-		previous = &clean
-	}
-	page, err := writePage(j, previous)
+	page, err := writePage(j, s.Previous)
 	if err != nil {
 		return journal.Journal{}, err
 	}
 	f.add(PageFile, page)
-	statement, err := statementOf(j)
+	statement, err := statementOf(j, text)
 	if err != nil {
 		return journal.Journal{}, err
 	}
