@@ -1,7 +1,7 @@
 # Needs Go and a Docker Engine, and nothing else prepared.
 
 .DEFAULT_GOAL := help
-.PHONY: help e2e test check images bench fuzz clean FORCE
+.PHONY: help e2e drill test check images bench fuzz clean FORCE
 
 FIREDRILL := build/firedrill
 
@@ -15,6 +15,9 @@ help: ## what can be made
 
 e2e: $(FIREDRILL) ## prove every alert and runbook; FOCUS=regexp LABELS=filter SUITE=tls PROCS=4 KEEP=1
 	$(FIREDRILL) prove $(if $(FOCUS),--focus "$$FOCUS") $(if $(LABELS),--labels "$$LABELS") $(if $(PROCS),--procs $(PROCS)) $(if $(KEEP),--keep) $(if $(SUITE),./e2e/$(SUITE))
+
+drill: $(FIREDRILL) ## rehearse disasters; SCENARIO=host-lost, or surprise; SEED=7 PAUSE=1 for a game day
+	$(FIREDRILL) drill $(if $(SCENARIO),--scenario "$$SCENARIO") $(if $(SEED),--seed "$$SEED") $(if $(PAUSE),--pause) $(if $(PROCS),--procs $(PROCS)) $(if $(KEEP),--keep)
 
 test: check $(PROMTOOL) ## everything that needs no Docker
 	@unformatted=$$(gofmt -l tools fixtures e2e) && { [ -z "$$unformatted" ] || { echo "run gofmt -w on:" $$unformatted; exit 1; }; }
