@@ -58,6 +58,9 @@ func Expired(ctx context.Context, host *world.Host) error {
 	}
 }
 
+// KeyGone is the certificate's private key gone, where the service reads it and where certbot does.
+var KeyGone = OnHost("rm /etc/stemedb/tls/key.pem /etc/letsencrypt/live/*/privkey.pem /etc/letsencrypt/archive/*/privkey*.pem")
+
 // Receivers says whom an alert of the severity reaches, as fixtures/alertmanager routes it.
 var Receivers = map[string]string{"critical": "page", "warning": "ticket"}
 

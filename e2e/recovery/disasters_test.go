@@ -32,10 +32,8 @@ var disasters = map[string]disaster{
 			}
 			return w.LoseHost(ctx)
 		}},
-	"data-damaged": {prepare: backedUp, strike: drill.OnHost(overwritten)},
-	"certificate-expired-key-gone": {prepare: backedUp,
-		strike: drill.All(drill.OnHost("rm /etc/stemedb/tls/key.pem.* /etc/letsencrypt/archive/*/privkey*.pem 2>/dev/null || true"), drill.Expired,
-			drill.OnHost("rm /etc/stemedb/tls/key.pem /etc/letsencrypt/live/*/privkey.pem"))},
+	"data-damaged":                 {prepare: backedUp, strike: drill.OnHost(overwritten)},
+	"certificate-expired-key-gone": {prepare: backedUp, strike: drill.All(drill.Expired, drill.KeyGone)},
 	"bucket-lost": {prepare: backedUp, whole: backedUpAgain,
 		strike: drill.All(func(ctx context.Context, _ *world.Host) error { return bucket.Lose(ctx) }, drill.OnHost("! systemctl start stemedb-wal-archive"))},
 }

@@ -26,6 +26,7 @@ var _ = drill.Branches("tls.yml", []drill.Drill{
 	{Alert: "CertificateExpiringWarning", Branch: "If Using Custom CA", Well: renewed, Fault: expiring(world.CustomCA, 20*day)},
 
 	{Alert: "CertificateExpired", Branch: "If Let's Encrypt Answers", Well: renewed, Fault: drill.Expired},
+	{Alert: "CertificateExpired", Branch: "If The Key Is Gone", Well: renewed, Fault: drill.All(drill.Expired, drill.KeyGone)},
 	{Alert: "CertificateExpired", Branch: "If No Authority Answers", Well: selfSigned, Fault: drill.Expired},
 
 	{Alert: "CertificateExpiryUnknown", Branch: "If The Service Is Down", Well: restarted, Also: []string{"StemeDBDown", "LoadBalancerUpstreamDown"},

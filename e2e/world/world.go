@@ -70,6 +70,7 @@ type World struct {
 	host      *Host
 	neighbour *box    // a client's, where a spec asked for one
 	bucket    *Bucket // for backups, likewise
+	browser   *box    // likewise
 	kit       string  // what a new host needs, in a safe: a tar archive in base64
 	watchers  *watchers
 
@@ -185,10 +186,11 @@ func (w *World) end(ctx context.Context) error {
 	end.Go(func() error { return w.host.close(ctx) })
 	end.Go(func() error { return w.neighbour.remove(ctx) })
 	end.Go(func() error { return w.bucket.close(ctx) })
+	end.Go(func() error { return w.browser.remove(ctx) })
 	end.Go(func() error { return w.watchers.prometheus.remove(ctx) })
 	end.Go(func() error { return w.watchers.alertmanager.remove(ctx) })
 	ended := errors.Join(end.Wait(), w.docker.removeVolume(ctx, w.targets))
-	w.host, w.neighbour, w.bucket, w.watchers, w.targets = nil, nil, nil, nil, ""
+	w.host, w.neighbour, w.bucket, w.browser, w.watchers, w.targets = nil, nil, nil, nil, nil, ""
 	return ended
 }
 

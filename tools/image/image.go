@@ -27,6 +27,7 @@ const (
 	ChallTestSrv Name = "challtestsrv" // Pebble's challenge test server
 	Outside      Name = "outside"      // all that answers to the host from outside
 	S3           Name = "s3"           // Versity's S3 gateway
+	Browser      Name = "browser"      // Debian with Chromium
 )
 
 // The images that the host is built on.
@@ -45,7 +46,7 @@ const (
 const labelImage = Label + ".image"
 
 // names is every image of a Set, the slowest to build first.
-var names = []Name{Prometheus, Host, Alertmanager, S3, Pebble, ChallTestSrv, Outside}
+var names = []Name{Prometheus, Host, Alertmanager, S3, Pebble, ChallTestSrv, Outside, Browser}
 
 // Set is the images of one world.
 type Set struct {
@@ -86,6 +87,7 @@ func Ensure(ctx context.Context, out io.Writer) (Set, error) {
 	}
 
 	b := &builder{plan: p, log: log, room: sync.OnceValue(func() error { return checkRoom(ctx, cli, freeBytes) })}
+	b.base = sync.OnceValues(func() (string, error) { return b.ensureBase(ctx) })
 	set := Set{refs: map[Name]string{}}
 	var mu sync.Mutex
 	g, building := errgroup.WithContext(ctx)
@@ -145,6 +147,7 @@ type builder struct {
 	*plan
 	log  *progress
 	room func() error // whether the disk has room for builds, looked at before the first
+	base func() (id string, err error)
 
 	mu    sync.Mutex
 	built map[Name]string // the references of the images built
@@ -156,8 +159,11 @@ func (b *builder) ensure(ctx context.Context, name Name) (string, error) {
 	if ref, ok := b.given[name]; ok {
 		return ref, b.ensureGiven(ctx, name, ref)
 	}
-	if name == Host {
+	switch name {
+	case Host:
 		return b.ensureHost(ctx)
+	case Browser:
+		return b.ensureBrowser(ctx)
 	}
 	src := b.programs[name]
 	ref := b.tag(name, src.digest)
@@ -169,7 +175,7 @@ func (b *builder) ensure(ctx context.Context, name Name) (string, error) {
 // ensureHost builds the host on its packages, those on a base, and the base last of all, so that what
 // changes often rebuilds least.
 func (b *builder) ensureHost(ctx context.Context) (string, error) {
-	baseID, err := b.ensureBase(ctx)
+	baseID, err := b.base()
 	if err != nil {
 		return "", err
 	}
@@ -190,6 +196,21 @@ func (b *builder) ensureHost(ctx context.Context) (string, error) {
 	}
 	return ref, b.unlessPresent(ctx, Host, ref, "", "about 30 seconds when cold", func(log io.Writer) error {
 		return b.buildHost(ctx, ref, packages, log)
+	})
+}
+
+// ensureBrowser builds Chromium on a base.
+func (b *builder) ensureBrowser(ctx context.Context) (string, error) {
+	baseID, err := b.base()
+	if err != nil {
+		return "", err
+	}
+	ref, err := b.browserRef(baseID)
+	if err != nil {
+		return "", err
+	}
+	return ref, b.unlessPresent(ctx, Browser, ref, "", "Debian packages, about a minute", func(log io.Writer) error {
+		return b.buildContext(ctx, Browser, ref, baseID, b.browserContext(), log)
 	})
 }
 

@@ -122,13 +122,13 @@ func newPlan(ctx context.Context, cli *client.Client) (*plan, error) {
 	return p, nil
 }
 
-// ref is the reference of an image, whether it is there or not. Only the host's needs a look at the
-// Engine: its name depends on the base that is there.
+// ref is the reference of an image, whether it is there or not. Those of the host and the browser need a look at the
+// Engine: their names depend on the base that is there.
 func (p *plan) ref(ctx context.Context, name Name) (string, error) {
 	if ref, ok := p.given[name]; ok {
 		return ref, nil
 	}
-	if name != Host {
+	if name != Host && name != Browser {
 		return p.tag(name, p.programs[name].digest), nil
 	}
 	id, ok, err := p.localBase(ctx)
@@ -136,7 +136,10 @@ func (p *plan) ref(ctx context.Context, name Name) (string, error) {
 		return "", err
 	}
 	if !ok {
-		return "", errors.New("the base of the host image is missing: run `make images`")
+		return "", fmt.Errorf("the base of the %s image is missing: run `make images`", name)
+	}
+	if name == Browser {
+		return p.browserRef(id)
 	}
 	packages, err := p.hostBaseRef(id)
 	if err != nil {
@@ -154,6 +157,15 @@ func (p *plan) hostBaseRef(baseID string) (string, error) {
 	return p.tag(hostBase, digest(baseID, content)), nil
 }
 
+// browserRef is the reference of the browser on the base with that ID.
+func (p *plan) browserRef(baseID string) (string, error) {
+	content, err := p.browserContext().digest()
+	if err != nil {
+		return "", err
+	}
+	return p.tag(Browser, digest(baseID, content)), nil
+}
+
 // hostRef is the reference of the host on the packages with that reference.
 func (p *plan) hostRef(packages string) (string, error) {
 	content, err := p.hostContext().digest()
@@ -165,6 +177,10 @@ func (p *plan) hostRef(packages string) (string, error) {
 
 func (p *plan) hostBaseContext() buildContext {
 	return buildContext{dir: filepath.Join(p.root, "fixtures", "host", "base")}
+}
+
+func (p *plan) browserContext() buildContext {
+	return buildContext{dir: filepath.Join(p.root, "fixtures", "browser")}
 }
 
 func (p *plan) hostContext() buildContext {
