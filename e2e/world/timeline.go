@@ -139,7 +139,7 @@ func stretchesBetween(from, to time.Time, leaps []journal.Leap) []stretch {
 		add(l.To, max(leapInterval, l.Leapt()/leapSteps).Truncate(time.Second))
 	}
 	add(to, liveStep)
-	return all
+	return append(all, stretch{from, from, liveStep}) // the last moment, where no step may end
 }
 
 // sample is what an expression was over the stretches.
