@@ -200,6 +200,7 @@ func bands(alert string, series []journal.Series, stretches []stretch) []journal
 	var all []journal.Band
 	for _, in := range instances {
 		band := journal.Band{Alert: alert, Labels: in.labels, State: journal.Inactive, From: begin, To: begin}
+		before := begin
 		for _, s := range stretches {
 			for at := s.from; !at.After(s.to); at = at.Add(s.step) {
 				state, active := in.states[at.UnixMilli()]
@@ -212,11 +213,15 @@ func bands(alert string, series []journal.Series, stretches []stretch) []journal
 				}
 				if state != band.State {
 					band.To = at.UTC()
+					if band.To.Equal(end) && before.After(band.From) { // what has just begun is to be seen
+						band.To = before
+					}
 					if band.To.After(band.From) {
 						all = append(all, band)
 					}
-					band.State, band.From = state, at.UTC()
+					band.State, band.From = state, band.To
 				}
+				before = at.UTC()
 			}
 		}
 		if band.To = end; band.To.After(band.From) {

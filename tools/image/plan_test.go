@@ -225,7 +225,7 @@ func TestGivenImagesAreUsedAsTheyAre(t *testing.T) {
 	if e.requests != nil {
 		t.Errorf("it changed something: %q", e.requests)
 	}
-	if !strings.HasSuffix(out.String(), "images: all 6 ready, 0 built\n") {
+	if !strings.HasSuffix(out.String(), "images: all 8 ready, 0 built\n") {
 		t.Errorf("it ends with\n%s", out.String())
 	}
 }
