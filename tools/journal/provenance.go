@@ -70,7 +70,7 @@ var modules = []struct{ name, path string }{
 	{"Prometheus", "github.com/prometheus/prometheus"},
 	{"Alertmanager", "github.com/prometheus/alertmanager"},
 	{"Pebble", "github.com/letsencrypt/pebble/v2"},
-	{"Versity S3 Gateway", "github.com/versity/scoutfs-go"},
+	{"Versity S3 Gateway", "github.com/versity/versitygw"},
 }
 
 // Versions are those of the programs that are built from the go.mod of the working directory.
