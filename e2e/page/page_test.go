@@ -75,6 +75,7 @@ var _ = Describe("The report of what really happened", Label("report"), func() {
 		}
 		Expect(states).To(Equal([]journal.State{journal.Inactive, journal.Pending, journal.Firing, journal.Resolved}))
 		Expect(p.Notifications).To(HaveLen(2), "firing, and resolved")
+		Expect(p.Steps).To(HaveEach(HaveField("At", BeTemporally(">=", p.Bands[0].From))), "also of what was only shown")
 
 		page, err := os.ReadFile(filepath.Join(written(p, "<testsuites/>", nil, redact.Redactor{}), report.PageFile))
 		Expect(err).NotTo(HaveOccurred())

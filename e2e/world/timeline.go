@@ -56,8 +56,13 @@ func (w *World) Record(ctx context.Context, a *Alert) (journal.Proof, error) {
 		}
 		p.Leaps = append(p.Leaps, recorded)
 	}
+	began := w.began()
 	for _, s := range steps {
-		p.Steps = append(p.Steps, w.step(s, axis.of(s.Started)))
+		if !s.Started.IsZero() { // what was only shown stands where the step before it ended
+			began = s.Started
+		}
+		p.Steps = append(p.Steps, w.step(s, axis.of(began)))
+		began = began.Add(s.Duration)
 	}
 	notifications, err := w.Notifications(ctx)
 	if err != nil {
