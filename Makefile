@@ -43,7 +43,7 @@ fuzz: ## every fuzz test for a minute; FUZZTIME=10s
 
 clean: $(FIREDRILL) ## remove what is ours: containers, networks, images, reports
 	$(FIREDRILL) clean
-	rm -rf build
+	rm -rf build report
 
 # The go command knows when to rebuild, and keeps a program's exit status where go run does not.
 $(FIREDRILL): FORCE

@@ -212,6 +212,17 @@ func (r *record) end(found journal.Journal, failure error) (journal.Journal, err
 	if err != nil {
 		return journal.Journal{}, err
 	}
+	// Ginkgo's own reports stay beside it, for the next plan and for CI: they are kept, too.
+	for _, name := range []string{jsonReport, junitReport} {
+		path := filepath.Join(outputDir, name)
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return journal.Journal{}, fmt.Errorf("the suites left no report: %w", err)
+		}
+		if err := os.WriteFile(path, redactor.Bytes(content), 0o644); err != nil {
+			return journal.Journal{}, fmt.Errorf("leaving secrets out of %s: %w", path, err)
+		}
+	}
 	return report.Write(reportDir, report.Source{
 		Journal: j, JUnit: junit, Previous: r.previous, Secrets: redactor,
 		Evidence: []string{cmp.Or(os.Getenv("FIREDRILL_EVIDENCE"), filepath.Join(outputDir, "evidence"))},

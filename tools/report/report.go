@@ -14,15 +14,6 @@ import (
 	"github.com/stemedb/firedrill/tools/journal"
 )
 
-// What specs add to Ginkgo's report is package journal's; these are its names for them.
-const (
-	EntryName   = journal.EntryName
-	WorldUpName = journal.WorldUpName
-)
-
-// Entry is what a spec proved, in the words of the table.
-type Entry = journal.Entry
-
 // Summary is what a run of the suites came to.
 type Summary struct {
 	Passed, Failed, Unknown int

@@ -26,8 +26,8 @@ func spec(took time.Duration, texts ...string) types.SpecReport {
 	}
 }
 
-func with(s types.SpecReport, entry Entry) types.SpecReport {
-	s.ReportEntries = append(s.ReportEntries, types.ReportEntry{Name: EntryName, Value: types.WrapEntryValue(entry)})
+func with(s types.SpecReport, entry journal.Entry) types.SpecReport {
+	s.ReportEntries = append(s.ReportEntries, types.ReportEntry{Name: journal.EntryName, Value: types.WrapEntryValue(entry)})
 	return s
 }
 
@@ -60,16 +60,16 @@ func TestTable(t *testing.T) {
 	setup := spec(time.Second, "")
 	setup.LeafNodeType = types.NodeTypeSynchronizedBeforeSuite
 	for _, up := range []time.Duration{8040 * time.Millisecond, 12 * time.Second} {
-		setup.ReportEntries = append(setup.ReportEntries, types.ReportEntry{Name: WorldUpName, Value: types.WrapEntryValue(up)})
+		setup.ReportEntries = append(setup.ReportEntries, types.ReportEntry{Name: journal.WorldUpName, Value: types.WrapEntryValue(up)})
 	}
 
 	summary, err := read(written(t,
 		types.Report{StartTime: began, EndTime: began.Add(3*time.Minute + 11*time.Second + 700*time.Millisecond), SuiteSucceeded: false, SpecReports: types.SpecReports{
 			setup,
-			with(spec(12345*time.Millisecond, "CertificateExpiringSoon", "is cleared by"), Entry{Alert: "CertificateExpiringSoon", Branch: "If Using Let's Encrypt", What: "cleared", Leapt: time.Hour, Beyond: 9 * time.Second}),
-			failed(with(spec(71*time.Second, "CertificateExpiringSoon", "is cleared by"), Entry{Alert: "CertificateExpiringSoon", Branch: "If Renewal Fails", What: "cleared", Leapt: 90 * time.Minute, Beyond: 16310 * time.Millisecond}),
+			with(spec(12345*time.Millisecond, "CertificateExpiringSoon", "is cleared by"), journal.Entry{Alert: "CertificateExpiringSoon", Branch: "If Using Let's Encrypt", What: "cleared", Leapt: time.Hour, Beyond: 9 * time.Second}),
+			failed(with(spec(71*time.Second, "CertificateExpiringSoon", "is cleared by"), journal.Entry{Alert: "CertificateExpiringSoon", Branch: "If Renewal Fails", What: "cleared", Leapt: 90 * time.Minute, Beyond: 16310 * time.Millisecond}),
 				types.SpecStateTimedout, "Expected the alert to be cleared, but\n  CertificateExpiringSoon{domain=\"stemedb.example.com\"} is firing: 6d23h left (< 7d, rules/tls.yml:12),\n  for 1h0m42s, evaluated 1s ago"),
-			with(spec(5*time.Second, "CertificateExpired", "fires"), Entry{Alert: "CertificateExpired", Branch: "the boundary at 0, über Nacht", Leapt: 28*time.Hour + 30*time.Minute}),
+			with(spec(5*time.Second, "CertificateExpired", "fires"), journal.Entry{Alert: "CertificateExpired", Branch: "the boundary at 0, über Nacht", Leapt: 28*time.Hour + 30*time.Minute}),
 			skipped,
 		}, SuiteConfig: types.SuiteConfig{LabelFilter: "!left-out"}},
 		types.Report{StartTime: began, EndTime: began.Add(40 * time.Millisecond), SuiteSucceeded: true, SpecReports: types.SpecReports{
