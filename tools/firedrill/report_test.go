@@ -28,6 +28,7 @@ func begun(t *testing.T, junit string) *record {
 		}
 	}
 	lay(filepath.Join(outputDir, junitReport), junit)
+	lay(filepath.Join(outputDir, jsonReport), "[]"+junit)
 	lay("build/evidence/spec/log.txt", "a log with hunter22 in it")
 	secrets, err := os.CreateTemp(t.TempDir(), "")
 	if err != nil {
@@ -67,8 +68,11 @@ func TestARunLeavesAReport(t *testing.T) {
 	if len(j.Proofs) != 2 || j.Run.Commit != "c" || j.Run.Ended.Sub(j.Run.Started) < time.Minute || j.Proofs[1].Failure != "it says [redacted]" {
 		t.Errorf("%+v", j)
 	}
-	for _, name := range []string{report.PageFile, report.JournalFile, report.JUnitFile, "evidence/spec/log.txt"} {
-		text, err := os.ReadFile(filepath.Join(reportDir, name))
+	for _, name := range []string{
+		filepath.Join(reportDir, report.PageFile), filepath.Join(reportDir, report.JournalFile), filepath.Join(reportDir, report.JUnitFile),
+		filepath.Join(reportDir, "evidence/spec/log.txt"), filepath.Join(outputDir, jsonReport), filepath.Join(outputDir, junitReport),
+	} {
+		text, err := os.ReadFile(name)
 		if err != nil || strings.Contains(string(text), "hunter22") || !strings.Contains(string(text), redact.Notice) {
 			t.Errorf("%s: %v\n%s", name, err, text)
 		}
