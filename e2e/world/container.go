@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
+	"net/url"
 	"path"
 	"strings"
 	"time"
@@ -21,9 +23,28 @@ import (
 
 // docker is what a world asks of the Docker Engine; all that it makes carries the world's labels.
 type docker struct {
-	client *client.Client
-	prefix string // of every name
-	labels map[string]string
+	client  *client.Client
+	address netip.Addr // of the machine that it runs on, as the harness reaches it
+	prefix  string     // of every name
+	labels  map[string]string
+}
+
+// addressOf is the address of the machine that a Docker Engine runs on, by where the Engine listens: the loopback where
+// that is a socket, and the one that DOCKER_HOST names where it is another machine.
+func addressOf(ctx context.Context, engine string) (netip.Addr, error) {
+	where, err := url.Parse(engine)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("the Docker Engine's address %q: %w", engine, err)
+	}
+	name := where.Hostname()
+	if name == "" {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), nil
+	}
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("the Docker Engine's address %q: %w", engine, err)
+	}
+	return found[0].Unmap(), nil
 }
 
 // blueprint describes a container before it exists.
@@ -35,7 +56,7 @@ type blueprint struct {
 	network string // the network that it is created on
 	aliases []string
 	also    string // a second network, or none
-	publish []int  // TCP ports, on a free port of 127.0.0.1 each
+	publish []int  // TCP ports, on a free port of the machine's address each
 	host    container.HostConfig
 	files   []file // put into it before it starts
 
@@ -99,7 +120,7 @@ func (e *docker) run(ctx context.Context, b blueprint) (*box, error) {
 	for _, number := range b.publish {
 		port, _ := network.PortFrom(uint16(number), network.TCP)
 		config.ExposedPorts[port] = struct{}{}
-		host.PortBindings[port] = []network.PortBinding{{HostIP: netip.MustParseAddr("127.0.0.1")}}
+		host.PortBindings[port] = []network.PortBinding{{HostIP: e.address}}
 	}
 	created, err := e.client.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: e.prefix + "-" + b.name, Config: config, HostConfig: &host,
@@ -148,7 +169,7 @@ func (b *box) address(ctx context.Context, networkID string) (netip.Addr, error)
 	return netip.Addr{}, fmt.Errorf("container %s has no address on its network: it is not running; see its log", b.name)
 }
 
-// published are the addresses that the container's published ports have on the loopback, by port.
+// published are the addresses that the container's published ports have, by port.
 func (b *box) published(ctx context.Context) (map[int]string, error) {
 	seen, err := b.docker.client.ContainerInspect(ctx, b.id, client.ContainerInspectOptions{})
 	if err != nil {
@@ -157,7 +178,7 @@ func (b *box) published(ctx context.Context) (map[int]string, error) {
 	addresses := map[int]string{}
 	for port, bindings := range seen.Container.NetworkSettings.Ports {
 		for _, binding := range bindings {
-			addresses[int(port.Num())] = "127.0.0.1:" + binding.HostPort
+			addresses[int(port.Num())] = net.JoinHostPort(b.docker.address.String(), binding.HostPort)
 		}
 	}
 	return addresses, nil

@@ -91,8 +91,12 @@ func Start(ctx context.Context, config Config) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
+	address, err := addressOf(ctx, cli.DaemonHost())
+	if err != nil {
+		return nil, err
+	}
 	w := &World{config: config}
-	w.docker = &docker{client: cli, prefix: "firedrill-" + config.Name, labels: labels(config)}
+	w.docker = &docker{client: cli, address: address, prefix: "firedrill-" + config.Name, labels: labels(config)}
 	if w.alerts, err = rule.LoadDir(config.Rules); err != nil {
 		return nil, err
 	}
