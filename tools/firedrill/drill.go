@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"regexp"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +18,10 @@ const (
 	scenariosFile = "scenarios.yml"
 	surprise      = "surprise"
 )
+
+// gameDay is how long an exercise may take that people have a part in: the four hours that they have, and what is before
+// and after.
+const gameDay = 5 * time.Hour
 
 // The environment variables that tell the exercises how they are to go.
 const (
@@ -78,6 +83,7 @@ func (p *proof) rehearse(all []scenario.Scenario, chosen string, seed uint64, pa
 	p.procs = 1
 	if pause {
 		p.environment = append(p.environment, pauseVariable+"=1")
+		p.timeout = gameDay
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/onsi/ginkgo/v2/types"
 	"github.com/spf13/cobra"
@@ -46,11 +47,12 @@ const (
 // proof is what one run is to prove, and how.
 type proof struct {
 	inputs
-	focus  string
-	labels string
-	keep   bool
-	procs  int
-	expect int // how many specs have to run; 0 leaves it open
+	focus   string
+	labels  string
+	keep    bool
+	procs   int
+	expect  int           // how many specs have to run; 0 leaves it open
+	timeout time.Duration // of all suites together; an hour where it is 0
 	// environment is what the suites are told beside that.
 	environment []string
 	suites      []string
@@ -250,7 +252,7 @@ func (p proof) ginkgoArgs(color bool) []string {
 		fmt.Sprintf("--procs=%d", p.procs),
 		"--randomize-all",
 		"--keep-going",
-		"--timeout=60m",
+		"--timeout=" + cmp.Or(p.timeout, time.Hour).String(),
 		"--output-dir=" + outputDir,
 		"--json-report=" + jsonReport,
 		"--junit-report=" + junitReport,
