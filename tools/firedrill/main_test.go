@@ -257,7 +257,7 @@ func TestInterruptedIsOneWord(t *testing.T) {
 func TestGinkgoArgs(t *testing.T) {
 	args := strings.Join(proof{focus: "Let's Encrypt", labels: "!none", procs: 3, suites: []string{"./e2e/tls"}}.ginkgoArgs(false), " ")
 	for _, want := range []string{
-		"run ", "--procs=3", "--randomize-all", "--keep-going", "--timeout=60m",
+		"run ", "--procs=3", "--randomize-all", "--keep-going", "--timeout=1h0m0s",
 		"--output-dir=build", "--json-report=e2e.json", "--junit-report=e2e.xml", "--no-color", "--focus=Let's Encrypt --label-filter=!none ./e2e/tls",
 	} {
 		if !strings.Contains(args, want) {
