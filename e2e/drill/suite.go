@@ -83,7 +83,7 @@ func start(ctx SpecContext, suite string) {
 	Expect(err).NotTo(HaveOccurred(), "start the world")
 	DeferCleanup(func(ctx SpecContext) {
 		if os.Getenv("FIREDRILL_KEEP") != "" {
-			w.Say("%s", w.Enter())
+			w.Say("it is left up until the next run, or until make clean. %s", w.Enter())
 			return
 		}
 		Expect(w.Close(ctx)).To(Succeed())

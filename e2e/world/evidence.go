@@ -80,7 +80,7 @@ func (w *World) history(ctx context.Context) (string, error) {
 
 // Enter says how to look at a world that was kept.
 func (w *World) Enter() string {
-	return fmt.Sprintf(`The world %[1]s is left up until the next run, or until make clean.
+	return fmt.Sprintf(`The world %[1]s:
   host:          docker exec -it firedrill-%[1]s-host bash
   Prometheus:    http://%[2]s
   Alertmanager:  http://%[3]s
