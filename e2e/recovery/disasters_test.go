@@ -18,6 +18,8 @@ type disaster struct {
 	strike  drill.Fault
 	provide func(context.Context) error // what people bring before the runbook can be followed
 
+	says string // what the steps have to say, for it is part of the disaster
+
 	// whole is when what was hit became whole again, where that is not the service.
 	whole func(ctx context.Context, struck time.Time) (time.Time, error)
 }
@@ -25,7 +27,7 @@ type disaster struct {
 var disasters = map[string]disaster{
 	"host-lost": {prepare: backedUp, provide: newHost,
 		strike: func(ctx context.Context, _ *world.Host) error { return w.LoseHost(ctx) }},
-	"newest-backup-unusable": {prepare: drill.All(backedUp, drill.OnHost("systemctl start stemedb-backup")), provide: newHost,
+	"newest-backup-unusable": {prepare: drill.All(backedUp, drill.OnHost("systemctl start stemedb-backup")), provide: newHost, says: "falling back to the backup before it",
 		strike: func(ctx context.Context, _ *world.Host) error {
 			if err := bucket.Damage(ctx, "backups/*.tar.age"); err != nil {
 				return err

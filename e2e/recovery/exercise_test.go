@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -53,6 +54,7 @@ type exercise struct {
 	well     time.Time
 	measured *journal.Recovery
 	moments  []journal.Moment
+	findings []string
 }
 
 // note adds to the timeline what happens now.
@@ -123,6 +125,14 @@ func (e *exercise) follow(ctx SpecContext, labels map[string]string) {
 	GinkgoWriter.Println(transcript)
 	Expect(err).NotTo(HaveOccurred())
 	e.note("the runbook has come to its end")
+	Expect(transcript.String()).To(ContainSubstring(e.says))
+	if e.says != "" {
+		for line := range strings.Lines(transcript.String()) {
+			if strings.Contains(line, e.says) {
+				e.findings = append(e.findings, strings.TrimSpace(line))
+			}
+		}
+	}
 }
 
 // gameDay is how long people have, where they are to follow the runbook.
@@ -174,7 +184,7 @@ func (e *exercise) report() {
 	d := journal.Drill{
 		Scenario:   journal.Scenario{Name: e.Name, Description: e.Description, Seed: seed},
 		Objectives: journal.Recovery{RTO: &rto, RPO: &rpo, RPORecords: &records},
-		Deviations: []string{}, Findings: []string{}, Limits: append(append([]string{}, limits...), e.Limits...),
+		Deviations: []string{}, Findings: append([]string{}, e.findings...), Limits: append(append([]string{}, limits...), e.Limits...),
 		Timeline: []journal.Moment{},
 	}
 	if e.measured != nil {

@@ -137,31 +137,39 @@ func (b *Bucket) create(ctx context.Context) error {
 // Who asks for it gets what is there, with the old checksum.
 func (b *Bucket) Damage(ctx context.Context, pattern string) error {
 	defer b.world.touch()
-	return b.onDisk(ctx, fmt.Sprintf(`set -e
+	_, err := b.onDisk(ctx, fmt.Sprintf(`set -e
 object=$(find "%[1]s/%[2]s" -type f -path "%[1]s/%[2]s/%[3]s" | sort | tail -n 1)
 test -n "$object" || { echo "there is no object %[3]s" >&2; exit 1; }
 half=$(($(stat --format %%s "$object") / 2))
 printf damaged | dd of="$object" bs=1 seek="$half" conv=notrunc status=none`, objectsFolder, bucketName, pattern))
+	return err
 }
 
 // Lose takes the bucket away with all that is in it.
 func (b *Bucket) Lose(ctx context.Context) error {
 	defer b.world.touch()
 	b.lost = true
-	return b.onDisk(ctx, "rm -r "+objectsFolder+"/"+bucketName)
+	_, err := b.onDisk(ctx, "rm -r "+objectsFolder+"/"+bucketName)
+	return err
+}
+
+// Objects are the names of all that is in the bucket, sorted.
+func (b *Bucket) Objects(ctx context.Context) ([]string, error) {
+	listed, err := b.onDisk(ctx, "cd "+objectsFolder+"/"+bucketName+" && find . -type f -printf '%P\\n' | sort")
+	return strings.Fields(listed), err
 }
 
 // onDisk runs a script where the provider keeps the objects: the server's image holds no shell.
-func (b *Bucket) onDisk(ctx context.Context, script string) error {
+func (b *Bucket) onDisk(ctx context.Context, script string) (string, error) {
 	hands, err := b.world.docker.run(ctx, blueprint{
 		name: "hands", image: b.world.images.Ref(image.Host), network: b.world.inside, command: []string{"sleep", "infinity"},
 		host: container.HostConfig{Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: b.disk, Target: objectsFolder}}},
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
-	_, err = hands.exec(ctx, "bash", "-c", script)
-	return errors.Join(err, hands.remove(context.WithoutCancel(ctx)))
+	output, err := hands.exec(ctx, "bash", "-c", script)
+	return output, errors.Join(err, hands.remove(context.WithoutCancel(ctx)))
 }
 
 // close removes the bucket and all that is in it.
