@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -672,7 +673,10 @@ func TestFollowLeavesOutPrivateKeys(t *testing.T) {
 }
 
 func TestFollowTerminalThatDies(t *testing.T) {
-	t.Parallel()
+	// Whoever is started by nohup ignores a hangup, and so do its children: here, one that is handled they do not.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	log, err := Follow(t.Context(), localTerminal, branch(t, steps("echo fine", "echo working; kill -9 $PPID; read x", "echo never")), nil)
 	if err == nil || !strings.HasPrefix(err.Error(), `runbooks/Test.md:17 "If Testing" 2/3: the terminal ended: `) {
 		t.Error(err)
