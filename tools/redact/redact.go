@@ -21,8 +21,11 @@ const Shortest = 6
 
 // Redactor removes secrets. The zero Redactor knows none by value, and removes private keys by their form.
 type Redactor struct {
-	forms [][]byte // the longest first, so that no part of a secret is left beside a part that is one as well
+	forms map[start][][]byte // by how they begin, the longest first
 }
+
+// start is how a form begins: a run has tens of thousands of them, and a report is read through once.
+type start [Shortest]byte
 
 // New makes a Redactor of the secrets with these values. A value is removed as it is and as JSON, HTML, XML, URLs and
 // base64 spell it; of one that has several lines each line is removed as well, of a private JSON web key (RFC 7517) each
@@ -44,12 +47,11 @@ func New(values ...string) (Redactor, error) {
 			}
 		}
 	}
-	sorted := slices.SortedFunc(maps.Keys(forms), func(a, b string) int {
-		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
-	})
-	var r Redactor
-	for _, form := range sorted {
-		r.forms = append(r.forms, []byte(form))
+	r := Redactor{forms: map[start][][]byte{}}
+	longestFirst := func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) }
+	for _, form := range slices.SortedFunc(maps.Keys(forms), longestFirst) {
+		begins := start([]byte(form))
+		r.forms[begins] = append(r.forms[begins], []byte(form))
 	}
 	return r, nil
 }
@@ -65,14 +67,31 @@ var byForm = []*regexp.Regexp{
 
 // Bytes returns a text without the secrets that are in it.
 func (r Redactor) Bytes(text []byte) []byte {
-	notice := []byte(Notice)
-	for _, form := range r.forms {
-		if bytes.Contains(text, form) {
-			text = bytes.ReplaceAll(text, form, notice)
-		}
-	}
+	text = r.byValue(text)
 	for _, form := range byForm {
-		text = form.ReplaceAll(text, notice)
+		text = form.ReplaceAll(text, []byte(Notice))
 	}
 	return text
+}
+
+// byValue returns a text without the forms that are in it. Where they overlap, all that they cover is left out.
+func (r Redactor) byValue(text []byte) []byte {
+	var kept []byte
+	covered := 0 // what is before that is kept, or left out
+	for i := 0; i+Shortest <= len(text); i++ {
+		for _, form := range r.forms[start(text[i:])] {
+			if !bytes.HasPrefix(text[i:], form) {
+				continue
+			}
+			if i >= covered {
+				kept = append(append(kept, text[covered:i]...), Notice...)
+			}
+			covered = max(covered, i+len(form))
+			break
+		}
+	}
+	if covered == 0 {
+		return text
+	}
+	return append(kept, text[covered:]...)
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"encoding/xml"
+	"fmt"
 	"html/template"
 	"net/url"
 	"strings"
@@ -213,4 +214,31 @@ func FuzzNoPartRemains(f *testing.F) {
 			t.Errorf("%q remains in %q", secret, got)
 		}
 	})
+}
+
+func TestOverlappingSecrets(t *testing.T) {
+	if got := redacted(t, "<abcdefghijkl>", "abcdefgh", "efghijkl"); got != "<"+Notice+">" {
+		t.Errorf("%q", got)
+	}
+}
+
+// A run of all suites has some hundreds of keys, of some lines each, and leaves some megabytes.
+func BenchmarkBytes(b *testing.B) {
+	var secrets []string
+	for i := range 500 {
+		var key strings.Builder
+		for line := range 5 {
+			fmt.Fprintf(&key, "%064x\n", i*1000+line)
+		}
+		secrets = append(secrets, key.String())
+	}
+	r, err := New(secrets...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	text := []byte(strings.Repeat("what a step has said, which is no secret\n", 100_000))
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		r.Bytes(text)
+	}
 }
