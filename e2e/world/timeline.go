@@ -80,7 +80,7 @@ func (w *World) Record(ctx context.Context, a *Alert) (journal.Proof, error) {
 	if signal.Series, err = w.watchers.sample(ctx, signal.Expr, stretches); err != nil {
 		return p, err
 	}
-	states, err := w.watchers.sample(ctx, fmt.Sprintf("ALERTS{alertname=%q}", a.Name), stretches)
+	states, err := w.watchers.sample(ctx, fmt.Sprintf("timestamp(ALERTS{alertname=%q})", a.Name), stretches)
 	if err != nil {
 		return p, err
 	}
@@ -176,16 +176,21 @@ func (m *watchers) sample(ctx context.Context, expr string, stretches []stretch)
 	return all, nil
 }
 
-// bands are the states of an alert's instances over the stretches, of the series that ALERTS has of them: one for each
-// instance and state.
+// bands are the states of an alert's instances over the stretches, of when Prometheus last wrote each of the series that
+// ALERTS has of them: one for each instance and state. One that it has stopped to write without a word, as in a restart,
+// stays visible for minutes: it counts until another was written.
 func bands(alert string, series []journal.Series, stretches []stretch) []journal.Band {
 	begin, end := stretches[0].from.UTC(), stretches[len(stretches)-1].to.UTC()
 	if len(series) == 0 {
 		return []journal.Band{{Alert: alert, State: journal.Inactive, From: begin, To: end}}
 	}
+	type seen struct {
+		state   journal.State
+		written float64
+	}
 	type instance struct {
 		labels map[string]string
-		states map[int64]journal.State // by millisecond
+		seen   map[int64]seen // by millisecond
 	}
 	var instances []*instance
 	byName := map[string]*instance{}
@@ -195,22 +200,27 @@ func bands(alert string, series []journal.Series, stretches []stretch) []journal
 		delete(s.Labels, model.MetricNameLabel)
 		name := distinguishing(s.Labels)
 		if byName[name] == nil {
-			byName[name] = &instance{labels: s.Labels, states: map[int64]journal.State{}}
+			byName[name] = &instance{labels: s.Labels, seen: map[int64]seen{}}
 			instances = append(instances, byName[name])
 		}
 		for _, sample := range s.Samples {
-			byName[name].states[int64(math.Round(sample.At*1000))] = state
+			at := int64(math.Round(sample.At * 1000))
+			if sample.Value > byName[name].seen[at].written {
+				byName[name].seen[at] = seen{state, sample.Value}
+			}
 		}
 	}
 	var all []journal.Band
 	for _, in := range instances {
 		band := journal.Band{Alert: alert, Labels: in.labels, State: journal.Inactive, From: begin, To: begin}
-		before := begin
+		before, newest := begin, 0.0
 		for _, s := range stretches {
 			for at := s.from; !at.After(s.to); at = at.Add(s.step) {
-				state, active := in.states[at.UnixMilli()]
+				now := in.seen[at.UnixMilli()]
+				state := now.state
 				switch {
-				case active:
+				case now.written > 0 && now.written >= newest:
+					newest = now.written
 				case band.State == journal.Firing || band.State == journal.Resolved:
 					state = journal.Resolved
 				default:

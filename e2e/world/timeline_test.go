@@ -49,7 +49,7 @@ func TestBandsFollowAnInstanceThroughItsStates(t *testing.T) {
 	series := func(state string, instance string, seconds ...int) journal.Series {
 		s := journal.Series{Labels: map[string]string{"__name__": "ALERTS", "alertname": "Low", "alertstate": state, "instance": instance}}
 		for _, second := range seconds {
-			s.Samples = append(s.Samples, journal.Sample{At: at(second), Value: 1})
+			s.Samples = append(s.Samples, journal.Sample{At: at(second), Value: at(second)})
 		}
 		return s
 	}
@@ -62,6 +62,22 @@ func TestBandsFollowAnInstanceThroughItsStates(t *testing.T) {
 	}
 	want := []string{"a inactive 2s", "a pending 2s", "a firing 2s", "a resolved 2s", "a pending 1s", "a inactive 1s", "b inactive 9s", "b pending 1s"}
 	if !slices.Equal(got, want) {
+		t.Errorf("the bands are %q, want %q", got, want)
+	}
+}
+
+func TestAStateThatWasLeftBehindIsOver(t *testing.T) {
+	at := func(second int) float64 { return float64(noon.Unix() + int64(second)) }
+	pending := journal.Series{Labels: map[string]string{"alertstate": "pending"}}
+	for second := 1; second <= 8; second++ { // seen for minutes, though written last at 3 s
+		pending.Samples = append(pending.Samples, journal.Sample{At: at(second), Value: at(min(second, 3))})
+	}
+	firing := journal.Series{Labels: map[string]string{"alertstate": "firing"}, Samples: []journal.Sample{{At: at(5), Value: at(5)}, {At: at(6), Value: at(6)}}}
+	var got []string
+	for _, b := range bands("Low", []journal.Series{firing, pending}, []stretch{{noon, noon.Add(8 * time.Second), time.Second}}) {
+		got = append(got, string(b.State)+" "+b.To.Sub(b.From).String())
+	}
+	if want := []string{"inactive 1s", "pending 4s", "firing 2s", "resolved 1s"}; !slices.Equal(got, want) {
 		t.Errorf("the bands are %q, want %q", got, want)
 	}
 }
