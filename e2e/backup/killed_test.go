@@ -25,7 +25,7 @@ for round in $(seq 6); do
 			systemctl kill --signal KILL $unit
 			killed=$((killed + 1))
 		fi
-		until [ "$(systemctl is-active $unit)" != activating ]; do sleep 0.05; done
+		until [[ "$(systemctl is-active $unit)" =~ ^(inactive|failed)$ ]]; do sleep 0.05; done
 		systemctl reset-failed $unit 2>/dev/null || true
 	done
 	systemctl start stemedb-verify || { journalctl -u stemedb-verify -u stemedb-backup -u stemedb-wal-archive --no-pager --lines 20; exit 1; }
@@ -48,11 +48,10 @@ systemctl start stemedb-backup
 systemctl stop stemedb-wal-archive.timer
 systemctl stop stemedb-api
 for round in $(seq 8); do
-	systemd-run --quiet --unit restoring stemedb-restore --force
+	systemd-run --quiet --unit restoring-$round stemedb-restore --force
 	sleep "0.$((RANDOM % 10))$((RANDOM % 10))"
-	systemctl kill --signal KILL restoring 2>/dev/null || true
-	until ! systemctl is-active --quiet restoring; do sleep 0.05; done
-	systemctl reset-failed restoring 2>/dev/null || true
+	systemctl kill --signal KILL restoring-$round 2>/dev/null || true
+	until [[ "$(systemctl is-active restoring-$round)" =~ ^(inactive|failed)$ ]]; do sleep 0.05; done
 done
 stemedb-restore --force
 systemctl start stemedb-api
