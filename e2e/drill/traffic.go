@@ -22,6 +22,10 @@ func Under(t world.Traffic) Fault {
 	}
 }
 
+// Settled waits until the world goes as it will go on: a cache that has just begun to fill misses more than it will, and a
+// leap would hold that for an hour.
+func Settled(ctx context.Context, _ *world.Host) error { return w.Steady(ctx) }
+
 // FillUntil has clients write more than the traffic that there is, until a script on the host succeeds.
 func FillUntil(script string) Fault {
 	return func(ctx context.Context, host *world.Host) error {

@@ -13,7 +13,7 @@ var _ = drill.Branches("storage.yml", []drill.Drill{
 		Fault: drill.FillUntil(`test "$(df --output=pcent /var/lib/stemedb | tr --delete --complement 0-9)" -ge 87`)},
 
 	{Alert: "WALFsyncFailing", Branch: "If The Volume Is Full", Alone: true, Well: drill.NothingLost,
-		Before: drill.All(drill.VolumeOf(64<<20), drill.Under(world.Traffic{Stock: 2, Writes: 10, Reads: 10, Connections: 4})),
+		Before: drill.All(drill.VolumeOf(64<<20), drill.Under(world.Traffic{Stock: 2, Writes: 10, Reads: 10, Connections: 4}), drill.Settled),
 		Fault:  drill.OnHost(`! dd if=/dev/zero of=/var/lib/stemedb/core.4711 bs=64K`),
 		Also:   []string{"HighErrorRate", "DataDiskLow"}},
 
@@ -23,7 +23,7 @@ var _ = drill.Branches("storage.yml", []drill.Drill{
 		Also:   []string{"HighRequestLatency"}},
 
 	{Alert: "StorageFallbackActive", Branch: "If The Index Is Damaged", Alone: true, Well: drill.NothingLost,
-		Before: drill.Under(world.Traffic{Stock: 4, Size: 16 << 10, Writes: 5, Reads: 20, Connections: 4}),
+		Before: drill.All(drill.Under(world.Traffic{Stock: 4, Size: 16 << 10, Writes: 5, Reads: 20, Connections: 4}), drill.Settled),
 		Fault:  drill.OnHost(`dd if=/dev/urandom of=/var/lib/stemedb/index.db bs=4096 seek=4 count=$(($(stat --format %s /var/lib/stemedb/index.db) / 4096 - 4)) conv=notrunc`)},
 
 	{Alert: "IndexCacheHitRateLow", Branch: "If The Cache Is Too Small", Alone: true, Well: drill.Answered,
