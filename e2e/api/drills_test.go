@@ -35,7 +35,7 @@ var _ = drill.Branches("api.yml", []drill.Drill{
 		// Long answers, one at a time: what is short, such as a scrape, gets its turn in between.
 		Before: drill.All(drill.Setting("STEMEDB_MAX_BODY_BYTES=262144"),
 			drill.Under(world.Traffic{Stock: 100, Size: 200 << 10, Lists: 1, Page: 100, Writes: 0.3, Connections: 1})),
-		Fault: starved},
+		Fault: starved, Serial: true},
 
 	{Alert: "RateLimitRejections", Branch: "If The Limit Is Too Low", Alone: true, Well: drill.Answered,
 		Before: drill.Under(world.Traffic{Lists: 8, Connections: 2}),
@@ -60,7 +60,7 @@ done
 // starved takes processor time away from stemedb-api until its clients feel it: how much is too little depends on the
 // machine.
 func starved(ctx context.Context, host *world.Host) error {
-	const feltByOneOfTwo = 3 * time.Second // the other is the load's own client
+	const feltByOneOfTwo = 2400 * time.Millisecond // the other is the load's own client
 	var took time.Duration
 	for quota := 60; quota > 0; quota = quota * 2 / 3 {
 		if err := host.Run(ctx, fmt.Sprintf("systemctl set-property stemedb-api CPUQuota=%d%%", quota)); err != nil {

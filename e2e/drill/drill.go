@@ -22,6 +22,8 @@ type Drill struct {
 	Also []string
 	// Alone has the spec show as well that the alert does not clear by itself.
 	Alone bool
+	// Serial has the spec run while no other does: its fault is a matter of processor time.
+	Serial bool
 	// Instead, where it is set, is a branch that the operator follows first, and that this fault makes fail.
 	Instead string
 	// Well looks at the world before the branch is followed, and returns what has to be seen once the alert is cleared.
@@ -35,7 +37,11 @@ const watchdog = "Watchdog"
 func Branches(file string, drills []Drill) bool {
 	return Describe("Each branch of each runbook", func() {
 		for _, d := range drills {
-			It(fmt.Sprintf("clears %s: %s", d.Alert, d.Branch), Label(d.Alert), d.run)
+			decorations := []any{Label(d.Alert)}
+			if d.Serial {
+				decorations = append(decorations, Serial)
+			}
+			It(fmt.Sprintf("clears %s: %s", d.Alert, d.Branch), append(decorations, d.run)...)
 		}
 		var names []string
 		for _, d := range drills {
