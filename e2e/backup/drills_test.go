@@ -41,10 +41,7 @@ var bucket *world.Bucket
 
 // backedUp is a host whose backups go to a bucket, and whose last one was verified.
 func backedUp(ctx context.Context, host *world.Host) (err error) {
-	if bucket, err = w.Bucket(ctx); err != nil {
-		return err
-	}
-	if err := host.BackUp(ctx, bucket); err != nil {
+	if bucket, err = host.BackUp(ctx); err != nil {
 		return err
 	}
 	load, err := w.Load(ctx, world.Traffic{Stock: 20, Connections: 1})

@@ -37,6 +37,17 @@ func All(faults ...Fault) Fault {
 	}
 }
 
+// Expiring is a certificate that has so long left.
+func Expiring(issuer world.Issuer, left time.Duration) Fault {
+	return func(ctx context.Context, host *world.Host) error {
+		certificate, err := w.Issue(ctx, issuer, left)
+		if err != nil {
+			return err
+		}
+		return host.Install(ctx, certificate)
+	}
+}
+
 // Expired is a certificate of Let's Encrypt that has run out while it was served. The service is restarted on its last
 // seconds: it would refuse to reload a certificate that ran out on the way.
 func Expired(ctx context.Context, host *world.Host) error {

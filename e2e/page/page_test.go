@@ -2,7 +2,6 @@ package page
 
 import (
 	"bytes"
-	"context"
 	"image"
 	"image/color"
 	"os"
@@ -31,13 +30,7 @@ var _ = Describe("The report of what really happened", Label("report"), func() {
 	proof := func(ctx SpecContext) journal.Proof {
 		GinkgoHelper()
 		began := time.Now()
-		alert, page := drill.Fire(ctx, alertName, func(ctx context.Context, host *world.Host) error {
-			certificate, err := w.Issue(ctx, world.LetsEncrypt, 6*24*time.Hour)
-			if err != nil {
-				return err
-			}
-			return host.Install(ctx, certificate)
-		})
+		alert, page := drill.Fire(ctx, alertName, drill.Expiring(world.LetsEncrypt, 6*24*time.Hour))
 		book, err := alert.Runbook()
 		Expect(err).NotTo(HaveOccurred())
 		resolution, err := book.Branch(branch)
@@ -99,9 +92,8 @@ var _ = Describe("The report of what really happened", Label("report"), func() {
 	})
 
 	It("has none of the secrets that are in the world", func(ctx SpecContext) {
-		bucket, err := w.Bucket(ctx)
+		bucket, err := w.Host().BackUp(ctx)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(w.Host().BackUp(ctx, bucket)).To(Succeed())
 		Expect(bucket.Rotate(ctx)).To(Succeed())
 		p := proof(ctx)
 		var noted bytes.Buffer

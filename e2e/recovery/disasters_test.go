@@ -69,10 +69,7 @@ var bucket *world.Bucket
 
 // backedUp is a host whose backups go to a bucket by its timers.
 func backedUp(ctx context.Context, host *world.Host) (err error) {
-	if bucket, err = w.Bucket(ctx); err != nil {
-		return err
-	}
-	if err := host.BackUp(ctx, bucket); err != nil {
+	if bucket, err = host.BackUp(ctx); err != nil {
 		return err
 	}
 	return host.Run(ctx, "systemctl start stemedb-backup && systemctl start stemedb-verify")

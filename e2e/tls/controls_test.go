@@ -14,8 +14,8 @@ import (
 // What is not a cure must not look like one.
 var _ = Describe("Without its cure", func() {
 	for name, fault := range map[string]drill.Fault{
-		"CertificateExpiringWarning": expiring(world.CustomCA, 20*day),
-		"CertificateExpiringSoon":    expiring(world.LetsEncrypt, 6*day),
+		"CertificateExpiringWarning": drill.Expiring(world.CustomCA, 20*day),
+		"CertificateExpiringSoon":    drill.Expiring(world.LetsEncrypt, 6*day),
 		"CertificateExpired":         drill.Expired,
 		"CertificateExpiryUnknown":   drill.OnHost("systemctl stop stemedb-api"),
 	} {
@@ -31,7 +31,7 @@ var _ = Describe("Without its cure", func() {
 	}
 
 	It("CertificateExpiringSoon does not clear by a certificate that nobody reloads", Label("CertificateExpiringSoon"), func(ctx SpecContext) {
-		alert, _ := drill.Fire(ctx, "CertificateExpiringSoon", expiring(world.LetsEncrypt, 6*day))
+		alert, _ := drill.Fire(ctx, "CertificateExpiringSoon", drill.Expiring(world.LetsEncrypt, 6*day))
 		renewed, err := w.Issue(ctx, world.LetsEncrypt, 90*day)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(w.Host().Place(ctx, renewed)).To(Succeed())
@@ -48,7 +48,7 @@ var _ = Describe("Without its cure", func() {
 	} {
 		It("CertificateExpiringSoon does not clear by a reload of a certificate that "+what, Label("CertificateExpiringSoon"), func(ctx SpecContext) {
 			host := w.Host()
-			alert, _ := drill.Fire(ctx, "CertificateExpiringSoon", expiring(world.LetsEncrypt, 6*day))
+			alert, _ := drill.Fire(ctx, "CertificateExpiringSoon", drill.Expiring(world.LetsEncrypt, 6*day))
 			served, err := host.Certificate(ctx)
 			Expect(err).NotTo(HaveOccurred())
 
@@ -74,7 +74,7 @@ var _ = Describe("Without its cure", func() {
 	}
 
 	It("CertificateExpiringSoon does not clear by a target that vanishes, and the guard fires", Label("CertificateExpiringSoon", "CertificateExpiryUnknown"), func(ctx SpecContext) {
-		alert, page := drill.Fire(ctx, "CertificateExpiringSoon", expiring(world.LetsEncrypt, 6*day))
+		alert, page := drill.Fire(ctx, "CertificateExpiringSoon", drill.Expiring(world.LetsEncrypt, 6*day))
 		guard, err := w.Alert("CertificateExpiryUnknown")
 		Expect(err).NotTo(HaveOccurred())
 

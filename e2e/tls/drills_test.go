@@ -13,17 +13,17 @@ import (
 
 // The branches of all runbooks about rules/tls.yml.
 var _ = drill.Branches("tls.yml", []drill.Drill{
-	{Alert: "CertificateExpiringSoon", Branch: "If Using Let's Encrypt", Well: renewed, Fault: expiring(world.LetsEncrypt, 6*day)},
-	{Alert: "CertificateExpiringSoon", Branch: "If Using Custom CA", Well: renewed, Fault: expiring(world.CustomCA, 6*day)},
+	{Alert: "CertificateExpiringSoon", Branch: "If Using Let's Encrypt", Well: renewed, Fault: drill.Expiring(world.LetsEncrypt, 6*day)},
+	{Alert: "CertificateExpiringSoon", Branch: "If Using Custom CA", Well: renewed, Fault: drill.Expiring(world.CustomCA, 6*day)},
 	{Alert: "CertificateExpiringSoon", Branch: "If Renewal Fails", Well: renewed, Fault: drill.All(
-		expiring(world.LetsEncrypt, 6*day),
+		drill.Expiring(world.LetsEncrypt, 6*day),
 		drill.OnHost(`sed -i 's/listen 80 default_server/listen 127.0.0.1:80 default_server/' /etc/nginx/conf.d/stemedb.conf && systemctl restart nginx`),
 	), Instead: "If Using Let's Encrypt"},
 	{Alert: "CertificateExpiringSoon", Branch: "If Certificate Already Expired", Well: renewed, Fault: drill.Expired, Also: []string{"CertificateExpired"}},
 
 	{Alert: "CertificateExpiringWarning", Branch: "If Using Let's Encrypt", Well: renewed, Fault: drill.All(
-		expiring(world.LetsEncrypt, 20*day), drill.OnHost("systemctl disable --now certbot.timer"))},
-	{Alert: "CertificateExpiringWarning", Branch: "If Using Custom CA", Well: renewed, Fault: expiring(world.CustomCA, 20*day)},
+		drill.Expiring(world.LetsEncrypt, 20*day), drill.OnHost("systemctl disable --now certbot.timer"))},
+	{Alert: "CertificateExpiringWarning", Branch: "If Using Custom CA", Well: renewed, Fault: drill.Expiring(world.CustomCA, 20*day)},
 
 	{Alert: "CertificateExpired", Branch: "If Let's Encrypt Answers", Well: renewed, Fault: drill.Expired},
 	{Alert: "CertificateExpired", Branch: "If The Key Is Gone", Well: renewed, Fault: drill.All(drill.Expired, drill.KeyGone)},
@@ -43,17 +43,6 @@ var _ = drill.Branches("tls.yml", []drill.Drill{
 	{Alert: "ClientAuthenticationErrors", Branch: "If One Client's Certificate Ran Out", Well: reporterAnswered,
 		Before: onlyKnownClients, Fault: func(ctx context.Context, host *world.Host) error { return giveReporter(ctx, host, -30*time.Second) }},
 })
-
-// expiring is a certificate that has so long left.
-func expiring(issuer world.Issuer, left time.Duration) drill.Fault {
-	return func(ctx context.Context, host *world.Host) error {
-		certificate, err := w.Issue(ctx, issuer, left)
-		if err != nil {
-			return err
-		}
-		return host.Install(ctx, certificate)
-	}
-}
 
 // renewed is a new certificate that clients trust, and no connection dropped for it.
 func renewed(ctx SpecContext, host *world.Host) func(SpecContext) {

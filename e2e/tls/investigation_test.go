@@ -18,7 +18,7 @@ var _ = Describe("The investigation of CertificateExpiringSoon", Label("Certific
 	} {
 		It("shows what the runbook says it shows, with a certificate of the "+string(c.issuer), func(ctx SpecContext) {
 			host := w.Host()
-			alert, page := drill.Fire(ctx, "CertificateExpiringSoon", expiring(c.issuer, 6*day))
+			alert, page := drill.Fire(ctx, "CertificateExpiringSoon", drill.Expiring(c.issuer, 6*day))
 			served, err := host.Certificate(ctx)
 			Expect(err).NotTo(HaveOccurred())
 			book, err := alert.Runbook()

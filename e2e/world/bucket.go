@@ -32,8 +32,8 @@ const (
 	rootUser      = "provider"
 )
 
-// Bucket brings an S3 server with an empty bucket, until the world begins anew.
-func (w *World) Bucket(ctx context.Context) (*Bucket, error) {
+// newBucket brings an S3 server with an empty bucket, until the world begins anew.
+func (w *World) newBucket(ctx context.Context) (*Bucket, error) {
 	w.Say("making a bucket at %s", s3Server)
 	b := &Bucket{world: w, secret: rand.Text()}
 	rootSecret := rand.Text()
@@ -180,23 +180,28 @@ func (b *Bucket) close(ctx context.Context) error {
 	return errors.Join(b.box.remove(ctx), b.world.docker.removeVolume(ctx, b.disk))
 }
 
-// BackUp sets a host up for backups into the bucket, as its operator did once, and keeps in a safe what a new host needs.
-func (h *Host) BackUp(ctx context.Context, b *Bucket) error {
-	err := h.Run(ctx, `set -e
+// BackUp sets a host up for backups into a bucket of its own, as its operator did once, and keeps in a safe what a new host
+// needs.
+func (h *Host) BackUp(ctx context.Context) (*Bucket, error) {
+	b, err := h.world.newBucket(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = h.Run(ctx, `set -e
 age-keygen -o /etc/stemedb/backup/age.key 2>/dev/null
 touch `+credentialsFile+`
 chmod 600 /etc/stemedb/backup/*`)
 	if err != nil {
-		return fmt.Errorf("make a key for the backups: %w", err)
+		return nil, fmt.Errorf("make a key for the backups: %w", err)
 	}
 	if err := h.Put(ctx, credentialsFile, b.Credentials()); err != nil {
-		return err
+		return nil, err
 	}
 	h.world.kit, err = h.Output(ctx, "cd /etc/stemedb && tar --create --directory backup age.key s3-credentials --directory .. *.env | base64 --wrap 0")
 	if err != nil {
-		return fmt.Errorf("keep a recovery kit: %w", err)
+		return nil, fmt.Errorf("keep a recovery kit: %w", err)
 	}
-	return nil
+	return b, nil
 }
 
 // BringKit puts what is in the safe where the runbook has somebody put it.
