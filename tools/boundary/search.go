@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/stemedb/firedrill/tools/rule"
 )
 
 // pair is a boundary: two positions of a knob, next to each other, with the condition on one side and not on the other.
@@ -188,8 +190,8 @@ func (d *deriver) step(b *parser.BinaryExpr, k knob, root float64) float64 {
 	}
 	places := 0
 	for _, pair := range [][2]parser.Expr{{b.LHS, b.RHS}, {b.RHS, b.LHS}} {
-		if literal, ok := bare(pair[1]).(*parser.NumberLiteral); ok && isConstant(pair[1]) {
-			if _, ok := bare(pair[0]).(*parser.VectorSelector); ok {
+		if literal, ok := rule.Bare(pair[1]).(*parser.NumberLiteral); ok && isConstant(pair[1]) {
+			if _, ok := rule.Bare(pair[0]).(*parser.VectorSelector); ok {
 				text := d.alert.Expr[literal.PosRange.Start:literal.PosRange.End]
 				if _, fraction, ok := strings.Cut(text, "."); ok && strings.Trim(fraction, "0123456789") == "" {
 					places = len(fraction)

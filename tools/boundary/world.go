@@ -202,7 +202,7 @@ func (d *deriver) histogram(in *input, q *parser.Call, path []parser.Node) ([]*i
 		if path[i+1] == parser.Node(b.RHS) {
 			own, other = other, own
 		}
-		if bare(own) == parser.Expr(q) && isConstant(other) {
+		if rule.Bare(own) == parser.Expr(q) && isConstant(other) {
 			threshold = d.constant(other)
 		}
 	}
@@ -227,16 +227,6 @@ func (d *deriver) histogram(in *input, q *parser.Call, path []parser.Node) ([]*i
 	}
 	in.kind = counter
 	return all, nil
-}
-
-func bare(expr parser.Expr) parser.Expr {
-	for {
-		p, ok := expr.(*parser.ParenExpr)
-		if !ok {
-			return expr
-		}
-		expr = p.Expr
-	}
 }
 
 // isConstant says whether an expression is a number, however it is computed.

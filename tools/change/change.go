@@ -20,6 +20,7 @@ type Set struct {
 	files   map[string]bool     // all that changed, relative to the root of the working tree
 	harness []string            // those of them that touch every alert, sorted
 	alerts  map[string][]string // why an alert is touched; an alert that is not has no reason
+	others  []string            // changed files beside the runbooks that are of no alert, sorted: procedures among them
 }
 
 // Since compares the working tree, files that are not committed yet among them, with the commit at which its branch left
@@ -117,6 +118,9 @@ func (s *Set) String() string {
 	touched := s.Alerts()
 	for _, name := range slices.Sorted(maps.Keys(touched)) {
 		fmt.Fprintf(&b, "%s: %s\n", name, strings.Join(touched[name], "; "))
+	}
+	for _, file := range s.others {
+		fmt.Fprintf(&b, "no alert: %q has changed; if it is a procedure, firedrill drill rehearses it\n", file)
 	}
 	if b.Len() == 0 {
 		return "no alert is touched\n"

@@ -106,8 +106,12 @@ func (t tree) touched(ctx context.Context, changed []file) (*Set, error) {
 		alert := strings.TrimSuffix(path.Base(book), ".md")
 		if why, isKnown := s.alerts[alert]; isKnown {
 			s.alerts[alert] = append(why, "its runbook has changed")
+		} else if alert != "README" {
+			s.others = append(s.others, book)
 		}
 	}
+	slices.Sort(s.others)
+	s.others = slices.Compact(s.others)
 	for _, f := range testFiles {
 		groups, err := t.changedTests(ctx, f)
 		if err != nil {

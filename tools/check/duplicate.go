@@ -34,13 +34,13 @@ const deepest = 20
 
 func newClaimant(alert rule.Alert, expr parser.Expr) claimant {
 	c := claimant{Alert: alert}
-	for e := unparen(expr); len(c.all) < deepest; {
+	for e := rule.Bare(expr); len(c.all) < deepest; {
 		c.all = append(c.all, conditionOf(e))
 		binary, ok := e.(*parser.BinaryExpr)
 		if !ok || binary.Op != parser.LAND && binary.Op != parser.LUNLESS {
 			break
 		}
-		e = unparen(binary.LHS)
+		e = rule.Bare(binary.LHS)
 	}
 	var visit func(e parser.Expr)
 	visit = func(e parser.Expr) {
@@ -48,7 +48,7 @@ func newClaimant(alert rule.Alert, expr parser.Expr) claimant {
 			return
 		}
 		c.any = append(c.any, conditionOf(e))
-		if binary, ok := unparen(e).(*parser.BinaryExpr); ok && binary.Op == parser.LOR {
+		if binary, ok := rule.Bare(e).(*parser.BinaryExpr); ok && binary.Op == parser.LOR {
 			visit(binary.LHS)
 			visit(binary.RHS)
 		}
@@ -71,7 +71,7 @@ func (c claimant) alwaysBeside(other claimant) bool {
 }
 
 func conditionOf(expr parser.Expr) condition {
-	expr = unparen(expr)
+	expr = rule.Bare(expr)
 	e, ok := expr.(*parser.BinaryExpr)
 	if !ok || !e.Op.IsComparisonOperator() || e.ReturnBool {
 		return condition{of: canonical(expr)}

@@ -229,7 +229,7 @@ func (c *checker) function(q query, e *parser.Call) {
 func (c *checker) bare(q query) {
 	var visit func(expr parser.Expr)
 	visit = func(expr parser.Expr) {
-		e, ok := unparen(expr).(*parser.BinaryExpr)
+		e, ok := rule.Bare(expr).(*parser.BinaryExpr)
 		if !ok {
 			return
 		}
@@ -288,7 +288,7 @@ func values(expr parser.Expr) []*parser.VectorSelector {
 
 // rated returns the selectors whose rates, or values, make the value of an expression.
 func rated(expr parser.Expr) []*parser.VectorSelector {
-	switch e := unparen(expr).(type) {
+	switch e := rule.Bare(expr).(type) {
 	case *parser.Call:
 		if slices.Contains(ofCounters, e.Func.Name) {
 			return values(e.Args[0])

@@ -253,7 +253,7 @@ func (s *series) called(e *parser.Call) outcome {
 
 // absent returns the labels of what absent() makes up: those that its selector asks for by equality.
 func absent(arg parser.Expr) outcome {
-	arg = unparen(arg)
+	arg = rule.Bare(arg)
 	if matrix, ok := arg.(*parser.MatrixSelector); ok {
 		arg = matrix.VectorSelector
 	}
@@ -288,20 +288,10 @@ func (s *series) aggregated(e *parser.AggregateExpr) outcome {
 	} else {
 		inner = inner.keeping(e.Grouping)
 	}
-	if label, ok := unparen(e.Param).(*parser.StringLiteral); ok && e.Op == parser.COUNT_VALUES {
+	if label, ok := rule.Bare(e.Param).(*parser.StringLiteral); ok && e.Op == parser.COUNT_VALUES {
 		inner = inner.with(label.Val)
 	}
 	return inner
-}
-
-func unparen(expr parser.Expr) parser.Expr {
-	for {
-		paren, ok := expr.(*parser.ParenExpr)
-		if !ok {
-			return expr
-		}
-		expr = paren.Expr
-	}
 }
 
 func (s *series) combined(e *parser.BinaryExpr) outcome {
@@ -356,7 +346,7 @@ type alternative struct {
 
 // alternatives splits an expression at its outermost "or".
 func (s *series) alternatives(expr parser.Expr) []alternative {
-	expr = unparen(expr)
+	expr = rule.Bare(expr)
 	if e, ok := expr.(*parser.BinaryExpr); ok && e.Op == parser.LOR {
 		return append(s.alternatives(e.LHS), s.alternatives(e.RHS)...)
 	}

@@ -86,7 +86,7 @@ func excerpt(source string, expr parser.Expr) string {
 
 // varies reports whether the value by which an alert fires can differ from one evaluation to the next.
 func varies(expr parser.Expr) bool {
-	switch e := unparen(expr).(type) {
+	switch e := rule.Bare(expr).(type) {
 	case *parser.BinaryExpr:
 		switch {
 		case e.Op == parser.EQLC && !e.ReturnBool:

@@ -32,59 +32,22 @@ var mirrored = map[string]string{"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==
 
 // comparison takes an expression that compares something with a number apart.
 func comparison(expr parser.Expr) (parser.Expr, Threshold, bool) {
-	for {
-		parenthesis, ok := expr.(*parser.ParenExpr)
-		if !ok {
-			break
-		}
-		expr = parenthesis.Expr
-	}
-	binary, ok := expr.(*parser.BinaryExpr)
+	binary, ok := rule.Bare(expr).(*parser.BinaryExpr)
 	if !ok || !binary.Op.IsComparisonOperator() || binary.ReturnBool {
 		return nil, Threshold{}, false
 	}
 	op := binary.Op.String()
-	left, leftIsNumber := number(binary.LHS)
-	right, rightIsNumber := number(binary.RHS)
+	left, leftIsNumber := rule.Constant(binary.LHS)
+	right, rightIsNumber := rule.Constant(binary.RHS)
+	compared, threshold := binary.LHS, Threshold{Op: op, Value: right}
 	switch {
 	case leftIsNumber == rightIsNumber:
 		return nil, Threshold{}, false
 	case leftIsNumber:
-		return binary.RHS, Threshold{Op: mirrored[op], Value: left}, true
+		compared, threshold = binary.RHS, Threshold{Op: mirrored[op], Value: left}
 	}
-	return binary.LHS, Threshold{Op: op, Value: right}, true
-}
-
-// number is the value of an expression without series, such as 7 * 86400.
-func number(expr parser.Expr) (float64, bool) {
-	switch e := expr.(type) {
-	case *parser.NumberLiteral:
-		return e.Val, !math.IsNaN(e.Val) && !math.IsInf(e.Val, 0)
-	case *parser.ParenExpr:
-		return number(e.Expr)
-	case *parser.UnaryExpr:
-		value, ok := number(e.Expr)
-		if e.Op == parser.SUB {
-			value = -value
-		}
-		return value, ok
-	case *parser.BinaryExpr:
-		left, leftOK := number(e.LHS)
-		right, rightOK := number(e.RHS)
-		value := math.NaN()
-		switch e.Op {
-		case parser.ADD:
-			value = left + right
-		case parser.SUB:
-			value = left - right
-		case parser.MUL:
-			value = left * right
-		case parser.DIV:
-			value = left / right
-		case parser.POW:
-			value = math.Pow(left, right)
-		}
-		return value, leftOK && rightOK && !math.IsNaN(value) && !math.IsInf(value, 0)
+	if math.IsNaN(threshold.Value) || math.IsInf(threshold.Value, 0) {
+		return nil, Threshold{}, false // which can be neither drawn nor written as JSON
 	}
-	return 0, false
+	return compared, threshold, true
 }

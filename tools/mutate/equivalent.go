@@ -2,7 +2,6 @@ package mutate
 
 import (
 	"fmt"
-	"math"
 	"regexp"
 	"time"
 
@@ -12,45 +11,6 @@ import (
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
-// fold computes an expression that is a number, however it is written.
-func fold(expr parser.Expr) (float64, bool) {
-	switch e := expr.(type) {
-	case *parser.NumberLiteral:
-		return e.Val, true
-	case *parser.ParenExpr:
-		return fold(e.Expr)
-	case *parser.StepInvariantExpr:
-		return fold(e.Expr)
-	case *parser.UnaryExpr:
-		v, ok := fold(e.Expr)
-		if e.Op == parser.SUB {
-			v = -v
-		}
-		return v, ok
-	case *parser.BinaryExpr:
-		l, ok := fold(e.LHS)
-		r, also := fold(e.RHS)
-		if !ok || !also {
-			return 0, false
-		}
-		switch e.Op {
-		case parser.ADD:
-			return l + r, true
-		case parser.SUB:
-			return l - r, true
-		case parser.MUL:
-			return l * r, true
-		case parser.DIV:
-			return l / r, true
-		case parser.POW:
-			return math.Pow(l, r), true
-		case parser.MOD:
-			return math.Mod(l, r), true
-		}
-	}
-	return 0, false
-}
-
 // folded is an expression with its constants computed and its parentheses left to the tree.
 func folded(expr parser.Expr) string {
 	parsed, err := promqlParser.ParseExpr(expr.String())
@@ -59,7 +19,7 @@ func folded(expr parser.Expr) string {
 	}
 	var rewrite func(parser.Expr) parser.Expr
 	rewrite = func(e parser.Expr) parser.Expr {
-		if v, ok := fold(e); ok {
+		if v, ok := rule.Constant(e); ok {
 			return &parser.NumberLiteral{Val: v}
 		}
 		switch n := e.(type) {

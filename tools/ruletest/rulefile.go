@@ -238,8 +238,8 @@ func inspect(node parser.Expr, e *expression) (empty, probe bool) {
 		empty, probe = inspect(n.Expr, e)
 		if n.Param != nil {
 			inspect(n.Param, e)
-			_, number := unwrapped(n.Param).(*parser.NumberLiteral)
-			_, text := unwrapped(n.Param).(*parser.StringLiteral)
+			_, number := deployed.Bare(n.Param).(*parser.NumberLiteral)
+			_, text := deployed.Bare(n.Param).(*parser.StringLiteral)
 			empty, probe = empty && (number || text), true
 		}
 		return empty, probe
@@ -253,16 +253,6 @@ func inspect(node parser.Expr, e *expression) (empty, probe bool) {
 	// Unknown to us, so nothing is known of it.
 	e.past, e.any = false, true
 	return false, false
-}
-
-func unwrapped(expr parser.Expr) parser.Expr {
-	for {
-		paren, ok := expr.(*parser.ParenExpr)
-		if !ok {
-			return expr
-		}
-		expr = paren.Expr
-	}
 }
 
 // note notes what a selector selects.
