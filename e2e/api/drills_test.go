@@ -22,12 +22,12 @@ var _ = drill.Branches("api.yml", []drill.Drill{
 		Fault:  drill.OnHost(`echo STEMEDB_CACHE_ENTRIES=many >> /etc/stemedb/stemedb.env; ! systemctl restart stemedb-api`),
 		Also:   []string{"CertificateExpiryUnknown", "LoadBalancerUpstreamDown"}},
 
-	{Alert: "HighErrorRate", Branch: "If The Data Volume Is Read-Only", Alone: true, Well: drill.NothingLost,
+	{Alert: "HighErrorRate", Branch: "If The Data Volume Is Read-Only", Alone: true, Long: true, Well: drill.NothingLost,
 		Before: drill.All(drill.VolumeOf(64<<20), drill.Under(world.Traffic{Stock: 2, Writes: 10, Reads: 10, Connections: 4})),
 		Fault:  drill.OnHost(`set -e; systemctl stop stemedb-api; mount -o remount,ro /var/lib/stemedb; systemctl start stemedb-api`),
 		Also:   []string{"WALFsyncFailing"}},
 
-	{Alert: "HighRequestLatency", Branch: "If The Disk Is Throttled", Alone: true, Well: drill.NothingLost,
+	{Alert: "HighRequestLatency", Branch: "If The Disk Is Throttled", Alone: true, Long: true, Well: drill.NothingLost,
 		Before: drill.All(drill.VolumeOf(64<<20), drill.Under(world.Traffic{Writes: 10, Connections: 8})),
 		Fault:  drill.OnHost(`systemctl set-property stemedb-api "IOWriteBandwidthMax=/var/lib/stemedb 4K"`),
 		Also:   []string{"WALFsyncSlow"}},
@@ -37,10 +37,10 @@ var _ = drill.Branches("api.yml", []drill.Drill{
 			drill.Under(world.Traffic{Stock: 100, Size: 200 << 10, Lists: 1, Page: 100, Writes: 0.3, Connections: 1})),
 		Fault: starved, Serial: true},
 
-	{Alert: "RateLimitRejections", Branch: "If The Limit Is Too Low", Alone: true, Well: drill.Answered,
+	{Alert: "RateLimitRejections", Branch: "If The Limit Is Too Low", Alone: true, Long: true, Well: drill.Answered,
 		Before: drill.Under(world.Traffic{Lists: 8, Connections: 2}),
 		Fault:  drill.OnHost(`sed -i 's/^STEMEDB_RATE_LIMIT_LIST=.*/STEMEDB_RATE_LIMIT_LIST=5/' /etc/stemedb/stemedb.env && systemctl reload stemedb-api`)},
-	{Alert: "RateLimitRejections", Branch: "If One Client Is Too Many", Well: neighbourTurnedAway,
+	{Alert: "RateLimitRejections", Branch: "If One Client Is Too Many", Long: true, Well: neighbourTurnedAway,
 		Before: drill.All(drill.Setting("STEMEDB_RATE_LIMIT_LIST=20"), drill.Under(world.Traffic{Lists: 5, Connections: 2})),
 		Fault:  oneTooMany},
 

@@ -27,7 +27,7 @@ var _ = drill.Branches("backup.yml", []drill.Drill{
 		Fault: drill.All(drill.OnHost(longAgo("15 minutes", "stemedb-wal-archive")), stopped,
 			drill.OnHost("! systemctl start stemedb-wal-archive && systemctl disable --now stemedb-wal-archive.timer")),
 		Also: []string{"BackupBucketUnreachable"}},
-	{Alert: "BackupBucketUnreachable", Branch: "If The Provider Is Down", Alone: true,
+	{Alert: "BackupBucketUnreachable", Branch: "If The Provider Is Down", Alone: true, Long: true,
 		Before: backedUp,
 		Fault:  drill.All(stopped, drill.OnHost("! systemctl start stemedb-wal-archive"))},
 	{Alert: "BackupBucketUnreachable", Branch: "If The Endpoint Is Wrong Here",

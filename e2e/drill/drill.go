@@ -24,6 +24,8 @@ type Drill struct {
 	Alone bool
 	// Serial has the spec run while no other does: its fault is a matter of processor time.
 	Serial bool
+	// Long has the spec begin before others do: whatever waits for rates takes a minute, which all would wait for in the end.
+	Long bool
 	// Instead, where it is set, is a branch that the operator follows first, and that this fault makes fail.
 	Instead string
 	// Well looks at the world before the branch is followed, and returns what has to be seen once the alert is cleared.
@@ -40,6 +42,9 @@ func Branches(file string, drills []Drill) bool {
 			decorations := []any{Label(d.Alert)}
 			if d.Serial {
 				decorations = append(decorations, Serial)
+			}
+			if d.Long {
+				decorations = append(decorations, SpecPriority(1))
 			}
 			It(fmt.Sprintf("clears %s: %s", d.Alert, d.Branch), append(decorations, d.run)...)
 		}

@@ -17,7 +17,7 @@ var _ = drill.Branches("storage.yml", []drill.Drill{
 		Fault:  drill.OnHost(`! dd if=/dev/zero of=/var/lib/stemedb/core.4711 bs=64K`),
 		Also:   []string{"HighErrorRate", "DataDiskLow"}},
 
-	{Alert: "WALFsyncSlow", Branch: "If The Disk Is Throttled", Alone: true, Well: drill.NothingLost,
+	{Alert: "WALFsyncSlow", Branch: "If The Disk Is Throttled", Alone: true, Long: true, Well: drill.NothingLost,
 		Before: drill.All(drill.VolumeOf(64<<20), drill.Under(world.Traffic{Writes: 10, Connections: 8})),
 		Fault:  drill.OnHost(`systemctl set-property stemedb-api "IOWriteBandwidthMax=/var/lib/stemedb 4K"`),
 		Also:   []string{"HighRequestLatency"}},
@@ -26,7 +26,7 @@ var _ = drill.Branches("storage.yml", []drill.Drill{
 		Before: drill.All(drill.Under(world.Traffic{Stock: 4, Size: 16 << 10, Writes: 5, Reads: 20, Connections: 4}), drill.Settled),
 		Fault:  drill.OnHost(`dd if=/dev/urandom of=/var/lib/stemedb/index.db bs=4096 seek=4 count=$(($(stat --format %s /var/lib/stemedb/index.db) / 4096 - 4)) conv=notrunc`)},
 
-	{Alert: "IndexCacheHitRateLow", Branch: "If The Cache Is Too Small", Alone: true, Well: drill.Answered,
+	{Alert: "IndexCacheHitRateLow", Branch: "If The Cache Is Too Small", Alone: true, Long: true, Well: drill.Answered,
 		Before: drill.Under(world.Traffic{Stock: 30, Reads: 20, Connections: 4}),
 		Fault:  drill.Setting("STEMEDB_CACHE_ENTRIES=5")},
 })

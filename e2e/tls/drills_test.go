@@ -34,13 +34,13 @@ var _ = drill.Branches("tls.yml", []drill.Drill{
 	{Alert: "CertificateExpiryUnknown", Branch: "If The Metrics Cannot Be Reached", Well: restarted, Also: []string{"StemeDBDown"},
 		Fault: drill.OnHost(`sed -i 's/^STEMEDB_METRICS_LISTEN=.*/STEMEDB_METRICS_LISTEN=127.0.0.1:18181/' /etc/stemedb/stemedb.env && systemctl restart stemedb-api`)},
 
-	{Alert: "TLSHandshakeFailures", Branch: "If The Chain Is Incomplete", Alone: true, Well: drill.Answered,
+	{Alert: "TLSHandshakeFailures", Branch: "If The Chain Is Incomplete", Alone: true, Long: true, Well: drill.Answered,
 		Before: drill.Under(world.Traffic{Lists: 4, Connections: 2, Anew: true}),
 		Fault:  drill.OnHost("openssl x509 -in /etc/letsencrypt/live/" + world.Domain + "/cert.pem -out /etc/stemedb/tls/cert.pem && systemctl reload stemedb-api")},
 
-	{Alert: "ClientAuthenticationErrors", Branch: "If The Client Authority Was Rotated", Alone: true, Well: reporterAnswered,
+	{Alert: "ClientAuthenticationErrors", Branch: "If The Client Authority Was Rotated", Alone: true, Long: true, Well: reporterAnswered,
 		Before: onlyKnownClients, Fault: authorityRotated},
-	{Alert: "ClientAuthenticationErrors", Branch: "If One Client's Certificate Ran Out", Well: reporterAnswered,
+	{Alert: "ClientAuthenticationErrors", Branch: "If One Client's Certificate Ran Out", Long: true, Well: reporterAnswered,
 		Before: onlyKnownClients, Fault: func(ctx context.Context, host *world.Host) error { return giveReporter(ctx, host, -30*time.Second) }},
 })
 

@@ -28,9 +28,6 @@ func (w *World) LeapToEnd(ctx context.Context, d time.Duration, a *Alert) error 
 	return w.leap(ctx, d, a.Name)
 }
 
-// aboutTo is how long before it clears an alert is about to: until then, Prometheus has started and restored its state.
-const aboutTo = 20 * time.Second
-
 // leap leaps d, or, where an alert is named that clears on the way, until it is about to.
 func (w *World) leap(ctx context.Context, d time.Duration, clears string) error {
 	w.Say("leaping %s", d)
@@ -50,6 +47,7 @@ func (w *World) leap(ctx context.Context, d time.Duration, clears string) error 
 	if err := w.await(ctx, "scrapes to go as they do", m.typical); err != nil {
 		return err
 	}
+	stopped := time.Now()
 	if err := m.prometheus.stop(ctx); err != nil {
 		return err
 	}
@@ -68,6 +66,9 @@ func (w *World) leap(ctx context.Context, d time.Duration, clears string) error 
 	now, after := time.Now(), filepath.Join(work, "after")
 	report, err := leap.Leap(ctx, before, after, d, now, config)
 	if early, ok := end(report, clears); err == nil && ok {
+		// Until it clears, Prometheus has started and restored its state: how long that takes depends on the machine, and
+		// is of the order of what it took to come so far.
+		aboutTo := 5*time.Second + 3*time.Since(stopped)
 		d = max(time.Second, (d - now.Sub(early) - aboutTo).Truncate(time.Second))
 		w.Say("leaping %s, to see %s clear", d, clears)
 		now, after = time.Now(), filepath.Join(work, "shorter")
