@@ -8,7 +8,7 @@ import (
 	"github.com/stemedb/firedrill/e2e/world"
 )
 
-var _ = Describe("Power that is lost at any moment", Label("BackupStale", "BackupVerificationFailed", "WALArchiveLagging"), func() {
+var _ = Describe("Power that is lost at any moment", Label("BackupStale", "BackupUnverified", "BackupVerificationFailed", "WALArchiveLagging"), func() {
 	It("leaves the previous backup usable, while the units run", func(ctx SpecContext) {
 		host := w.Host()
 		Expect(drill.Setting("STEMEDB_WAL_SEGMENT_BYTES=98304", "STEMEDB_WAL_SEGMENT_SECONDS=2", "STEMEDB_RATE_LIMIT_CREATE=0")(ctx, host)).To(Succeed())

@@ -13,7 +13,7 @@ import (
 	"github.com/stemedb/firedrill/e2e/world"
 )
 
-var _ = Describe("Backups", Label("BackupStale", "BackupVerificationFailed"), func() {
+var _ = Describe("Backups", Label("BackupStale", "BackupUnverified", "BackupVerificationFailed"), func() {
 	It("bring back what there was at a chosen moment, and overwrite nothing unasked", func(ctx SpecContext) {
 		host := w.Host()
 		Expect(drill.Setting("STEMEDB_RATE_LIMIT_CREATE=0")(ctx, host)).To(Succeed())
