@@ -53,7 +53,7 @@ func Branches(file string, drills []Drill) bool {
 			names = append(names, d.Alert)
 		}
 		slices.Sort(names)
-		It("has a drill here", Label(slices.Compact(names)...), func() { haveDrills(file, drills) })
+		It("has a drill here", Label(append(slices.Compact(names), onPaper)...), func() { haveDrills(file, drills) })
 	})
 }
 

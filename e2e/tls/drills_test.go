@@ -14,7 +14,7 @@ import (
 // The branches of all runbooks about rules/tls.yml.
 var _ = drill.Branches("tls.yml", []drill.Drill{
 	{Alert: "CertificateExpiringSoon", Branch: "If Using Let's Encrypt", Well: renewed, Fault: drill.Expiring(world.LetsEncrypt, 6*day)},
-	{Alert: "CertificateExpiringSoon", Branch: "If Using Custom CA", Well: renewed, Fault: drill.Expiring(world.CustomCA, 6*day)},
+	{Alert: "CertificateExpiringSoon", Branch: "If Using Custom CA", Alone: true, Well: renewed, Fault: drill.Expiring(world.CustomCA, 6*day)},
 	{Alert: "CertificateExpiringSoon", Branch: "If Renewal Fails", Well: renewed, Fault: drill.All(
 		drill.Expiring(world.LetsEncrypt, 6*day),
 		drill.OnHost(`sed -i 's/listen 80 default_server/listen 127.0.0.1:80 default_server/' /etc/nginx/conf.d/stemedb.conf && systemctl restart nginx`),
@@ -23,13 +23,13 @@ var _ = drill.Branches("tls.yml", []drill.Drill{
 
 	{Alert: "CertificateExpiringWarning", Branch: "If Using Let's Encrypt", Well: renewed, Fault: drill.All(
 		drill.Expiring(world.LetsEncrypt, 20*day), drill.OnHost("systemctl disable --now certbot.timer"))},
-	{Alert: "CertificateExpiringWarning", Branch: "If Using Custom CA", Well: renewed, Fault: drill.Expiring(world.CustomCA, 20*day)},
+	{Alert: "CertificateExpiringWarning", Branch: "If Using Custom CA", Alone: true, Long: true, Well: renewed, Fault: drill.Expiring(world.CustomCA, 20*day)},
 
-	{Alert: "CertificateExpired", Branch: "If Let's Encrypt Answers", Well: renewed, Fault: drill.Expired},
+	{Alert: "CertificateExpired", Branch: "If Let's Encrypt Answers", Alone: true, Well: renewed, Fault: drill.Expired},
 	{Alert: "CertificateExpired", Branch: "If The Key Is Gone", Well: renewed, Fault: drill.All(drill.Expired, drill.KeyGone)},
 	{Alert: "CertificateExpired", Branch: "If No Authority Answers", Well: selfSigned, Fault: drill.Expired},
 
-	{Alert: "CertificateExpiryUnknown", Branch: "If The Service Is Down", Well: restarted, Also: []string{"StemeDBDown", "LoadBalancerUpstreamDown"},
+	{Alert: "CertificateExpiryUnknown", Branch: "If The Service Is Down", Alone: true, Well: restarted, Also: []string{"StemeDBDown", "LoadBalancerUpstreamDown"},
 		Fault: drill.OnHost("systemctl stop stemedb-api")},
 	{Alert: "CertificateExpiryUnknown", Branch: "If The Metrics Cannot Be Reached", Well: restarted, Also: []string{"StemeDBDown"},
 		Fault: drill.OnHost(`sed -i 's/^STEMEDB_METRICS_LISTEN=.*/STEMEDB_METRICS_LISTEN=127.0.0.1:18181/' /etc/stemedb/stemedb.env && systemctl restart stemedb-api`)},
