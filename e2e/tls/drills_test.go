@@ -25,7 +25,7 @@ var _ = drill.Branches("tls.yml", []drill.Drill{
 		drill.Expiring(world.LetsEncrypt, 20*day), drill.OnHost("systemctl disable --now certbot.timer"))},
 	{Alert: "CertificateExpiringWarning", Branch: "If Using Custom CA", Alone: true, Long: true, Well: renewed, Fault: drill.Expiring(world.CustomCA, 20*day)},
 
-	{Alert: "CertificateExpired", Branch: "If Let's Encrypt Answers", Alone: true, Well: renewed, Fault: drill.Expired},
+	{Alert: "CertificateExpired", Branch: "If Let's Encrypt Answers", Alone: true, Well: renewed, Fault: drill.Expired, Also: []string{"CertificateExpiringSoon"}},
 	{Alert: "CertificateExpired", Branch: "If The Key Is Gone", Well: renewed, Fault: drill.All(drill.Expired, drill.KeyGone)},
 	{Alert: "CertificateExpired", Branch: "If No Authority Answers", Well: selfSigned, Fault: drill.Expired},
 
