@@ -36,8 +36,8 @@ func Run(t *testing.T, what string) {
 	RunSpecs(t, what)
 }
 
-// Prepare has the suite of that name start a world for each of its processes, which *into holds from then on, and
-// begin it anew before each spec. Where a spec fails, evidence is kept before anything is taken down.
+// Prepare has the suite of that name start a world for each of its processes that has a spec to run, which *into holds
+// from then on, and begin it anew before each spec. Where a spec fails, evidence is kept before anything is taken down.
 func Prepare(suite string, into **world.World) bool {
 	SynchronizedBeforeSuite(func(ctx SpecContext) {
 		swept, err := world.Sweep(ctx)
@@ -45,11 +45,15 @@ func Prepare(suite string, into **world.World) bool {
 		for _, name := range swept {
 			fmt.Println("removed the world", name, "of a run that has ended")
 		}
-	}, func(ctx SpecContext) {
-		start(ctx, suite)
-		*into = w
+	}, func() {})
+	BeforeEach(func(ctx SpecContext) {
+		if w == nil {
+			start(ctx, suite)
+			*into = w
+		}
+		begin(ctx)
 	})
-	BeforeEach(begin)
+	AfterSuite(end)
 	return true
 }
 
@@ -81,17 +85,22 @@ func start(ctx SpecContext, suite string) {
 		Progress: progress,
 		Run:      run,
 	})
-	Expect(err).NotTo(HaveOccurred(), "start the world")
-	DeferCleanup(func(ctx SpecContext) {
-		if os.Getenv("FIREDRILL_KEEP") != "" {
-			w.Say("it is left up until the next run, or until make clean. %s", w.Enter())
-			return
-		}
-		Expect(w.Close(ctx)).To(Succeed())
-	})
+	if err != nil {
+		AbortSuite("start the world: " + err.Error()) // no other spec would have one
+	}
 	Expect(w.Begin(ctx)).To(Succeed(), "bring up the first host, Prometheus and Alertmanager")
 	begun = true
 	AddReportEntry(journal.WorldUpName, time.Since(began))
+}
+
+func end(ctx SpecContext) {
+	switch {
+	case w == nil:
+	case os.Getenv("FIREDRILL_KEEP") != "":
+		w.Say("it is left up until the next run, or until make clean. %s", w.Enter())
+	default:
+		Expect(w.Close(ctx)).To(Succeed())
+	}
 }
 
 // folder is what the environment names, or what the repository has.

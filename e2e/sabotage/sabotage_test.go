@@ -111,7 +111,7 @@ var _ = Describe("The harness fails when", Label("sabotage"), func() {
 				run.Env = append(os.Environ(),
 					"FIREDRILL_RULES="+filepath.Join(folder, "rules"), "FIREDRILL_RUNBOOKS="+filepath.Join(folder, "runbooks"),
 					"FIREDRILL_EVIDENCE="+filepath.Join(folder, "evidence"), "FIREDRILL_KEEP=",
-					"FIREDRILL_PATIENCE=45s") // what will not come is not worth the usual wait
+					"FIREDRILL_PATIENCE=35s") // what will not come is not worth the usual wait
 				run.Cancel = func() error { return run.Process.Signal(os.Interrupt) }
 				var output bytes.Buffer
 				run.Stdout, run.Stderr = &output, &output

@@ -66,9 +66,10 @@ func (w *World) leap(ctx context.Context, d time.Duration, clears string) error 
 	now, after := time.Now(), filepath.Join(work, "after")
 	report, err := leap.Leap(ctx, before, after, d, now, config)
 	if early, ok := end(report, clears); err == nil && ok {
-		// Until it clears, Prometheus has started and restored its state: how long that takes depends on the machine, and
-		// is of the order of what it took to come so far.
-		aboutTo := 5*time.Second + 3*time.Since(stopped)
+		// Until it clears, Prometheus has to have started, and to have evaluated the rule twice. How long that takes depends
+		// on the machine, and is of the order of what it took to come so far; when it clears is told no closer than to the
+		// interval, and to another where scrapes come more often than in the leap.
+		aboutTo := 2*leapInterval + 3*Interval + 3*time.Since(stopped)
 		d = max(time.Second, (d - now.Sub(early) - aboutTo).Truncate(time.Second))
 		w.Say("leaping %s, to see %s clear", d, clears)
 		now, after = time.Now(), filepath.Join(work, "shorter")

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/cli/cli/connhelper"
 	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/client"
 	"github.com/moby/moby/client/pkg/versions"
@@ -35,9 +37,15 @@ const roomNeeded = 3 << 30
 // Engine has answered within ten seconds and is recent enough; else the error is one sentence that
 // says what to do.
 func Connect(ctx context.Context) (*client.Client, error) {
-	cli, err := client.New(client.FromEnv)
-	if err != nil {
-		return nil, fmt.Errorf("the Docker settings in the environment (DOCKER_HOST=%q) cannot be used (%w): mend or unset them", os.Getenv("DOCKER_HOST"), err)
+	named := os.Getenv("DOCKER_HOST")
+	options := []client.Opt{client.FromEnv}
+	helper, err := connhelper.GetConnectionHelper(named)
+	if err == nil && helper != nil { // ssh://, by the ssh of this machine and the docker of the other
+		options = append(options, client.WithDialContext(helper.Dialer))
+	}
+	cli, failed := client.New(options...)
+	if err := cmp.Or(err, failed); err != nil {
+		return nil, fmt.Errorf("the Docker settings in the environment (DOCKER_HOST=%q) cannot be used (%w): mend or unset them", named, err)
 	}
 	if err := greet(ctx, cli, answerWithin); err != nil {
 		cli.Close()
@@ -85,7 +93,8 @@ func unreachable(host string, within time.Duration, err error) error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("no Docker Engine listens at %s: start it (`systemctl start docker`), or name another in DOCKER_HOST", host)
 	}
-	return fmt.Errorf("the Docker Engine at %s cannot be reached (%w): start it, or name another in DOCKER_HOST", host, err)
+	// What ssh says of it may be many lines.
+	return fmt.Errorf("the Docker Engine at %s cannot be reached (%s): start it, or name another in DOCKER_HOST", host, strings.Join(strings.Fields(err.Error()), " "))
 }
 
 // checkRoom returns an error when the Engine's disk is known to have too little room for builds.

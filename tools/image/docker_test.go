@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -96,6 +97,45 @@ func TestConnectToAnEngine(t *testing.T) {
 			cli, err := Connect(t.Context())
 			if test.says != nil {
 				mention(t, err, test.says...)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			cli.Close()
+		})
+	}
+}
+
+// ssh puts a program in the place of ssh.
+func ssh(t *testing.T, script string) {
+	t.Helper()
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "ssh"), []byte("#!/bin/bash\n"+script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
+}
+
+func TestConnectBySSH(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { pong(w, "1.41", "linux") }))
+	defer server.Close()
+	for _, test := range []struct{ name, host, script, says string }{
+		{name: "to an Engine", host: "ssh://ops@elsewhere", script: `[[ "$*" == *" -- elsewhere docker system dial-stdio" ]] || exit 1
+exec 3<>/dev/tcp/` + strings.Replace(server.Listener.Addr().String(), ":", "/", 1) + `
+exec 2>/dev/null # which whoever reads it takes for the end of this
+cat <&3 &
+cat >&3
+`},
+		{name: "refused", host: "ssh://ops@elsewhere", script: "echo 'ops@elsewhere: Permission denied (publickey).' >&2; exit 255", says: "Permission denied (publickey)"},
+		{name: "to nowhere", host: "ssh:///var/run", says: "hostname is empty"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ssh(t, test.script)
+			t.Setenv("DOCKER_HOST", test.host)
+			cli, err := Connect(t.Context())
+			if test.says != "" {
+				mention(t, err, test.host, test.says)
 				return
 			}
 			if err != nil {
