@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -212,20 +213,33 @@ func (r *record) end(found journal.Journal, failure error) (journal.Journal, err
 	if err != nil {
 		return journal.Journal{}, err
 	}
-	// Ginkgo's own reports stay beside it, for the next plan and for CI: they are kept, too.
-	for _, name := range []string{jsonReport, junitReport} {
-		path := filepath.Join(outputDir, name)
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return journal.Journal{}, fmt.Errorf("the suites left no report: %w", err)
-		}
-		if err := os.WriteFile(path, redactor.Bytes(content), 0o644); err != nil {
-			return journal.Journal{}, fmt.Errorf("leaving secrets out of %s: %w", path, err)
+	// Ginkgo's own reports and the evidence stay beside it, for the next plan, for CI and for people: they are kept, too.
+	evidence := cmp.Or(os.Getenv("FIREDRILL_EVIDENCE"), filepath.Join(outputDir, "evidence"))
+	for _, left := range []string{filepath.Join(outputDir, jsonReport), filepath.Join(outputDir, junitReport), evidence} {
+		if err := cleanse(left, redactor); err != nil {
+			return journal.Journal{}, fmt.Errorf("leaving secrets out of what the suites left: %w", err)
 		}
 	}
 	return report.Write(reportDir, report.Source{
 		Journal: j, JUnit: junit, Previous: r.previous, Secrets: redactor,
-		Evidence: []string{cmp.Or(os.Getenv("FIREDRILL_EVIDENCE"), filepath.Join(outputDir, "evidence"))},
+		Evidence: []string{evidence},
+	})
+}
+
+// cleanse takes the secrets out of a file, or of all files in a folder. What is not there has none.
+func cleanse(path string, secrets redact.Redactor) error {
+	return filepath.WalkDir(path, func(file string, entry fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil || !entry.Type().IsRegular():
+			return err
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(file, secrets.Bytes(content), 0o644)
 	})
 }
 

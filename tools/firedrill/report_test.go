@@ -71,6 +71,7 @@ func TestARunLeavesAReport(t *testing.T) {
 	for _, name := range []string{
 		filepath.Join(reportDir, report.PageFile), filepath.Join(reportDir, report.JournalFile), filepath.Join(reportDir, report.JUnitFile),
 		filepath.Join(reportDir, "evidence/spec/log.txt"), filepath.Join(outputDir, jsonReport), filepath.Join(outputDir, junitReport),
+		filepath.Join(outputDir, "evidence/spec/log.txt"),
 	} {
 		text, err := os.ReadFile(name)
 		if err != nil || strings.Contains(string(text), "hunter22") || !strings.Contains(string(text), redact.Notice) {
