@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"github.com/stemedb/firedrill/e2e/world"
 	. "github.com/stemedb/firedrill/e2e/world/match"
 	"github.com/stemedb/firedrill/tools/journal"
-	"github.com/stemedb/firedrill/tools/runbook"
 	"github.com/stemedb/firedrill/tools/scenario"
 )
 
@@ -116,7 +114,7 @@ func (e *exercise) run(ctx SpecContext) {
 
 // follow does what the runbook says, to the letter.
 func (e *exercise) follow(ctx SpecContext, labels map[string]string) {
-	book, err := runbook.Load(filepath.Join("../../runbooks", e.Runbook+".md"))
+	book, err := w.Runbook(e.Runbook)
 	Expect(err).NotTo(HaveOccurred())
 	branch, err := book.Branch(e.Branch)
 	Expect(err).NotTo(HaveOccurred())

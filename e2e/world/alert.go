@@ -49,10 +49,13 @@ func (w *World) Alerts(file string) ([]*Alert, error) {
 	return found, nil
 }
 
-// Runbook reads the runbook that the alert's name leads to.
-func (a *Alert) Runbook() (*runbook.Runbook, error) {
-	return runbook.Load(filepath.Join(a.world.config.Runbooks, a.Name+".md"))
+// Runbook reads the runbook of that name, such as the one of a procedure.
+func (w *World) Runbook(name string) (*runbook.Runbook, error) {
+	return runbook.Load(filepath.Join(w.config.Runbooks, name+".md"))
 }
+
+// Runbook reads the runbook that the alert's name leads to.
+func (a *Alert) Runbook() (*runbook.Runbook, error) { return a.world.Runbook(a.Name) }
 
 // Window is how far the alert's expression looks back: the longest range in it, 0 where there is none.
 func (a *Alert) Window() time.Duration {
