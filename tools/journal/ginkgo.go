@@ -72,9 +72,9 @@ func (j *Journal) addSuite(suite types.Report) error {
 	}
 	blamed := false
 	for _, spec := range suite.SpecReports {
+		var up time.Duration
 		for _, entry := range spec.ReportEntries {
 			if entry.Name == WorldUpName {
-				var up time.Duration
 				if err := json.Unmarshal([]byte(entry.Value.AsJSON), &up); err != nil {
 					return fmt.Errorf("reading the entry %q: %w", WorldUpName, err)
 				}
@@ -90,6 +90,7 @@ func (j *Journal) addSuite(suite types.Report) error {
 		if err != nil {
 			return err
 		}
+		p.Started = p.Started.Add(up) // the world was not there for this one alone
 		j.Proofs = append(j.Proofs, p)
 	}
 	// A suite can fail with no spec to blame, as when it was interrupted, or could not be compiled.

@@ -37,15 +37,13 @@ func fromGinkgo(t *testing.T, suites ...types.Report) (Journal, error) {
 }
 
 func TestFromGinkgo(t *testing.T) {
-	setup := with(WorldUpName, 8*time.Second, passed("up"))
-	setup.LeafNodeType = types.NodeTypeSynchronizedBeforeSuite
 	teardown := in(types.SpecStateFailed, "the world did not go", passed(""))
 	teardown.LeafNodeType = types.NodeTypeAfterSuite
 	j, err := fromGinkgo(t, types.Report{
 		SuiteDescription: "TLS", SuiteSucceeded: false, StartTime: at(90), EndTime: ended,
 		SpecReports: types.SpecReports{
-			setup, teardown,
-			passed("A", "is proven"),
+			teardown,
+			with(WorldUpName, 8*time.Second, passed("A", "is proven")),
 			with(EntryName, Entry{Alert: "B", Branch: "If", What: "cleared", Leapt: time.Hour, Beyond: time.Second}, passed("B", "is cleared")),
 			with(ProofName, renewed(), with(EntryName, Entry{Alert: "C"}, passed("C", "is told in full"))),
 			with(EvidenceName, "../../build/evidence/D-fails", in(types.SpecStateTimedout, "it took too long", passed("D", "fails"))),
@@ -79,6 +77,9 @@ func TestFromGinkgo(t *testing.T) {
 	told := j.Proofs[3]
 	if told.Suite != "TLS" || told.Spec != "C is told in full" || len(told.Steps) != 9 || !told.Started.Equal(at(60)) {
 		t.Errorf("the proof that is told in full is %+v", told)
+	}
+	if first := j.Proofs[0]; !first.Started.Equal(at(52)) {
+		t.Errorf("the proof that the world came up for began at %s, want %s: it is not what that took", first.Started, at(52))
 	}
 	if j.Proofs[4].Evidence != "evidence/D-fails" {
 		t.Errorf("the evidence is %q", j.Proofs[4].Evidence)
