@@ -2,6 +2,7 @@ package drill
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -10,6 +11,8 @@ import (
 
 	"github.com/stemedb/firedrill/e2e/world"
 	. "github.com/stemedb/firedrill/e2e/world/match"
+	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/runbook"
 )
 
 // Drill is one branch of one runbook: what breaks, and what else is to be seen when the branch has been followed.
@@ -53,7 +56,7 @@ func Branches(file string, drills []Drill) bool {
 			names = append(names, d.Alert)
 		}
 		slices.Sort(names)
-		It("has a drill here", Label(append(slices.Compact(names), onPaper)...), func() { haveDrills(file, drills) })
+		It("has a drill here", Label(append(slices.Compact(names), OnPaper)...), func() { haveDrills(file, drills) })
 	})
 }
 
@@ -134,13 +137,14 @@ func haveDrills(file string, drills []Drill) {
 	for _, d := range drills {
 		drilled = append(drilled, d.Alert+": "+d.Branch)
 	}
-	alerts, err := w.Alerts(file)
+	_, rules, runbooks := project()
+	alerts, err := rule.LoadDir(rules)
 	Expect(err).NotTo(HaveOccurred())
 	for _, alert := range alerts {
-		if alert.Name == watchdog {
-			continue // never clears: e2e/meta has a drill of its own for it
+		if filepath.Base(alert.File) != file || alert.Name == watchdog { // e2e/meta has a drill of its own for what never clears
+			continue
 		}
-		book, err := alert.Runbook()
+		book, err := runbook.Load(filepath.Join(runbooks, alert.Name+".md"))
 		Expect(err).NotTo(HaveOccurred())
 		for _, branch := range book.Branches() {
 			written = append(written, alert.Name+": "+branch.Name)

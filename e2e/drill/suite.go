@@ -47,6 +47,9 @@ func Prepare(suite string, into **world.World) bool {
 		}
 	}, func() {})
 	BeforeEach(func(ctx SpecContext) {
+		if slices.Contains(CurrentSpecReport().Labels(), OnPaper) {
+			return
+		}
 		if w == nil {
 			start(ctx, suite)
 			*into = w
@@ -57,6 +60,9 @@ func Prepare(suite string, into **world.World) bool {
 	return true
 }
 
+// OnPaper labels a spec that looks at rules and runbooks only, and needs no world.
+const OnPaper = "on paper"
+
 // secrets is where those that the world has made are noted, where a report is to be written.
 var secrets *os.File
 
@@ -64,9 +70,9 @@ var secrets *os.File
 var begun bool
 
 func start(ctx SpecContext, suite string) {
-	root, err := filepath.Abs("../..")
-	Expect(err).NotTo(HaveOccurred())
+	root, rules, runbooks := project()
 	run, _ := strconv.Atoi(os.Getenv("FIREDRILL_RUN")) // 0 where the suite is run by hand
+	var err error
 	var progress io.Writer = GinkgoWriter
 	if pipe := os.Getenv("FIREDRILL_PROGRESS"); pipe != "" {
 		progress, err = os.OpenFile(pipe, os.O_WRONLY|os.O_APPEND, 0)
@@ -79,8 +85,8 @@ func start(ctx SpecContext, suite string) {
 	began := time.Now()
 	w, err = world.Start(ctx, world.Config{
 		Root:     root,
-		Rules:    folder("FIREDRILL_RULES", filepath.Join(root, "rules")),
-		Runbooks: folder("FIREDRILL_RUNBOOKS", filepath.Join(root, "runbooks")),
+		Rules:    rules,
+		Runbooks: runbooks,
 		Name:     fmt.Sprintf("%s%d-%06x", suite, GinkgoParallelProcess(), rand.N(1<<24)),
 		Progress: progress,
 		Run:      run,
@@ -103,6 +109,14 @@ func end(ctx SpecContext) {
 	}
 }
 
+// project is where the project is, and the rules and runbooks that are to be proven.
+func project() (root, rules, runbooks string) {
+	GinkgoHelper()
+	root, err := filepath.Abs("../..")
+	Expect(err).NotTo(HaveOccurred())
+	return root, folder("FIREDRILL_RULES", filepath.Join(root, "rules")), folder("FIREDRILL_RUNBOOKS", filepath.Join(root, "runbooks"))
+}
+
 // folder is what the environment names, or what the repository has.
 func folder(variable, ours string) string {
 	if named := os.Getenv(variable); named != "" {
@@ -111,23 +125,16 @@ func folder(variable, ours string) string {
 	return ours
 }
 
-// onPaper labels a spec that looks at rules and runbooks only: whatever the world is like, it can be left so.
-const onPaper = "on paper"
-
 func begin(ctx SpecContext) {
 	began := time.Now()
 	w.Say("begins: %s", CurrentSpecReport().FullText())
 	DeferCleanup(func() {
 		w.Say("%s after %s: %s", CurrentSpecReport().State, time.Since(began).Round(time.Second), CurrentSpecReport().FullText())
 	})
-	rehearsed = nil
-	if slices.Contains(CurrentSpecReport().Labels(), onPaper) {
-		return
-	}
 	if !begun {
 		Expect(w.Begin(ctx)).To(Succeed(), "bring up a new host, Prometheus and Alertmanager")
 	}
-	begun = false
+	begun, rehearsed = false, nil
 	DeferCleanup(record)
 	DeferOnFailure(func(ctx SpecContext) {
 		name := regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(CurrentSpecReport().FullText(), "-")

@@ -35,20 +35,6 @@ func (w *World) Alert(name string) (*Alert, error) {
 	return nil, fmt.Errorf("no alert %s in %s: there are %s", name, w.config.Rules, strings.Join(names, ", "))
 }
 
-// Alerts are those of a rule file, by its name.
-func (w *World) Alerts(file string) ([]*Alert, error) {
-	var found []*Alert
-	for _, a := range w.alerts {
-		if filepath.Base(a.File) == file {
-			found = append(found, &Alert{Alert: a, world: w})
-		}
-	}
-	if found == nil {
-		return nil, fmt.Errorf("no alert in %s", filepath.Join(w.config.Rules, file))
-	}
-	return found, nil
-}
-
 // Runbook reads the runbook of that name, such as the one of a procedure.
 func (w *World) Runbook(name string) (*runbook.Runbook, error) {
 	return runbook.Load(filepath.Join(w.config.Runbooks, name+".md"))
