@@ -62,14 +62,18 @@ func (w *World) leap(ctx context.Context, d time.Duration, clears string) error 
 	for _, name := range w.ruleFiles() {
 		rules = append(rules, engine.RuleFile{Path: name, Name: mountedRules + filepath.Base(name)})
 	}
-	config := leap.Config{RuleFiles: rules, ScrapeInterval: leapInterval, EvaluationInterval: leapInterval, Types: types}
+	interval := leapInterval
+	if clears != "" { // as closely as Prometheus will see it
+		interval = Interval
+	}
+	config := leap.Config{RuleFiles: rules, ScrapeInterval: interval, EvaluationInterval: interval, Types: types}
 	now, after := time.Now(), filepath.Join(work, "after")
 	report, err := leap.Leap(ctx, before, after, d, now, config)
 	if early, ok := end(report, clears); err == nil && ok {
 		// Until it clears, Prometheus has to have started, and to have evaluated the rule twice. How long that takes depends
-		// on the machine, and is of the order of what it took to come so far; when it clears is told no closer than to the
-		// interval, and to another where scrapes come more often than in the leap.
-		aboutTo := 2*leapInterval + 3*Interval + 3*time.Since(stopped)
+		// on the machine, and is of the order of what it took to come so far; when it clears is told no closer than to an
+		// interval or two.
+		aboutTo := 5*interval + 3*time.Since(stopped)
 		d = max(time.Second, (d - now.Sub(early) - aboutTo).Truncate(time.Second))
 		w.Say("leaping %s, to see %s clear", d, clears)
 		now, after = time.Now(), filepath.Join(work, "shorter")
