@@ -1,7 +1,6 @@
 package image
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,13 +37,16 @@ const roomNeeded = 3 << 30
 // says what to do.
 func Connect(ctx context.Context) (*client.Client, error) {
 	named := os.Getenv("DOCKER_HOST")
-	options := []client.Opt{client.FromEnv}
+	var cli *client.Client
 	helper, err := connhelper.GetConnectionHelper(named)
-	if err == nil && helper != nil { // ssh://, by the ssh of this machine and the docker of the other
-		options = append(options, client.WithDialContext(helper.Dialer))
+	if err == nil {
+		options := []client.Opt{client.FromEnv}
+		if helper != nil { // ssh://, by the ssh of this machine and the docker of the other
+			options = append(options, client.WithDialContext(helper.Dialer))
+		}
+		cli, err = client.New(options...)
 	}
-	cli, failed := client.New(options...)
-	if err := cmp.Or(err, failed); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("the Docker settings in the environment (DOCKER_HOST=%q) cannot be used (%w): mend or unset them", named, err)
 	}
 	if err := greet(ctx, cli, answerWithin); err != nil {
