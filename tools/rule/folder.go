@@ -3,10 +3,12 @@ package rule
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,7 +19,15 @@ import (
 type Set struct {
 	Alerts     []Alert
 	Recordings []Recording
+	Files      []File // those with at least one rule
 	Skipped    []Skipped
+}
+
+// File is what Prometheus loads of a file: the file as it is or, of one with manifests, the groups of one PrometheusRule.
+type File struct {
+	Path    string // of the file as read; the same for all manifests of that file
+	Name    string // relative to the folder, with slashes, ending in .yml, unlike that of any other File; only ReadDir sets it
+	Content []byte
 }
 
 // Skipped is a file that was passed over, since it is plainly something else than rules.
@@ -32,12 +42,11 @@ func LoadDir(dir string) ([]Alert, error) {
 	return set.Alerts, err
 }
 
-// ReadDir reads the rule files and the PrometheusRule manifests in dir and in the folders below it: *.yml, *.yaml and
-// *.rules, except promtool tests (*_test.yml) and what is hidden behind a dot. It is as strict as Load, but passes over
-// a file that is plainly something else, and says so in the set. The order is that of the files' paths, and within a
-// file its own.
+// ReadDir reads the rule files and the PrometheusRule manifests in dir and in the folders below it: those of
+// which IsFile says so. It is as strict as Load, but passes over a file that is plainly something else, and says so in the
+// set. The order is that of the files' paths, and within a file its own.
 func ReadDir(dir string) (Set, error) {
-	files, err := ruleFiles(dir)
+	_, files, err := Walk(dir)
 	if err != nil {
 		return Set{}, err
 	}
@@ -66,8 +75,7 @@ func ReadDir(dir string) (Set, error) {
 			continue
 		}
 		found, problems := src.rules(roots)
-		set.Alerts = append(set.Alerts, found.alerts...)
-		set.Recordings = append(set.Recordings, found.recordings...)
+		set.add(found)
 		errs = append(errs, inOrder(problems)...)
 	}
 	if len(files) == len(set.Skipped) {
@@ -80,33 +88,85 @@ func ReadDir(dir string) (Set, error) {
 	if err := errors.Join(errs...); err != nil {
 		return Set{}, err
 	}
+	set.nameFiles(dir)
 	return set, nil
 }
 
-// ruleFiles lists what may be a rule file in a folder.
-func ruleFiles(dir string) (files []string, err error) {
+func (set *Set) add(other Set) {
+	set.Alerts = append(set.Alerts, other.Alerts...)
+	set.Recordings = append(set.Recordings, other.Recordings...)
+	set.Files = append(set.Files, other.Files...)
+}
+
+// oddName is what a name in rule_files cannot hold, since that is a pattern, or is better without.
+var oddName = regexp.MustCompile(`[^A-Za-z0-9._/-]`)
+
+// nameFiles gives each file a name, which is the file's own where it can be.
+func (set *Set) nameFiles(dir string) {
+	taken := map[string]bool{}
+	var others []*File
+	for i := range set.Files {
+		f := &set.Files[i]
+		own, _ := filepath.Rel(dir, f.Path) // which is in dir
+		f.Name = oddName.ReplaceAllString(filepath.ToSlash(own), "_")
+		if f.Name != own || path.Ext(own) != ".yml" || taken[own] {
+			others = append(others, f)
+		} else {
+			taken[own] = true
+		}
+	}
+	for _, f := range others {
+		stem := strings.TrimSuffix(f.Name, ".yml")
+		f.Name = stem + ".yml"
+		for n := 2; taken[f.Name]; n++ {
+			f.Name = fmt.Sprintf("%s-%d.yml", stem, n)
+		}
+		taken[f.Name] = true
+	}
+}
+
+// IsFile reports whether a file may hold rules, going by its name relative to the folder of rules: *.yml, *.yaml and
+// *.rules do, except promtool tests and what is hidden behind a dot.
+func IsFile(name string) bool { return isYAML(name) && !isTest(name) }
+
+// IsTest reports whether a file is a promtool test, going by its name relative to the folder of rules: *_test.yml,
+// *_test.yaml and *_test.rules are.
+func IsTest(name string) bool { return isYAML(name) && isTest(name) }
+
+func isTest(name string) bool {
+	return strings.HasSuffix(strings.TrimSuffix(name, path.Ext(name)), "_test")
+}
+
+func isYAML(name string) bool {
+	name = filepath.ToSlash(name)
+	return slices.Contains([]string{".yml", ".yaml", ".rules"}, path.Ext(name)) && !strings.HasPrefix(name, ".") && !strings.Contains(name, "/.")
+}
+
+// Walk lists the folders and, as IsFile has it, the rule files in dir: dir itself first, each as a path with dir in
+// front, in the order of the paths. It does not enter hidden folders.
+func Walk(dir string) (folders, files []string, err error) {
 	unreadable := func(name string, err error) error {
 		return problem{file: name, wrong: "cannot be read as a folder of rules: " + reason(err), right: "name a folder with rule files"}
 	}
 	if _, err := os.ReadDir(dir); err != nil {
-		return nil, unreadable(dir, err)
+		return nil, nil, unreadable(dir, err)
 	}
 	err = fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
-		switch base := path.Base(name); {
+		switch {
 		case err != nil:
 			return unreadable(filepath.Join(dir, name), err)
-		case name != "." && strings.HasPrefix(base, ".") && entry.IsDir():
-			return fs.SkipDir
-		case entry.IsDir() || strings.HasPrefix(base, "."):
-		default:
-			ext := path.Ext(base)
-			if slices.Contains([]string{".yml", ".yaml", ".rules"}, ext) && !strings.HasSuffix(strings.TrimSuffix(base, ext), "_test") {
+		case !entry.IsDir():
+			if IsFile(name) {
 				files = append(files, filepath.Join(dir, name))
 			}
+		case name != "." && strings.HasPrefix(entry.Name(), "."):
+			return fs.SkipDir
+		default:
+			folders = append(folders, filepath.Join(dir, name))
 		}
 		return nil
 	})
-	return files, err
+	return folders, files, err
 }
 
 // ruleKeys are the keys of which every rule file and every manifest with rules has one.

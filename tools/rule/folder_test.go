@@ -1,11 +1,15 @@
 package rule
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/rulefmt"
 )
 
 func TestReadDir(t *testing.T) {
@@ -60,6 +64,66 @@ func TestReadDir(t *testing.T) {
 	g.Expect([2]int{line, column}).To(Equal([2]int{5, 13}))
 	line, column = Recording{Line: 7}.At("expr", 3)
 	g.Expect([2]int{line, column}).To(Equal([2]int{7, 1}))
+}
+
+// All rules of a folder are in the files for Prometheus, and Prometheus loads each of them.
+func TestFiles(t *testing.T) {
+	const recording = "groups:\n- name: g\n  rules:\n  - {record: r, expr: up}\n"
+	one := header + "  - name: g\n    partial_response_strategy: warn\n    rules:\n    - alert: A\n      expr: |\n        up\n          > 3\n"
+	for name, tc := range map[string]struct {
+		files map[string]string
+		want  [][3]string // path, name and rules
+	}{
+		"recordings only":       {map[string]string{"a.yml": "# alone\n" + recording}, [][3]string{{"a.yml", "a.yml", "r"}}},
+		".yaml":                 {map[string]string{"a.yaml": recording}, [][3]string{{"a.yaml", "a.yaml.yml", "r"}}},
+		".rules beside .yml":    {map[string]string{"a.rules": recording, "a.rules.yml": recording}, [][3]string{{"a.rules", "a.rules-2.yml", "r"}, {"a.rules.yml", "a.rules.yml", "r"}}},
+		"one name, two folders": {map[string]string{"x/a.yml": recording, "y/a.yml": recording}, [][3]string{{"x/a.yml", "x/a.yml", "r"}, {"y/a.yml", "y/a.yml", "r"}}},
+		"names like patterns":   {map[string]string{"[a].yml": recording, "_a_.yml": recording}, [][3]string{{"[a].yml", "_a_-2.yml", "r"}, {"_a_.yml", "_a_.yml", "r"}}},
+		"a manifest of two documents": {map[string]string{"m.yml": one + "---\napiVersion: v1\nkind: Pod\n---\n" + strings.ReplaceAll(one, "alert: A", "alert: B")},
+			[][3]string{{"m.yml", "m.yml", "A"}, {"m.yml", "m-2.yml", "B"}}},
+		"a group without rules": {map[string]string{"a.yml": recording, "b.yml": "groups:\n- name: g\n"}, [][3]string{{"a.yml", "a.yml", "r"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			dir := t.TempDir()
+			for name, content := range tc.files {
+				g.Expect(os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755)).To(Succeed())
+				write(t, dir, name, content)
+			}
+			set, err := ReadDir(dir)
+			g.Expect(err).NotTo(HaveOccurred())
+			var got [][3]string
+			for _, f := range set.Files {
+				rel, err := filepath.Rel(dir, f.Path)
+				g.Expect(err).NotTo(HaveOccurred())
+				groups, errs := rulefmt.Parse(f.Content, false, model.UTF8Validation, promql, slog.New(slog.DiscardHandler))
+				g.Expect(errs).To(BeEmpty())
+				rules := ""
+				for _, group := range groups.Groups {
+					for _, r := range group.Rules {
+						rules += r.Record + r.Alert
+					}
+				}
+				got = append(got, [3]string{rel, f.Name, rules})
+				if !strings.HasPrefix(tc.files[rel], "apiVersion") {
+					g.Expect(string(f.Content)).To(Equal(tc.files[rel]))
+				}
+			}
+			g.Expect(got).To(Equal(tc.want))
+		})
+	}
+}
+
+func TestIsFile(t *testing.T) {
+	for name, want := range map[string][2]bool{
+		"a.yml": {true, false}, "x/a.yaml": {true, false}, "a.rules": {true, false}, "a.b.yml": {true, false}, "tests.yml": {true, false},
+		"a_test.yml": {false, true}, "x/a_test.yaml": {false, true}, ".a_test.yml": {false, false},
+		"a.md": {false, false}, "yml": {false, false}, ".a.yml": {false, false}, ".git/a.yml": {false, false}, "x/.y/a.yml": {false, false},
+	} {
+		if got := [2]bool{IsFile(name), IsTest(name)}; got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }
 
 // What may be a rule file gone wrong is never passed over.

@@ -28,7 +28,7 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		found, problems := parse("f.yml", content)
-		if len(found.alerts)+len(found.recordings) > 0 && len(problems) > 0 {
+		if len(found.Alerts)+len(found.Recordings) > 0 && len(problems) > 0 {
 			t.Fatalf("rules beside problems: %v", problems)
 		}
 		if roots, problems := (&source{content: content}).roots(); len(problems) == 0 {
@@ -43,7 +43,7 @@ func FuzzLoad(f *testing.F) {
 				t.Errorf("not printable: %q", p.Error())
 			}
 		}
-		for _, a := range found.alerts {
+		for _, a := range found.Alerts {
 			if a.Name == "" || a.Line < 1 || a.ExprLine < 1 || a.Line > lines || a.ExprLine > lines {
 				t.Errorf("an alert without name or place: %+v", a)
 			}
@@ -53,7 +53,7 @@ func FuzzLoad(f *testing.F) {
 				}
 			}
 		}
-		for _, r := range found.recordings {
+		for _, r := range found.Recordings {
 			if line, column := r.At("expr", 1); r.Name == "" || line < 1 || line > lines || column < 1 {
 				t.Errorf("a recording without name or place: %+v", r)
 			}

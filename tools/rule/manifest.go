@@ -16,7 +16,7 @@ func isObject(root *yaml.Node) bool {
 func kindOf(object *yaml.Node) string { return scalar(value(object, "kind")) }
 
 // objects reads the PrometheusRule manifests among the documents of a file, which are objects of Kubernetes.
-func (s *source) objects(roots []*yaml.Node) (found rules, problems []problem) {
+func (s *source) objects(roots []*yaml.Node) (found Set, problems []problem) {
 	manifests := 0
 	var read func(objects []*yaml.Node, depth int)
 	read = func(objects []*yaml.Node, depth int) {
@@ -25,8 +25,7 @@ func (s *source) objects(roots []*yaml.Node) (found rules, problems []problem) {
 			case kind == "PrometheusRule":
 				manifests++
 				in, wrong := s.manifest(object)
-				found.alerts = append(found.alerts, in.alerts...)
-				found.recordings = append(found.recordings, in.recordings...)
+				found.add(in)
 				problems = append(problems, wrong...)
 			case isList(kind) && depth == 0: // Kubernetes knows no list of lists
 				read(items(value(object, "items")), depth+1)
@@ -41,7 +40,7 @@ func (s *source) objects(roots []*yaml.Node) (found rules, problems []problem) {
 		problems = append(problems, s.problem(roots[0].Line, "a manifest of kind "+kindOf(roots[0]), "name a rule file, or a manifest of kind PrometheusRule"))
 	}
 	if len(problems) > 0 {
-		return rules{}, problems
+		return Set{}, problems
 	}
 	return found, nil
 }
@@ -57,24 +56,24 @@ func holdsRules(object *yaml.Node) bool {
 }
 
 // manifest reads the rule groups of a PrometheusRule, of which Prometheus gets to see spec.groups and nothing else.
-func (s *source) manifest(object *yaml.Node) (rules, []problem) {
+func (s *source) manifest(object *yaml.Node) (Set, []problem) {
 	if problems := s.repeated(object); len(problems) > 0 {
-		return rules{}, problems
+		return Set{}, problems
 	}
 	spec := value(object, "spec")
 	if spec == nil || spec.Kind != yaml.MappingNode {
-		return rules{}, []problem{s.problem(object.Line, "a PrometheusRule without a spec", "write spec: with groups: in it")}
+		return Set{}, []problem{s.problem(object.Line, "a PrometheusRule without a spec", "write spec: with groups: in it")}
 	}
 	groups := value(spec, "groups")
 	if p, ok := s.tooMuch(groups); ok {
-		return rules{}, []problem{p}
+		return Set{}, []problem{p}
 	}
 	if len(items(groups)) == 0 && (groups == nil || groups.Tag == "!!null" || groups.Kind == yaml.SequenceNode) {
-		return rules{}, nil // as a chart leaves it whose rules are switched off
+		return Set{}, nil // as a chart leaves it whose rules are switched off
 	}
 	content, lines, err := extract(groups)
 	if err != nil {
-		return rules{}, []problem{s.problem(groups.Line, "not valid YAML: "+err.Error(), "mend it until kubectl applies it")}
+		return Set{}, []problem{s.problem(groups.Line, "not valid YAML: "+err.Error(), "mend it until kubectl applies it")}
 	}
 	return s.groups(content, groups, func(line int) int {
 		if original, ok := lines[line]; ok {

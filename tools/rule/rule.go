@@ -105,9 +105,9 @@ func Load(files ...string) ([]Alert, error) {
 			errs = append(errs, err)
 			continue
 		}
-		found, problems := parse(file, content)
-		alerts = append(alerts, found.alerts...)
-		errs = append(errs, inOrder(problems)...)
+		found, err := Parse(file, content)
+		alerts = append(alerts, found.Alerts...)
+		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -127,18 +127,17 @@ func inOrder(problems []problem) []error {
 	return errs
 }
 
-// rules is what a file holds.
-type rules struct {
-	alerts     []Alert
-	recordings []Recording
+// Parse reads the content of a rule file or of manifests as Load does. The file is for the errors.
+func Parse(file string, content []byte) (Set, error) {
+	set, problems := parse(file, content)
+	return set, errors.Join(inOrder(problems)...)
 }
 
-// parse turns the content of a rule file or of a manifest into its rules, or says all that is wrong with it.
-func parse(file string, content []byte) (rules, []problem) {
+func parse(file string, content []byte) (Set, []problem) {
 	src := &source{file: file, content: content}
 	roots, problems := src.roots()
 	if len(problems) > 0 {
-		return rules{}, problems
+		return Set{}, problems
 	}
 	return src.rules(roots)
 }
@@ -152,7 +151,7 @@ func (s *source) roots() ([]*yaml.Node, []problem) {
 }
 
 // rules reads the documents of a file, which are one rule file or any number of manifests.
-func (s *source) rules(roots []*yaml.Node) (rules, []problem) {
+func (s *source) rules(roots []*yaml.Node) (Set, []problem) {
 	if slices.ContainsFunc(roots, isObject) {
 		return s.objects(roots)
 	}
@@ -161,11 +160,11 @@ func (s *source) rules(roots []*yaml.Node) (rules, []problem) {
 		if len(roots) > 0 {
 			line = roots[0].Line
 		}
-		return rules{}, []problem{s.problem(line, "holds no rule group", noGroups)}
+		return Set{}, []problem{s.problem(line, "holds no rule group", noGroups)}
 	}
 	if len(roots) > 1 {
 		// Prometheus goes on with the first document alone; whatever the others ask for would never page anybody.
-		return rules{}, []problem{s.problem(roots[1].Line, "a second YAML document, which Prometheus ignores", "move it to a file of its own")}
+		return Set{}, []problem{s.problem(roots[1].Line, "a second YAML document, which Prometheus ignores", "move it to a file of its own")}
 	}
 	groups := value(roots[0], "groups")
 	found, problems := s.groups(s.content, groups, func(line int) int { return line })
@@ -177,27 +176,27 @@ func (s *source) rules(roots []*yaml.Node) (rules, []problem) {
 
 // groups reads rule groups. Content is a rule file of Prometheus that holds them, and original returns the line of
 // the source from which a line of content comes.
-func (s *source) groups(content []byte, node *yaml.Node, original func(line int) int) (found rules, problems []problem) {
+func (s *source) groups(content []byte, node *yaml.Node, original func(line int) int) (found Set, problems []problem) {
 	if p, ok := s.tooMuch(node); ok {
-		return rules{}, []problem{p}
+		return Set{}, []problem{p}
 	}
 	groupNodes := items(node)
 	// Looked at first, because Prometheus's message for one says neither where nor in which field.
 	if problems := s.durations(groupNodes); len(problems) > 0 {
-		return rules{}, problems
+		return Set{}, problems
 	}
 	groups, errs := rulefmt.Parse(content, false, model.UTF8Validation, promql, slog.New(slog.DiscardHandler))
 	if groups == nil {
 		for _, err := range errs {
 			problems = append(problems, s.undecodable(err, original)...)
 		}
-		return rules{}, problems
+		return Set{}, problems
 	}
 	for _, err := range errs {
 		problems = append(problems, s.invalid(err, groupNodes))
 	}
 	if len(problems) > 0 {
-		return rules{}, problems
+		return Set{}, problems
 	}
 	for i, group := range groups.Groups {
 		ruleNodes := items(value(at(groupNodes, i), "rules"))
@@ -207,11 +206,14 @@ func (s *source) groups(content []byte, node *yaml.Node, original func(line int)
 				problems = append(problems, s.problem(line, fmt.Sprintf("an expression nested more than %d deep", maxDepth), "record its parts"))
 				continue
 			}
-			found.add(s, group, r, at(groupNodes, i), at(ruleNodes, j))
+			found.addRule(s, group, r, at(groupNodes, i), at(ruleNodes, j))
 		}
 	}
 	if len(problems) > 0 {
-		return rules{}, problems
+		return Set{}, problems
+	}
+	if len(found.Alerts)+len(found.Recordings) > 0 {
+		found.Files = []File{{Path: s.file, Content: content}}
 	}
 	return found, nil
 }
@@ -232,7 +234,7 @@ func deeper(node parser.Node, levels int) bool {
 	return false
 }
 
-func (rs *rules) add(s *source, group rulefmt.RuleGroup, r rulefmt.Rule, groupNode, node *yaml.Node) {
+func (set *Set) addRule(s *source, group rulefmt.RuleGroup, r rulefmt.Rule, groupNode, node *yaml.Node) {
 	labels := maps.Clone(group.Labels)
 	if labels == nil {
 		labels = map[string]string{}
@@ -248,7 +250,7 @@ func (rs *rules) add(s *source, group rulefmt.RuleGroup, r rulefmt.Rule, groupNo
 		}
 		recording.Line, _ = recording.At("record", 0)
 		recording.ExprLine, _ = recording.At("expr", 0)
-		rs.recordings = append(rs.recordings, recording)
+		set.Recordings = append(set.Recordings, recording)
 		return
 	}
 	alert := Alert{
@@ -261,7 +263,7 @@ func (rs *rules) add(s *source, group rulefmt.RuleGroup, r rulefmt.Rule, groupNo
 	}
 	alert.Line, _ = alert.At("alert", 0)
 	alert.ExprLine, _ = alert.At("expr", 0)
-	rs.alerts = append(rs.alerts, alert)
+	set.Alerts = append(set.Alerts, alert)
 }
 
 // fields lists the scalars of a rule by the names that At knows. A group's labels are those of each of its rules.
