@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -50,11 +52,20 @@ func Since(ctx context.Context, rev, rulesDir, runbooksDir string) (*Set, error)
 	if err != nil {
 		return nil, err
 	}
-	// For its errors, which say where in a rule file something is wrong and what would be right.
-	if _, err := rule.LoadDir(rulesDir); err != nil {
+	set, err := rule.ReadDir(rulesDir)
+	if err != nil {
 		return nil, err
 	}
-	return t.touched(ctx, changed)
+	files := map[string][]rule.File{}
+	for _, f := range set.Files {
+		name, err := filepath.Rel(rulesDir, f.Path)
+		if err != nil {
+			return nil, fmt.Errorf("reading the folder of rules: %w", err)
+		}
+		name = path.Join(t.rules, filepath.ToSlash(name))
+		files[name] = append(files[name], f)
+	}
+	return t.touched(ctx, changed, files)
 }
 
 // Alerts returns why each alert is touched that is, in a few words each, by its name. Alerts that are gone count.

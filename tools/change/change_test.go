@@ -241,6 +241,15 @@ var changes = map[string]struct {
 	"a new alert": {func(t *testing.T) {
 		write(t, "rules/new.yml", "groups:\n  - name: new\n    rules:\n      - alert: New\n        expr: up == 0\n")
 	}, "New"},
+	"rules in another folder, in a manifest and in *.rules": {func(t *testing.T) {
+		const manifest = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nspec:\n  groups:\n    - name: new\n      partial_response_strategy: warn\n      rules:\n        - alert: "
+		write(t, "rules/more/tls.yaml", manifest+"InManifest\n          expr: up == 0\n---\n"+manifest+"InSecond\n          expr: up == 0\n")
+		write(t, "rules/more/new.rules", "groups:\n  - name: new\n    rules:\n      - alert: InRules\n        expr: up == 0\n")
+		write(t, "rules/more/new_test.yml", "tests:\n  - alert_rule_test:\n      - {eval_time: 1h, alertname: Soon}\n")
+	}, "InManifest || InRules || InSecond || Soon"},
+	"a file among the rules that is none": {func(t *testing.T) {
+		write(t, "rules/more/kustomization.yml", "resources: []\n")
+	}, Every},
 	"an alert that is gone": {func(t *testing.T) {
 		remove(t, "rules/backup.yml")
 	}, "BackupTooOld"},

@@ -26,7 +26,7 @@ type parsed struct {
 	selectors     []*parser.VectorSelector
 }
 
-// parseRules reads a rule file.
+// parseRules reads a rule file as Prometheus loads it.
 func parseRules(content []byte) (rules, error) {
 	groups, errs := rulefmt.Parse(content, true, model.UTF8Validation, promql, slog.New(slog.DiscardHandler))
 	if len(errs) > 0 {

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/stemedb/firedrill/tools/rule"
 )
 
 // tree is where things are in the repository: folders relative to its root.
@@ -31,15 +33,16 @@ const (
 )
 
 func (t tree) kind(file string) kind {
-	folder, name, ext := path.Dir(file), path.Base(file), path.Ext(file)
-	stem := strings.TrimSuffix(name, ext)
-	if folder == t.rules && (ext == ".yml" || ext == ".yaml") {
-		if strings.HasSuffix(stem, "_test") {
+	ext := path.Ext(file)
+	if name, err := filepath.Rel(t.rules, file); err == nil && filepath.IsLocal(name) {
+		if rule.IsTest(name) {
 			return testFile
 		}
-		return ruleFile
+		if rule.IsFile(name) {
+			return ruleFile
+		}
 	}
-	if folder == t.runbooks && ext == ".md" { // a README is the runbook of no alert
+	if path.Dir(file) == t.runbooks && ext == ".md" { // a README is the runbook of no alert
 		return runbookFile
 	}
 
@@ -64,8 +67,8 @@ func under(file, folder string) bool {
 	return folder == "." || strings.HasPrefix(file, folder+"/")
 }
 
-// touched says what changed files touch.
-func (t tree) touched(ctx context.Context, changed []file) (*Set, error) {
+// touched says what changed files touch, with the rule files as they are now by their paths.
+func (t tree) touched(ctx context.Context, changed []file, now map[string][]rule.File) (*Set, error) {
 	s := &Set{repo: t.repo, files: map[string]bool{}, alerts: map[string][]string{}}
 	olds := map[string]string{} // git's names of old rule files
 	var testFiles []file
@@ -83,13 +86,13 @@ func (t tree) touched(ctx context.Context, changed []file) (*Set, error) {
 			books = append(books, f.path)
 		}
 	}
-	slices.Sort(s.harness)
-	s.harness = slices.Compact(s.harness)
-
-	before, after, err := t.loadRules(ctx, olds)
+	before, after, others, err := t.loadRules(ctx, now, olds)
 	if err != nil {
 		return nil, err
 	}
+	s.harness = append(s.harness, others...)
+	slices.Sort(s.harness)
+	s.harness = slices.Compact(s.harness)
 	behind := map[string]rules{} // what an alert stood on before the change, or stands on now
 	for _, alert := range append(before.alerts(), after.alerts()...) {
 		if _, isKnown := s.alerts[alert]; isKnown {
@@ -144,44 +147,40 @@ func compare(alert string, was, is rules) string {
 	return ""
 }
 
-// loadRules reads all rule files as they are and as they were. An old version that cannot be read had no rules.
-func (t tree) loadRules(ctx context.Context, olds map[string]string) (before, after rules, err error) {
-	folder := filepath.Join(t.repo.root, filepath.FromSlash(t.rules))
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the folder of rules: %w", err)
-	}
-	for _, entry := range entries {
-		file := path.Join(t.rules, entry.Name())
-		if t.kind(file) != ruleFile {
-			continue
-		}
-		content, err := t.now(file)
-		if err != nil {
-			return nil, nil, err
-		}
-		found, err := parseRules(content)
-		if err != nil {
-			return nil, nil, t.place(file, err)
-		}
-		after = append(after, found...)
-		if _, hasChanged := olds[file]; !hasChanged {
-			before = append(before, found...)
+// loadRules reads the rules as they are and as they were, and returns the changed files that never had any. An old version
+// that cannot be read had no rules.
+func (t tree) loadRules(ctx context.Context, now map[string][]rule.File, olds map[string]string) (before, after rules, others []string, err error) {
+	for name, files := range now {
+		for _, f := range files {
+			found, err := parseRules(f.Content)
+			if err != nil {
+				return nil, nil, nil, t.place(name, err)
+			}
+			after = append(after, found...)
+			if _, hasChanged := olds[name]; !hasChanged {
+				before = append(before, found...)
+			}
 		}
 	}
-	for _, old := range olds {
-		if old == "" {
-			continue
+	for name, old := range olds {
+		var was rule.Set
+		if old != "" {
+			content, err := t.repo.read(ctx, old)
+			if err != nil {
+				return nil, nil, nil, err
+			}
+			was, _ = rule.Parse(name, content)
 		}
-		content, err := t.repo.read(ctx, old)
-		if err != nil {
-			return nil, nil, err
+		for _, f := range was.Files {
+			if found, err := parseRules(f.Content); err == nil {
+				before = append(before, found...)
+			}
 		}
-		if found, err := parseRules(content); err == nil {
-			before = append(before, found...)
+		if len(was.Files)+len(now[name]) == 0 {
+			others = append(others, name)
 		}
 	}
-	return before, after, nil
+	return before, after, others, nil
 }
 
 // changedTests returns the groups that only one version of a test file has.

@@ -98,10 +98,10 @@ func (c *checker) suppressions(file string) []suppression {
 		return nil
 	}
 	var found []suppression
-	switch filepath.Ext(file) {
-	case ".yml", ".yaml":
+	switch {
+	case rule.IsFile(filepath.Base(file)):
 		found = yamlSuppressions(content)
-	case ".md":
+	case filepath.Ext(file) == ".md":
 		found = markdownSuppressions([]byte(content))
 	}
 	for i := range found {

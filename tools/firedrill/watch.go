@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 	"github.com/spf13/cobra"
+
+	"github.com/stemedb/firedrill/tools/rule"
 )
 
 // quiet is how long nothing more must be saved before a check: an editor that saves does so in several steps.
@@ -39,7 +42,8 @@ func (in *inputs) watch(ctx context.Context, w io.Writer) error {
 		return fmt.Errorf("watching for saves: %w", err)
 	}
 	defer watcher.Close()
-	if err := in.watchFolders(watcher); err != nil {
+	folders, err := in.watchFolders(watcher)
+	if err != nil {
 		return err
 	}
 	in.checkNow(ctx, w, "watching "+strings.Join(in.watched(), ", "))
@@ -52,7 +56,7 @@ func (in *inputs) watch(ctx context.Context, w io.Writer) error {
 		case <-ctx.Done():
 			return nil
 		case event := <-watcher.Events:
-			if in.reads(event) {
+			if in.reads(event, folders) {
 				saved = append(saved, filepath.Clean(event.Name))
 				due.Reset(quiet)
 			}
@@ -62,7 +66,7 @@ func (in *inputs) watch(ctx context.Context, w io.Writer) error {
 			}
 			due.Reset(quiet) // too many events to tell which
 		case <-due.C:
-			_ = in.watchFolders(watcher) // a folder that was replaced; of one that is gone, the check tells
+			folders, _ = in.watchFolders(watcher) // a folder that was replaced; of one that is gone, the check tells
 			slices.Sort(saved)
 			in.checkNow(ctx, w, "saved "+strings.Join(slices.Compact(saved), ", "))
 			saved = nil
@@ -83,37 +87,42 @@ func (in *inputs) watched() []string {
 }
 
 // watchFolders watches the folders of what is watched, and the folders above: an editor saves a file by putting another
-// in its place, and git does the same with a folder. To watch one twice is to watch it once.
-func (in *inputs) watchFolders(watcher *fsnotify.Watcher) error {
-	var errs []error
+// in its place, and git does the same with a folder. To watch one twice is to watch it once. It returns the folders in
+// which there may be rule files.
+func (in *inputs) watchFolders(watcher *fsnotify.Watcher) ([]string, error) {
+	folders, _, err := rule.Walk(in.Rules)
+	errs := []error{err}
 	for _, path := range in.watched() {
 		errs = append(errs, watcher.Add(filepath.Dir(path)))
-		if path == filepath.Clean(in.Rules) || path == filepath.Clean(in.Runbooks) {
+		if path == filepath.Clean(in.Runbooks) {
 			errs = append(errs, watcher.Add(path))
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("watching for saves: %w", err)
+	for _, folder := range folders {
+		errs = append(errs, watcher.Add(folder))
 	}
-	return nil
+	if err := errors.Join(errs...); err != nil {
+		return folders, fmt.Errorf("watching for saves: %w", err)
+	}
+	return folders, nil
 }
 
-// reads reports whether an event is about something that a check reads, and not, say, an editor's swap file.
-func (in *inputs) reads(event fsnotify.Event) bool {
+// reads reports whether an event is about something that a check reads, and not, say, an editor's swap file. The folders
+// are those that may hold rule files.
+func (in *inputs) reads(event fsnotify.Event, folders []string) bool {
 	if event.Op == fsnotify.Chmod {
 		return false
 	}
 	path := filepath.Clean(event.Name)
-	if slices.Contains(in.watched(), path) {
+	if slices.Contains(in.watched(), path) || slices.Contains(folders, path) {
 		return true
 	}
-	switch folder, ext := filepath.Dir(path), filepath.Ext(path); folder {
-	case filepath.Clean(in.Rules):
-		return ext == ".yml" || ext == ".yaml"
-	case filepath.Clean(in.Runbooks):
-		return ext == ".md"
+	if name, err := filepath.Rel(in.Rules, path); err == nil && filepath.IsLocal(name) {
+		if info, err := os.Stat(path); rule.IsFile(name) || err == nil && info.IsDir() {
+			return true
+		}
 	}
-	return false
+	return filepath.Dir(path) == filepath.Clean(in.Runbooks) && filepath.Ext(path) == ".md"
 }
 
 // checkNow prints one block: when and why, what the check says, and how long it took.

@@ -72,6 +72,14 @@ func TestWatch(t *testing.T) {
 	block = until("whoever is called by CertificateExpiringSoon has no runbook")
 	g.Expect(block).To(ContainSubstring("saved rules/tls.yml\n"))
 
+	// In a folder that is new, and in one that goes away as a whole.
+	g.Expect(os.Mkdir("rules/more", 0o755)).To(Succeed())
+	until("saved rules/more\n", "check: 1 alerts")
+	g.Expect(os.WriteFile("rules/more/new.rules", []byte("groups:\n- name: g\n  rules: [{alert: InRules, expr: up == 0}]\n"), 0o644)).To(Succeed())
+	until("saved rules/more/new.rules\n", "check: 2 alerts")
+	g.Expect(os.Rename("rules/more", "elsewhere")).To(Succeed())
+	until("saved rules/more\n", "check: 1 alerts")
+
 	// Unusable input is no reason to end.
 	g.Expect(os.WriteFile("runbooks/CertificateExpiringSoon.md", []byte("# Soon\n"), 0o644)).To(Succeed())
 	until("saved runbooks/CertificateExpiringSoon.md\n", "check: runbooks/CertificateExpiringSoon.md:1: ")
@@ -90,6 +98,7 @@ func TestWatch(t *testing.T) {
 func TestWatchAFolderThatIsReplaced(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(lay(t, watchedFiles))
+	g.Expect(os.Mkdir("rules/more", 0o755)).To(Succeed())
 	until, end := watching(t, "routes.yml")
 	until()
 	g.Expect(os.CopyFS("others", os.DirFS("rules"))).To(Succeed())
@@ -98,6 +107,8 @@ func TestWatchAFolderThatIsReplaced(t *testing.T) {
 	until("saved rules\n", "check: 1 alerts, 1 errors, 0 warnings")
 	replace(t, "rules/tls.yml", "alert: CertificateExpiringSoon", "alert: CertificateSoon")
 	until("whoever is called by CertificateSoon has no runbook")
+	g.Expect(os.WriteFile("rules/more/new.yml", []byte("groups:\n- name: g\n  rules: [{record: up:sum, expr: sum(up)}]\n"), 0o644)).To(Succeed())
+	until("saved rules/more/new.yml\n")
 
 	g.Expect(os.RemoveAll("rules")).To(Succeed())
 	until("check: rules: cannot be read as a folder of rules")

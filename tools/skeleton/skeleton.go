@@ -31,7 +31,7 @@ type Folders struct {
 
 var (
 	alertName = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*$`)
-	fileName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*\.ya?ml$`)
+	fileName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 	wordStart = regexp.MustCompile(`([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])`)
 )
 
@@ -196,25 +196,19 @@ func suite(folder string) (string, error) {
 
 // alerts reads the alerts that there are. A folder that is missing or empty has none.
 func alerts(folder string) ([]rule.Alert, error) {
-	for _, ext := range []string{"yml", "yaml"} {
-		paths, err := filepath.Glob(filepath.Join(folder, "*."+ext))
-		if err != nil {
-			return nil, fmt.Errorf("looking for rules in %s: %w", folder, err)
-		}
-		if len(paths) > 0 {
-			return rule.LoadDir(folder)
-		}
+	if _, files, err := rule.Walk(folder); err != nil || len(files) == 0 {
+		return nil, nil
 	}
-	return nil, nil
+	return rule.LoadDir(folder)
 }
 
 // stem returns the name of a rule file without its extension.
 func stem(file string) (string, error) {
-	if !fileName.MatchString(file) {
+	if !fileName.MatchString(file) || !rule.IsFile(file) && !rule.IsTest(file) {
 		return "", fmt.Errorf("%q is no name for a rule file: write a name without a folder, such as tls.yml", file)
 	}
 	stem := strings.TrimSuffix(file, filepath.Ext(file))
-	if strings.HasSuffix(stem, "_test") {
+	if rule.IsTest(file) {
 		return "", fmt.Errorf("%q is the name of a promtool test: name the rule file with --file, such as tls.yml", file)
 	}
 	return stem, nil
