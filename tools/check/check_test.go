@@ -350,13 +350,13 @@ func TestUnusableInput(t *testing.T) {
 		"rules without an alert": {rules, "", "groups:\n- name: g\n  rules: []\n", `rules: no alert in its rule files: there is nothing to check`},
 		"a runbook without a resolution": {backup, "## Resolution", "## Remedy",
 			`runbooks/BackupTooOld.md:1: the runbook has no heading ("## Resolution"): one, with a branch such as "### If the certificate is ours" below it`},
-		"no Alertmanager configuration": {routes, "", removed, `alertmanager.yml: no such file or directory: mend it until Alertmanager loads it`},
+		"no Alertmanager configuration": {routes, "", removed, `alertmanager.yml: no such file or directory: fix it until Alertmanager loads it`},
 		"a route to a receiver that is not there": {routes, "receiver: page", "receiver: pager",
-			`alertmanager.yml: undefined receiver "pager" used in route: mend it until Alertmanager loads it`},
+			`alertmanager.yml: undefined receiver "pager" used in route: fix it until Alertmanager loads it`},
 		"an unknown Alertmanager field": {routes, "  receiver: nobody\n", "  receiver: nobody\n  mute: always\n",
-			`alertmanager.yml:3: field mute not found in type config.plain: mend it until Alertmanager loads it`},
+			`alertmanager.yml:3:3: field mute not found in type config.plain ("mute"): fix it until Alertmanager loads it`},
 		"a secret in the wrong place": {routes, "  receiver: nobody\n", "  receiver: nobody\n  continue: hunter2\n",
-			"alertmanager.yml:3: cannot unmarshal !!str value into bool: mend it until Alertmanager loads it"},
+			`alertmanager.yml:3:3: cannot unmarshal !!str value into bool ("continue"): fix it until Alertmanager loads it`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
