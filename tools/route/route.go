@@ -82,7 +82,7 @@ func (t *Tree) Match(labels map[string]string) (notified, silent []string) {
 
 var (
 	configLine  = regexp.MustCompile(`line (\d+): (.*)`)
-	quotedValue = regexp.MustCompile("`[^`]*`|parse \"(?:[^\"\\\\]|\\\\.)*\"")
+	quotedValue = regexp.MustCompile("`[^`]*`|parse \"(?:[^\"\\\\]|\\\\.)*\": .*")
 	configKey   = regexp.MustCompile(`^[ \t-]*(\w+):`)
 )
 
