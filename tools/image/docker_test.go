@@ -263,6 +263,6 @@ func TestRemoveGoesOnAfterAFailure(t *testing.T) {
 }
 
 func ExampleName_variable() {
-	fmt.Println(ChallTestSrv.variable())
-	// Output: FIREDRILL_IMAGE_CHALLTESTSRV
+	fmt.Println(Receiver.variable())
+	// Output: FIREDRILL_IMAGE_RECEIVER
 }
