@@ -83,7 +83,7 @@ func (b *builder) ensureBase(ctx context.Context) (string, error) {
 
 // bootstrap makes a Debian root and imports it.
 func (b *builder) bootstrap(ctx context.Context, ref string, log io.Writer) error {
-	return importRoot(ctx, b.cli, base, ref, func(w io.Writer) error {
+	return importRoot(ctx, b.cli, ref, instructions(base, nil), func(w io.Writer) error {
 		cmd := exec.CommandContext(ctx, bootstrap[0], bootstrap[1:]...)
 		endGently(cmd)
 		cmd.Stdout, cmd.Stderr = w, log

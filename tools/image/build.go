@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,14 +31,14 @@ func labels(name Name) map[string]string {
 	return map[string]string{Label: LabelValue, labelImage: string(name)}
 }
 
-// instructions are the Dockerfile instructions that configure an image made without a Dockerfile.
-func instructions(name Name) []string {
+// instructions are the Dockerfile instructions that configure an image that is made without a Dockerfile: of a program, or
+// of nothing but files.
+func instructions(name Name, prog *program) []string {
 	var lines []string
 	for _, key := range slices.Sorted(maps.Keys(labels(name))) {
 		lines = append(lines, fmt.Sprintf("LABEL %s=%s", key, labels(name)[key]))
 	}
-	prog, ok := programs[name]
-	if !ok {
+	if prog == nil {
 		return lines
 	}
 	lines = append(lines, fmt.Sprintf(`ENTRYPOINT ["/bin/%s"]`, name))
@@ -51,43 +52,41 @@ func instructions(name Name) []string {
 }
 
 // buildProgram compiles a program and imports it as an image that holds nothing else.
-func (b *builder) buildProgram(ctx context.Context, name Name, ref string, log io.Writer) error {
+func (b *builder) buildProgram(ctx context.Context, s *spec, ref string, log io.Writer) error {
 	dir, err := os.MkdirTemp("", "firedrill-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	binary, err := b.compile(ctx, name, dir, log)
-	if err != nil {
+	binary := filepath.Join(dir, string(s.name))
+	if err := b.compile(ctx, s.program, binary, log); err != nil {
 		return err
 	}
-	return importRoot(ctx, b.cli, name, ref, func(w io.Writer) error {
-		return writeProgramRoot(w, name, binary)
+	return importRoot(ctx, b.cli, ref, instructions(s.name, s.program), func(w io.Writer) error {
+		return writeProgramRoot(w, binary, s.program.data)
 	})
 }
 
-// compile builds a static binary for the Engine's architecture in dir and returns its path.
-func (b *builder) compile(ctx context.Context, name Name, dir string, log io.Writer) (string, error) {
-	prog, in := programs[name], b.root
+// compile builds a static binary for the Engine's architecture.
+func (b *builder) compile(ctx context.Context, prog *program, binary string, log io.Writer) error {
+	in, pkg := b.root, prog.pkg
 	if prog.pages != "" {
-		module := b.programs[name].module
-		in = filepath.Join(dir, "module")
-		if err := copyWithPages(module.Dir, in, prog.pages); err != nil {
-			return "", fmt.Errorf("copying the module %s: %w", module.Path, err)
+		in = binary + "-module"
+		if err := copyWithPages(prog.module.Dir, in, prog.pages); err != nil {
+			return fmt.Errorf("copying the module %s: %w", prog.module.Path, err)
 		}
-		prog.pkg = "." + strings.TrimPrefix(prog.pkg, module.Path)
+		pkg = "." + strings.TrimPrefix(pkg, prog.module.Path)
 	}
-	binary := filepath.Join(dir, string(name))
 	args := append([]string{"build"}, buildFlags...)
-	cmd := goCommand(ctx, in, b.arch, append(args, "-o", binary, prog.pkg)...)
+	cmd := goCommand(ctx, in, b.arch, append(args, "-o", binary, pkg)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("compiling %s: %w", programs[name].pkg, err)
+		return fmt.Errorf("compiling %s: %w", prog.pkg, err)
 	}
-	return binary, nil
+	return nil
 }
 
-// copyWithPages copies a module and gives the copy a folder of pages with nothing to show.
+// copyWithPages copies a module and gives the copy a folder of pages that holds none.
 func copyWithPages(from, to, pages string) error {
 	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
 		return err
@@ -99,16 +98,16 @@ func copyWithPages(from, to, pages string) error {
 	return os.WriteFile(filepath.Join(pages, "README"), []byte("Built without the web pages.\n"), 0o644)
 }
 
-// writeProgramRoot writes the root of a program's image as a tar: the binary, and its data directory.
-func writeProgramRoot(w io.Writer, name Name, binary string) error {
+// writeProgramRoot writes the root of a program's image as a tar: the binary, and its data folder.
+func writeProgramRoot(w io.Writer, binary, data string) error {
 	tw := tar.NewWriter(w)
 	if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: "bin/", Mode: 0o755}); err != nil {
 		return err
 	}
-	if err := addFile(tw, "bin/"+string(name), binary, 0o755); err != nil {
+	if err := addFile(tw, "bin/"+filepath.Base(binary), binary, 0o755); err != nil {
 		return err
 	}
-	if data := programs[name].data; data != "" {
+	if data != "" {
 		if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: data + "/", Mode: 0o755, Uid: nobody, Gid: nobody}); err != nil {
 			return err
 		}
@@ -136,12 +135,12 @@ func addFile(tw *tar.Writer, name, path string, mode int64) error {
 
 // importRoot makes an image of the tar that write produces. When write fails there is no image: the
 // Engine sees the tar break off.
-func importRoot(ctx context.Context, cli *client.Client, name Name, ref string, write func(io.Writer) error) error {
+func importRoot(ctx context.Context, cli *client.Client, ref string, changes []string, write func(io.Writer) error) error {
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(write(w)) }()
 	defer r.Close()
 	resp, err := cli.ImageImport(ctx, client.ImageImportSource{Source: r, SourceName: "-"}, ref,
-		client.ImageImportOptions{Changes: instructions(name)})
+		client.ImageImportOptions{Changes: changes})
 	if err != nil {
 		return fmt.Errorf("importing it: %w", err)
 	}
@@ -152,35 +151,31 @@ func importRoot(ctx context.Context, cli *client.Client, name Name, ref string, 
 	return nil
 }
 
-// buildHost builds the host on its packages, with its programs in its context.
-func (b *builder) buildHost(ctx context.Context, ref, packages string, log io.Writer) error {
+// buildFolder has the Engine build a folder's Dockerfile on the image from, with its classic builder.
+func (b *builder) buildFolder(ctx context.Context, s *spec, ref, from string, log io.Writer) error {
 	dir, err := os.MkdirTemp("", "firedrill-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	content := b.hostContext()
-	content.binaries = map[Name]string{}
-	for name := range onHost {
-		binary := b.binaries[name]
+	content := b.context(s)
+	content.binaries = map[string]string{}
+	for to, prog := range s.programs {
+		binary := prog.binary
 		if binary == "" {
-			if binary, err = b.compile(ctx, name, dir, log); err != nil {
+			binary = filepath.Join(dir, strconv.Itoa(len(content.binaries)))
+			if err := b.compile(ctx, prog, binary, log); err != nil {
 				return err
 			}
 		}
-		content.binaries[name] = binary
+		content.binaries[to] = binary
 	}
-	return b.buildContext(ctx, Host, ref, packages, content, log)
-}
-
-// buildContext has the Engine build a Dockerfile on the image from, with its classic builder.
-func (b *builder) buildContext(ctx context.Context, name Name, ref, from string, content buildContext, log io.Writer) error {
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(content.write(w)) }()
 	defer r.Close()
 	resp, err := b.cli.ImageBuild(ctx, r, client.ImageBuildOptions{
 		Tags:        []string{ref},
-		Labels:      labels(name),
+		Labels:      labels(s.name),
 		BuildArgs:   map[string]*string{"BASE": &from},
 		Remove:      true,
 		ForceRemove: true,
@@ -213,14 +208,11 @@ func follow(r io.Reader, log io.Writer) error {
 	}
 }
 
-// binaryFolder is where a context for the host holds its programs: in the folder that is copied to the root.
-const binaryFolder = "root/usr/local/bin/"
-
-// buildContext is a folder with a Dockerfile, and what else its build needs.
+// buildContext is a folder with a Dockerfile, and the binaries that are added to it.
 type buildContext struct {
 	dir      string
-	without  string          // a folder in dir that is no part of it
-	binaries map[Name]string // the files to add in binaryFolder
+	without  string            // a folder in dir that is left out, or ""
+	binaries map[string]string // the files to add, by their path in the context
 }
 
 // files calls each with every file of the folder, in lexical order. Of a file's mode only whether it is
@@ -292,9 +284,9 @@ func (c buildContext) write(w io.Writer) error {
 		}
 		return fmt.Errorf("%s is neither a file, a folder nor a link", path)
 	})
-	for _, name := range slices.Sorted(maps.Keys(c.binaries)) {
+	for _, to := range slices.Sorted(maps.Keys(c.binaries)) {
 		if err == nil {
-			err = addFile(tw, binaryFolder+string(name), c.binaries[name], 0o755)
+			err = addFile(tw, to, c.binaries[to], 0o755)
 		}
 	}
 	if err != nil {
@@ -309,8 +301,7 @@ var machines = map[string]elf.Machine{
 	"ppc64le": elf.EM_PPC64, "riscv64": elf.EM_RISCV, "s390x": elf.EM_S390,
 }
 
-// checkBinary returns the digest of a program that the host can run and that the variable names, and else an error
-// that says why it cannot.
+// checkBinary returns the digest of the program that the variable names, or an error that says why a container cannot run it.
 func checkBinary(variable, path, arch string) (string, error) {
 	unfit := func(why string) (string, error) {
 		return "", fmt.Errorf("%s=%q %s: name an executable file for linux/%s", variable, path, why, arch)

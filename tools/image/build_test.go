@@ -35,7 +35,7 @@ func fakeBinary(t *testing.T, change func(*elf.Header64)) string {
 	if err := binary.Write(&content, binary.LittleEndian, h); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "stemedb-api")
+	path := filepath.Join(t.TempDir(), "program")
 	if err := os.WriteFile(path, content.Bytes(), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -44,11 +44,11 @@ func fakeBinary(t *testing.T, change func(*elf.Header64)) string {
 
 func TestCheckBinary(t *testing.T) {
 	good := fakeBinary(t, nil)
-	digest, err := checkBinary("STEMEDB_API_BINARY", good, "amd64")
+	digest, err := checkBinary("API_BINARY", good, "amd64")
 	if err != nil || len(digest) != 64 {
 		t.Errorf("a program: digest %q, error %v", digest, err)
 	}
-	if _, err := checkBinary("STEMEDB_API_BINARY", fakeBinary(t, func(h *elf.Header64) { h.Type = uint16(elf.ET_DYN); h.Ident[elf.EI_OSABI] = byte(elf.ELFOSABI_LINUX) }), "amd64"); err != nil {
+	if _, err := checkBinary("API_BINARY", fakeBinary(t, func(h *elf.Header64) { h.Type = uint16(elf.ET_DYN); h.Ident[elf.EI_OSABI] = byte(elf.ELFOSABI_LINUX) }), "amd64"); err != nil {
 		t.Errorf("a program that is linked dynamically: %v", err)
 	}
 
@@ -75,8 +75,8 @@ func TestCheckBinary(t *testing.T) {
 		{"another system", fakeBinary(t, func(h *elf.Header64) { h.Ident[elf.EI_OSABI] = byte(elf.ELFOSABI_FREEBSD) }), "another system (ELFOSABI_FREEBSD)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := checkBinary("STEMEDB_API_BINARY", test.path, "amd64")
-			mention(t, err, "STEMEDB_API_BINARY="+fmt.Sprintf("%q", test.path), test.says, "linux/amd64")
+			_, err := checkBinary("API_BINARY", test.path, "amd64")
+			mention(t, err, "API_BINARY="+fmt.Sprintf("%q", test.path), test.says, "linux/amd64")
 		})
 	}
 }
@@ -99,10 +99,10 @@ func entries(t *testing.T, r io.Reader) []string {
 
 func TestProgramRoot(t *testing.T) {
 	var root bytes.Buffer
-	if err := writeProgramRoot(&root, Prometheus, fakeBinary(t, nil)); err != nil {
+	if err := writeProgramRoot(&root, fakeBinary(t, nil), "data"); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"bin/ 755 0:0", "bin/prometheus 755 0:0", "prometheus/ 755 65534:65534"}
+	want := []string{"bin/ 755 0:0", "bin/program 755 0:0", "data/ 755 65534:65534"}
 	if got := entries(t, &root); !slices.Equal(got, want) {
 		t.Errorf("the root holds %q, want %q", got, want)
 	}
@@ -113,26 +113,26 @@ func TestInstructions(t *testing.T) {
 		"LABEL dev.firedrill=1", "LABEL dev.firedrill.image=alertmanager", `ENTRYPOINT ["/bin/alertmanager"]`,
 		"USER 65534:65534", "WORKDIR /alertmanager", "VOLUME /alertmanager",
 	}
-	if got := instructions(Alertmanager); !slices.Equal(got, want) {
+	if got := instructions(Alertmanager, &program{data: "alertmanager"}); !slices.Equal(got, want) {
 		t.Errorf("instructions %q, want %q", got, want)
 	}
 	want = []string{"LABEL dev.firedrill=1", "LABEL dev.firedrill.image=base"}
-	if got := instructions(base); !slices.Equal(got, want) {
+	if got := instructions(base, nil); !slices.Equal(got, want) {
 		t.Errorf("instructions %q, want %q", got, want)
 	}
 }
 
-func TestContextHoldsTheServer(t *testing.T) {
+func TestContextHoldsItsPrograms(t *testing.T) {
 	dir := t.TempDir()
 	lay(t, dir, map[string]string{"Dockerfile": "FROM x", "base/Dockerfile": "FROM y", "etc/a": "1"})
 	if err := os.Chmod(filepath.Join(dir, "etc/a"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var packed bytes.Buffer
-	if err := (buildContext{dir: dir, without: "base", binaries: map[Name]string{stemedbAPI: fakeBinary(t, nil)}}).write(&packed); err != nil {
+	if err := (buildContext{dir: dir, without: "base", binaries: map[string]string{"root/bin/api": fakeBinary(t, nil)}}).write(&packed); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"Dockerfile 644 0:0", "etc/ 755 0:0", "etc/a 644 0:0", "root/usr/local/bin/stemedb-api 755 0:0"}
+	want := []string{"Dockerfile 644 0:0", "etc/ 755 0:0", "etc/a 644 0:0", "root/bin/api 755 0:0"}
 	if got := entries(t, &packed); !slices.Equal(got, want) {
 		t.Errorf("the context holds %q, want %q", got, want)
 	}
@@ -142,7 +142,7 @@ func TestARootThatBreaksOffIsNoImage(t *testing.T) {
 	e := &engine{images: map[string]string{}}
 	cli := serve(t, e)
 	broken := errors.New("mirror gone")
-	err := importRoot(t.Context(), cli, base, "firedrill/base:x", func(w io.Writer) error {
+	err := importRoot(t.Context(), cli, "firedrill/base:x", nil, func(w io.Writer) error {
 		if _, err := io.WriteString(w, "half of a tar"); err != nil {
 			return err
 		}
@@ -155,7 +155,7 @@ func TestARootThatBreaksOffIsNoImage(t *testing.T) {
 		t.Errorf("the Engine took it: %q", e.requests)
 	}
 
-	if err := importRoot(t.Context(), cli, base, "firedrill/base:x", func(w io.Writer) error {
+	if err := importRoot(t.Context(), cli, "firedrill/base:x", nil, func(w io.Writer) error {
 		_, err := io.WriteString(w, "a tar")
 		return err
 	}); err != nil {

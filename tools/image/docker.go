@@ -1,14 +1,17 @@
 package image
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -42,7 +45,7 @@ func Connect(ctx context.Context) (*client.Client, error) {
 	if err == nil {
 		options := []client.Opt{client.FromEnv}
 		if helper != nil { // ssh://, by the ssh of this machine and the docker of the other
-			options = append(options, client.WithDialContext(helper.Dialer))
+			options = append(options, client.WithDialContext(func(ctx context.Context, _, _ string) (net.Conn, error) { return dialSSH(ctx, helper) }))
 		}
 		cli, err = client.New(options...)
 	}
@@ -55,6 +58,53 @@ func Connect(ctx context.Context) (*client.Client, error) {
 	}
 	return cli, nil
 }
+
+// sshConn is a connection through an ssh process. docker/cli collects what ssh wrote to stderr only when a read reaches the
+// end of its output, while a write to an ssh that has exited fails at once: Write returns the error of such a read.
+type sshConn struct {
+	net.Conn
+	mu     sync.Mutex // guards reader and ended
+	reader *bufio.Reader
+	ended  error // of the first read that failed
+}
+
+func dialSSH(ctx context.Context, helper *connhelper.ConnectionHelper) (net.Conn, error) {
+	conn, err := helper.Dialer(ctx, "", "")
+	if err != nil {
+		return nil, err
+	}
+	return &sshConn{Conn: conn, reader: bufio.NewReader(conn)}, nil
+}
+
+func (c *sshConn) Read(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended != nil {
+		return 0, c.ended
+	}
+	n, err := c.reader.Read(b)
+	c.ended = err
+	return n, err
+}
+
+func (c *sshConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if err == nil {
+		return n, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended == nil {
+		_, c.ended = c.reader.Peek(1) // what can be read stays for Read
+	}
+	if c.ended != nil && c.ended != io.EOF {
+		err = c.ended
+	}
+	return n, err
+}
+
+// CloseWrite implements [client.CloseWriter].
+func (c *sshConn) CloseWrite() error { return c.Conn.(client.CloseWriter).CloseWrite() }
 
 // greet waits for the Engine's first answer and judges it.
 func greet(ctx context.Context, cli *client.Client, within time.Duration) error {

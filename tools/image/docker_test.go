@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/docker/cli/cli/connhelper"
 )
 
 func shortDir(t *testing.T) string {
@@ -117,6 +119,30 @@ func ssh(t *testing.T, script string) {
 	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
 }
 
+const refusal = "echo 'ops@elsewhere: Permission denied (publickey).' >&2; exit 255"
+
+func TestWriteToARefusedSSH(t *testing.T) {
+	ssh(t, refusal)
+	helper, err := connhelper.GetConnectionHelper("ssh://ops@elsewhere")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := dialSSH(t.Context(), helper)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for err == nil { // ends when ssh does
+		_, err = conn.Write([]byte("x"))
+	}
+	_, afterwards := conn.Read(make([]byte, 1))
+	for _, err := range []error{err, afterwards} {
+		if err == nil || !strings.Contains(err.Error(), "Permission denied (publickey)") {
+			t.Errorf("the error is %v, want what ssh wrote", err)
+		}
+	}
+}
+
 func TestConnectBySSH(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { pong(w, "1.41", "linux") }))
 	defer server.Close()
@@ -127,7 +153,7 @@ exec 2>/dev/null # which whoever reads it takes for the end of this
 cat <&3 &
 cat >&3
 `},
-		{name: "refused", host: "ssh://ops@elsewhere", script: "echo 'ops@elsewhere: Permission denied (publickey).' >&2; exit 255", says: "Permission denied (publickey)"},
+		{name: "refused", host: "ssh://ops@elsewhere", script: refusal, says: "Permission denied (publickey)"},
 		{name: "to nowhere", host: "ssh:///var/run", says: "hostname is empty"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -237,6 +263,6 @@ func TestRemoveGoesOnAfterAFailure(t *testing.T) {
 }
 
 func ExampleName_variable() {
-	fmt.Println(ChallTestSrv.variable())
-	// Output: FIREDRILL_IMAGE_CHALLTESTSRV
+	fmt.Println(Receiver.variable())
+	// Output: FIREDRILL_IMAGE_RECEIVER
 }

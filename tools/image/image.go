@@ -1,5 +1,5 @@
-// Package image builds the container images that the world is made of, from the versions in
-// go.mod and from Debian packages, and reuses every image whose inputs have not changed.
+// Package image builds the container images of a testbed, from the versions in go.mod and from Debian
+// packages, and reuses every image whose inputs have not changed.
 package image
 
 import (
@@ -18,23 +18,15 @@ import (
 // names an image to use in its place.
 type Name string
 
-// The images that containers of the world run.
+// The images of every testbed. A project lists more, in fixtures/images.yml below its module's root.
 const (
-	Host         Name = "host"         // Debian with systemd as PID 1 and stemedb-api
 	Prometheus   Name = "prometheus"   // data in /prometheus, as user 65534
 	Alertmanager Name = "alertmanager" // data in /alertmanager, as user 65534
-	Pebble       Name = "pebble"
-	ChallTestSrv Name = "challtestsrv" // Pebble's challenge test server
-	Outside      Name = "outside"      // all that answers to the host from outside
-	S3           Name = "s3"           // Versity's S3 gateway
-	Browser      Name = "browser"      // Debian with Chromium
+	Receiver     Name = "receiver"     // takes webhooks and forwards connections; see tools/receiver
 )
 
-// The images that the host is built on.
-const (
-	base     Name = "base"
-	hostBase Name = "host-base"
-)
+// base is the Debian image that a folder's Dockerfile is built on.
+const base Name = "base"
 
 // Everything that firedrill makes in a Docker Engine carries Label, with the value LabelValue.
 const (
@@ -45,23 +37,21 @@ const (
 // labelImage tells which Name an image was built for.
 const labelImage = Label + ".image"
 
-// names is every image of a Set, the slowest to build first.
-var names = []Name{Prometheus, Host, Alertmanager, S3, Pebble, ChallTestSrv, Outside, Browser}
-
-// Set is the images of one world.
+// Set is the images of one testbed.
 type Set struct {
-	refs map[Name]string
+	images []*spec
+	refs   map[Name]string
 }
 
-// Ref is the reference of the named image, fit for creating a container of it.
+// Ref is the reference of the named image, to create a container of, or "" if there is no such image.
 func (s Set) Ref(name Name) string { return s.refs[name] }
 
-// Environ are the environment variables by which another process gets these very images from Resolve, without
-// asking the go command what they are made of.
+// Environ are the environment variables by which Resolve returns the same images in another process, without asking the go
+// command what they are made of.
 func (s Set) Environ() []string {
 	var variables []string
-	for _, name := range names {
-		variables = append(variables, name.variable()+"="+s.refs[name])
+	for _, image := range s.images {
+		variables = append(variables, image.name.variable()+"="+s.refs[image.name])
 	}
 	return variables
 }
@@ -88,19 +78,19 @@ func Ensure(ctx context.Context, out io.Writer) (Set, error) {
 
 	b := &builder{plan: p, log: log, room: sync.OnceValue(func() error { return checkRoom(ctx, cli, freeBytes) })}
 	b.base = sync.OnceValues(func() (string, error) { return b.ensureBase(ctx) })
-	set := Set{refs: map[Name]string{}}
+	set := Set{images: p.images, refs: map[Name]string{}}
 	var mu sync.Mutex
 	g, building := errgroup.WithContext(ctx)
 	g.SetLimit(2) // a compiler uses all the cores that it finds
-	for _, name := range names {
+	for _, s := range p.images {
 		g.Go(func() error {
-			ref, err := b.ensure(building, name)
+			ref, err := b.ensure(building, s)
 			if err != nil {
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			set.refs[name] = ref
+			set.refs[s.name] = ref
 			return nil
 		})
 	}
@@ -110,7 +100,7 @@ func Ensure(ctx context.Context, out io.Writer) (Set, error) {
 	if err := b.removeReplaced(ctx); err != nil {
 		return Set{}, err
 	}
-	log.line("images: all %d ready, %d built", len(names), len(b.built))
+	log.line("images: all %d ready, %d built", len(p.images), len(b.built))
 	return set, nil
 }
 
@@ -126,18 +116,24 @@ func Resolve(ctx context.Context) (Set, error) {
 	if err != nil {
 		return Set{}, err
 	}
-	set := Set{refs: map[Name]string{}}
-	for _, name := range names {
-		ref, err := p.ref(ctx, name)
+	set := Set{images: p.images, refs: map[Name]string{}}
+	for _, s := range p.images {
+		ref, err := p.ref(s, func() (string, error) {
+			id, ok, err := p.localBase(ctx)
+			if err == nil && !ok {
+				err = fmt.Errorf("the base of the %s image is missing: run `make images`", s.name)
+			}
+			return id, err
+		})
 		if err != nil {
 			return Set{}, err
 		}
 		if _, ok, err := inspect(ctx, cli, ref); err != nil {
 			return Set{}, err
 		} else if !ok {
-			return Set{}, fmt.Errorf("the %s image (%s) is missing: run `make images`", name, ref)
+			return Set{}, fmt.Errorf("the %s image (%s) is missing: run `make images`", s.name, ref)
 		}
-		set.refs[name] = ref
+		set.refs[s.name] = ref
 	}
 	return set, nil
 }
@@ -150,67 +146,41 @@ type builder struct {
 	base func() (id string, err error)
 
 	mu    sync.Mutex
-	built map[Name]string // the references of the images built
+	built []builtImage // an image comes after those that it is built on
 }
 
-// ensure returns the reference of an image that is there: named by the environment, built before, or
+type builtImage struct {
+	name Name
+	ref  string
+}
+
+// ensure returns the reference of an image that exists: named by the environment, built before, or
 // built now.
-func (b *builder) ensure(ctx context.Context, name Name) (string, error) {
-	if ref, ok := b.given[name]; ok {
-		return ref, b.ensureGiven(ctx, name, ref)
+func (b *builder) ensure(ctx context.Context, s *spec) (string, error) {
+	if ref, ok := b.given[s.name]; ok {
+		return ref, b.ensureGiven(ctx, s.name, ref)
 	}
-	switch name {
-	case Host:
-		return b.ensureHost(ctx)
-	case Browser:
-		return b.ensureBrowser(ctx)
-	}
-	src := b.programs[name]
-	ref := b.tag(name, src.digest)
-	return ref, b.unlessPresent(ctx, name, ref, src.module.Version, programs[name].cold, func(log io.Writer) error {
-		return b.buildProgram(ctx, name, ref, log)
-	})
-}
-
-// ensureHost builds the host on its packages, those on a base, and the base last of all, so that what
-// changes often rebuilds least.
-func (b *builder) ensureHost(ctx context.Context) (string, error) {
-	baseID, err := b.base()
+	ref, err := b.ref(s, b.base)
 	if err != nil {
 		return "", err
 	}
-	packages, err := b.hostBaseRef(baseID)
+	if s.program != nil {
+		return ref, b.unlessPresent(ctx, s.name, ref, s.program.module.Version, s.takes, func(log io.Writer) error {
+			return b.buildProgram(ctx, s, ref, log)
+		})
+	}
+	// Only a build needs what an image is built on, but without it the next build would be slow.
+	if s.base != nil {
+		if _, err := b.ensure(ctx, s.base); err != nil {
+			return "", err
+		}
+	}
+	from, err := b.from(s, b.base)
 	if err != nil {
 		return "", err
 	}
-	ref, err := b.hostRef(packages)
-	if err != nil {
-		return "", err
-	}
-	// The packages are needed only to build the host, yet an image without its parent would
-	// make the next change of the server slow.
-	if err := b.unlessPresent(ctx, hostBase, packages, "", "Debian packages, 1 to 3 minutes", func(log io.Writer) error {
-		return b.buildContext(ctx, hostBase, packages, baseID, b.hostBaseContext(), log)
-	}); err != nil {
-		return "", err
-	}
-	return ref, b.unlessPresent(ctx, Host, ref, "", "about 30 seconds when cold", func(log io.Writer) error {
-		return b.buildHost(ctx, ref, packages, log)
-	})
-}
-
-// ensureBrowser builds Chromium on a base.
-func (b *builder) ensureBrowser(ctx context.Context) (string, error) {
-	baseID, err := b.base()
-	if err != nil {
-		return "", err
-	}
-	ref, err := b.browserRef(baseID)
-	if err != nil {
-		return "", err
-	}
-	return ref, b.unlessPresent(ctx, Browser, ref, "", "Debian packages, about a minute", func(log io.Writer) error {
-		return b.buildContext(ctx, Browser, ref, baseID, b.browserContext(), log)
+	return ref, b.unlessPresent(ctx, s.name, ref, "", s.takes, func(log io.Writer) error {
+		return b.buildFolder(ctx, s, ref, from, log)
 	})
 }
 
@@ -238,10 +208,7 @@ func (b *builder) unlessPresent(ctx context.Context, name Name, ref, version, ta
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.built == nil {
-		b.built = map[Name]string{}
-	}
-	b.built[name] = ref
+	b.built = append(b.built, builtImage{name, ref})
 	return nil
 }
 
@@ -259,28 +226,23 @@ func (b *builder) ensureGiven(ctx context.Context, name Name, ref string) error 
 	return nil
 }
 
-// removeReplaced removes the images that the ones just built stand in for. One that a container
+// removeReplaced removes the images that the ones just built replace. One that a container
 // still uses stays, until a later build.
 func (b *builder) removeReplaced(ctx context.Context) error {
-	// Children go before their parents.
-	for _, name := range append(slices.Clone(names), hostBase, base) {
-		ref, ok := b.built[name]
-		if !ok {
-			continue
-		}
+	for _, image := range slices.Backward(b.built) { // an image before those that it is built on
 		list, err := b.cli.ImageList(ctx, client.ImageListOptions{
-			Filters: client.Filters{}.Add("label", Label+"="+LabelValue, labelImage+"="+string(name)),
+			Filters: client.Filters{}.Add("label", Label+"="+LabelValue, labelImage+"="+string(image.name)),
 		})
 		if err != nil {
-			return fmt.Errorf("listing the old %s images: %w", name, err)
+			return fmt.Errorf("listing the old %s images: %w", image.name, err)
 		}
 		for _, old := range list.Items {
-			if slices.Contains(old.RepoTags, ref) {
+			if slices.Contains(old.RepoTags, image.ref) {
 				continue
 			}
 			_, err := b.cli.ImageRemove(ctx, old.ID, client.ImageRemoveOptions{PruneChildren: true})
 			if err != nil && !errdefs.IsConflict(err) && !errdefs.IsNotFound(err) {
-				return fmt.Errorf("removing an old %s image: %w", name, err)
+				return fmt.Errorf("removing an old %s image: %w", image.name, err)
 			}
 		}
 	}

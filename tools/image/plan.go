@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"maps"
 	"os"
 	"os/exec"
@@ -20,57 +21,17 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// program is a Go program that an image is made of.
-type program struct {
-	pkg  string // the package, as the go command takes it in the module's root
-	data string // a directory that the program owns, as user 65534; without one it runs as root
-	cold string // how long its build tends to take when nothing is cached
-
-	// pages is a folder of web pages that the program's module embeds and that only its release build makes, so
-	// that the published module lacks it. The program is then built in a copy of its module that has the
-	// folder, and so with the dependencies that its own go.mod names, not those of ours.
-	pages string
-}
-
-// The programs in the host image.
-const (
-	stemedbAPI   Name = "stemedb-api"
-	stemedbAdmin Name = "stemedb-admin"
-)
-
-// onHost are the programs in the host image, each with the environment variable that names one to use in place of the
-// reference server's.
-var onHost = map[Name]string{stemedbAPI: "STEMEDB_API_BINARY", stemedbAdmin: "STEMEDB_ADMIN_BINARY"}
-
-var programs = map[Name]program{
-	Prometheus:   {pkg: "github.com/prometheus/prometheus/cmd/prometheus", data: "prometheus", cold: "2 to 5 minutes when cold"},
-	Alertmanager: {pkg: "github.com/prometheus/alertmanager/cmd/alertmanager", data: "alertmanager", cold: "about a minute when cold", pages: "ui/app/dist"},
-	Pebble:       {pkg: "github.com/letsencrypt/pebble/v2/cmd/pebble", cold: "about 20 seconds when cold"},
-	ChallTestSrv: {pkg: "github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv", cold: "about 20 seconds when cold"},
-	Outside:      {pkg: "./fixtures/outside", cold: "about 20 seconds when cold"},
-	S3:           {pkg: "github.com/versity/versitygw/cmd/versitygw", cold: "about a minute when cold"},
-	stemedbAPI:   {pkg: "./fixtures/stemedb-api"},
-	stemedbAdmin: {pkg: "./fixtures/stemedb-api/stemedb-admin"},
-}
-
 // buildFlags are the same for all programs, so that they share the compiler's cache. Prometheus
 // discovers none of the clouds' machines here: its only targets are static.
 var buildFlags = []string{"-trimpath", "-buildvcs=false", "-tags=remove_all_sd,netgo", "-ldflags=-s -w"}
 
-// source is what a program is built from.
-type source struct {
-	module *module // the module that it is part of
-	digest string  // of everything that goes into its binary
-}
-
-// plan knows what every image is made of, and so what it is called.
+// plan knows what every image is made of, and so its reference.
 type plan struct {
-	cli      *client.Client
-	root     string          // the module's root
-	arch     string          // the Engine's architecture, as Go calls it
-	given    map[Name]string // references that the environment names
-	binaries map[Name]string // programs on the host that the environment names
-	programs map[Name]source
+	cli    *client.Client
+	root   string          // the module's root
+	arch   string          // the Engine's architecture, as Go calls it
+	images []*spec         // in the order in which they are built
+	given  map[Name]string // references that the environment names
 }
 
 // variable is the environment variable that names an image to use in place of n.
@@ -84,110 +45,92 @@ func newPlan(ctx context.Context, cli *client.Client) (*plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking the Docker Engine for its version: %w", err)
 	}
-	p := &plan{cli: cli, arch: version.Arch, given: map[Name]string{}, binaries: map[Name]string{}}
-	for _, name := range append(slices.Clone(names), base) {
-		if ref := os.Getenv(name.variable()); ref != "" {
-			p.given[name] = ref
-		}
-	}
 	gomod, goVersion, err := goEnv(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p.root = filepath.Dir(gomod)
-
-	ask := map[Name]program{}
-	for name, prog := range programs {
-		if _, ok := p.given[name]; !ok {
-			ask[name] = prog
-		}
-	}
-	brought := map[Name]source{}
-	for name, variable := range onHost {
-		if _, ok := p.given[Host]; ok {
-			delete(ask, name)
-		} else if path := os.Getenv(variable); path != "" {
-			delete(ask, name)
-			binary, err := checkBinary(variable, path, p.arch)
-			if err != nil {
-				return nil, err
-			}
-			p.binaries[name], brought[name] = path, source{digest: binary}
-		}
-	}
-	if p.programs, err = readSources(ctx, p.root, p.arch, goVersion, ask); err != nil {
+	p := &plan{cli: cli, root: filepath.Dir(gomod), arch: version.Arch, given: map[Name]string{}}
+	if p.images, err = specs(p.root); err != nil {
 		return nil, err
 	}
-	maps.Copy(p.programs, brought)
-	return p, nil
+	if ref := os.Getenv(base.variable()); ref != "" {
+		p.given[base] = ref
+	}
+	var ask []*program
+	for _, s := range p.images {
+		if ref := os.Getenv(s.name.variable()); ref != "" {
+			p.given[s.name] = ref
+			continue
+		}
+		for prog := range s.allPrograms() {
+			if prog.binary = os.Getenv(prog.variable); prog.binary == "" {
+				ask = append(ask, prog)
+			} else if prog.digest, err = checkBinary(prog.variable, prog.binary, p.arch); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return p, readSources(ctx, p.root, p.arch, goVersion, ask)
 }
 
-// ref is the reference of an image, whether it is there or not. Those of the host and the browser need a look at the
-// Engine: their names depend on the base that is there.
-func (p *plan) ref(ctx context.Context, name Name) (string, error) {
-	if ref, ok := p.given[name]; ok {
+// allPrograms are the programs that are compiled for an image and those that it is built on.
+func (s *spec) allPrograms() iter.Seq[*program] {
+	return func(yield func(*program) bool) {
+		for ; s != nil; s = s.base {
+			if s.program != nil && !yield(s.program) {
+				return
+			}
+			for _, prog := range s.programs {
+				if !yield(prog) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// ref is the reference of an image, whether it exists or not. That of a folder depends on the Debian base in the Engine,
+// whose ID baseID returns.
+func (p *plan) ref(s *spec, baseID func() (string, error)) (string, error) {
+	if ref, ok := p.given[s.name]; ok {
 		return ref, nil
 	}
-	if name != Host && name != Browser {
-		return p.tag(name, p.programs[name].digest), nil
+	if s.program != nil {
+		return p.tag(s.name, digest(append(instructions(s.name, s.program), s.program.digest)...)), nil
 	}
-	id, ok, err := p.localBase(ctx)
+	from, err := p.from(s, baseID)
 	if err != nil {
 		return "", err
 	}
-	if !ok {
-		return "", fmt.Errorf("the base of the %s image is missing: run `make images`", name)
-	}
-	if name == Browser {
-		return p.browserRef(id)
-	}
-	packages, err := p.hostBaseRef(id)
+	content, err := p.context(s).digest()
 	if err != nil {
 		return "", err
 	}
-	return p.hostRef(packages)
-}
-
-// hostBaseRef is the reference of the host's packages on the base with that ID.
-func (p *plan) hostBaseRef(baseID string) (string, error) {
-	content, err := p.hostBaseContext().digest()
-	if err != nil {
-		return "", err
+	parts := []string{from, content}
+	for _, to := range slices.Sorted(maps.Keys(s.programs)) {
+		parts = append(parts, to, s.programs[to].digest)
 	}
-	return p.tag(hostBase, digest(baseID, content)), nil
+	return p.tag(s.name, digest(parts...)), nil
 }
 
-// browserRef is the reference of the browser on the base with that ID.
-func (p *plan) browserRef(baseID string) (string, error) {
-	content, err := p.browserContext().digest()
-	if err != nil {
-		return "", err
+// from is the image that a folder's Dockerfile begins with.
+func (p *plan) from(s *spec, baseID func() (string, error)) (string, error) {
+	if s.base != nil {
+		return p.ref(s.base, baseID)
 	}
-	return p.tag(Browser, digest(baseID, content)), nil
+	return baseID()
 }
 
-// hostRef is the reference of the host on the packages with that reference.
-func (p *plan) hostRef(packages string) (string, error) {
-	content, err := p.hostContext().digest()
-	if err != nil {
-		return "", err
+// context is a folder's build context, without its programs.
+func (p *plan) context(s *spec) buildContext {
+	c := buildContext{dir: filepath.Join(p.root, filepath.FromSlash(s.folder))}
+	if s.base != nil {
+		c.without, _ = strings.CutPrefix(s.base.folder, s.folder+"/")
 	}
-	return p.tag(Host, digest(packages, content, p.programs[stemedbAPI].digest, p.programs[stemedbAdmin].digest)), nil
+	return c
 }
 
-func (p *plan) hostBaseContext() buildContext {
-	return buildContext{dir: filepath.Join(p.root, "fixtures", "host", "base")}
-}
-
-func (p *plan) browserContext() buildContext {
-	return buildContext{dir: filepath.Join(p.root, "fixtures", "browser")}
-}
-
-func (p *plan) hostContext() buildContext {
-	return buildContext{dir: filepath.Join(p.root, "fixtures", "host"), without: "base"}
-}
-
-// tag is the reference of an image made of what has the digest.
+// tag is the reference of an image whose parts have the digest.
 func (p *plan) tag(name Name, digest string) string {
 	return fmt.Sprintf("firedrill/%s:%.12s", name, digest)
 }
@@ -256,10 +199,10 @@ type module struct {
 	Replace                 *module
 }
 
-// readSources reads what the programs are built from, in one run of `go list`.
-func readSources(ctx context.Context, root, arch, goVersion string, ask map[Name]program) (map[Name]source, error) {
+// readSources sets the module and the digest of each program, in one run of `go list`.
+func readSources(ctx context.Context, root, arch, goVersion string, ask []*program) error {
 	if len(ask) == 0 {
-		return map[Name]source{}, nil
+		return nil
 	}
 	args := []string{"list", "-deps", "-json=ImportPath,Dir,Standard,Match,Module,Deps,DefaultGODEBUG,GoFiles,SFiles,HFiles,EmbedPatterns"}
 	args = append(args, buildFlags...)
@@ -268,7 +211,7 @@ func readSources(ctx context.Context, root, arch, goVersion string, ask map[Name
 	}
 	out, err := output(goCommand(ctx, root, arch, args...))
 	if err != nil {
-		return nil, fmt.Errorf("listing the packages of the programs: %w", err)
+		return fmt.Errorf("listing the packages of the programs: %w", err)
 	}
 	pkgs := map[string]*listed{}
 	roots := map[string]*listed{}
@@ -277,18 +220,17 @@ func readSources(ctx context.Context, root, arch, goVersion string, ask map[Name
 		if err := dec.Decode(pkg); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			return nil, fmt.Errorf("reading the packages of the programs: %w", err)
+			return fmt.Errorf("reading the packages of the programs: %w", err)
 		}
 		pkgs[pkg.ImportPath] = pkg
 		for _, pattern := range pkg.Match {
 			roots[pattern] = pkg
 		}
 	}
-	sources := map[Name]source{}
-	for name, prog := range ask {
+	for _, prog := range ask {
 		pkg := roots[prog.pkg]
 		if pkg == nil {
-			return nil, fmt.Errorf("go list says nothing of %s", prog.pkg)
+			return fmt.Errorf("go list reports nothing about %s", prog.pkg)
 		}
 		deps := pkg.Deps
 		if prog.pages != "" {
@@ -296,14 +238,13 @@ func readSources(ctx context.Context, root, arch, goVersion string, ask map[Name
 		}
 		inputs, err := inputsOf(pkg, deps, pkgs)
 		if err != nil {
-			return nil, fmt.Errorf("reading what %s is built from: %w", name, err)
+			return fmt.Errorf("reading what %s is built from: %w", prog.pkg, err)
 		}
 		inputs = append(inputs, goVersion, arch, prog.pages)
 		inputs = append(inputs, buildFlags...)
-		inputs = append(inputs, instructions(name)...)
-		sources[name] = source{module: pkg.Module, digest: digest(inputs...)}
+		prog.module, prog.digest = pkg.Module, digest(inputs...)
 	}
-	return sources, nil
+	return nil
 }
 
 // inputsOf lists what goes into the program pkg with those dependencies: modules by version and sum, packages that have

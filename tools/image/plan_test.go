@@ -1,7 +1,7 @@
 package image
 
 import (
-	"maps"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,11 +38,11 @@ func TestProgramDigestChangesWithWhatItIsBuiltFrom(t *testing.T) {
 		dir := t.TempDir()
 		lay(t, dir, files)
 		lay(t, dir, changed)
-		sources, err := readSources(t.Context(), dir, arch, goVersion, map[Name]program{Outside: {pkg: "./prog"}})
-		if err != nil {
+		prog := &program{pkg: "./prog"}
+		if err := readSources(t.Context(), dir, arch, goVersion, []*program{prog}); err != nil {
 			t.Fatal(err)
 		}
-		return sources[Outside].digest
+		return prog.digest
 	}
 	unchanged := digestOf(t, nil, "amd64", "go1.26.1")
 	for _, test := range []struct {
@@ -97,8 +97,7 @@ func TestProgramInputsAreItsOwnModules(t *testing.T) {
 func TestReadSourcesTellsWhatIsMissing(t *testing.T) {
 	dir := t.TempDir()
 	lay(t, dir, map[string]string{"go.mod": "module example.test/m\n\ngo 1.26\n"})
-	_, err := readSources(t.Context(), dir, "amd64", "go1.26.1", map[Name]program{Outside: {pkg: "./fixtures/outside"}})
-	mention(t, err, "fixtures/outside")
+	mention(t, readSources(t.Context(), dir, "amd64", "go1.26.1", []*program{{pkg: "./tools/receiver"}}), "tools/receiver")
 }
 
 func TestContextDigestChangesWithItsContent(t *testing.T) {
@@ -145,49 +144,70 @@ func TestDigestKeepsPartsApart(t *testing.T) {
 	}
 }
 
-func TestHostReferencesFollowTheirInputs(t *testing.T) {
+func TestAFoldersReferenceFollowsItsInputs(t *testing.T) {
 	root := t.TempDir()
-	lay(t, root, map[string]string{"fixtures/host/Dockerfile": "FROM x", "fixtures/host/base/Dockerfile": "FROM y"})
-	admin := "admin"
-	references := func(baseID, api string) (packages, host string) {
+	lay(t, root, map[string]string{"host/Dockerfile": "FROM x", "host/base/Dockerfile": "FROM y"})
+	api, admin := &program{digest: "api"}, &program{digest: "admin"}
+	packages := &spec{name: "host-base", folder: "host/base"}
+	host := &spec{name: "host", folder: "host", base: packages, programs: map[string]*program{"bin/api": api, "bin/admin": admin}}
+	p := &plan{root: root}
+	references := func(baseID string) (refs [2]string) {
 		t.Helper()
-		p := &plan{root: root, programs: map[Name]source{stemedbAPI: {digest: api}, stemedbAdmin: {digest: admin}}}
-		packages, err := p.hostBaseRef(baseID)
-		if err != nil {
-			t.Fatal(err)
+		for i, s := range []*spec{packages, host} {
+			var err error
+			if refs[i], err = p.ref(s, func() (string, error) { return baseID, nil }); err != nil {
+				t.Fatal(err)
+			}
 		}
-		host, err = p.hostRef(packages)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return packages, host
+		return refs
 	}
-	packages, host := references("sha256:1", "api")
-	if !strings.HasPrefix(packages, "firedrill/host-base:") || len(packages) != len("firedrill/host-base:")+12 {
-		t.Errorf("the packages are called %s", packages)
+	before := references("sha256:1")
+	if !strings.HasPrefix(before[0], "firedrill/host-base:") || len(before[0]) != len("firedrill/host-base:")+12 {
+		t.Errorf("the packages are called %s", before[0])
 	}
-	if p, h := references("sha256:1", "other api"); p != packages || h == host {
-		t.Error("a changed server must rebuild the host, and its packages not")
-	}
-	if p, h := references("sha256:2", "api"); p == packages || h == host {
+	if after := references("sha256:2"); after[0] == before[0] || after[1] == before[1] {
 		t.Error("a changed base must rebuild the packages and the host")
 	}
-	admin = "other admin"
-	if p, h := references("sha256:1", "api"); p != packages || h == host {
-		t.Error("a changed stemedb-admin must rebuild the host, and its packages not")
-	}
-	admin = "admin"
-	lay(t, root, map[string]string{"fixtures/host/Dockerfile": "FROM z"})
-	if p, h := references("sha256:1", "api"); p != packages || h == host {
-		t.Error("a changed Dockerfile of the host must rebuild the host, and its packages not")
+	for what, change := range map[string]func(){
+		"program":    func() { api.digest = "other" },
+		"second":     func() { admin.digest = "other" },
+		"Dockerfile": func() { lay(t, root, map[string]string{"host/Dockerfile": "FROM z"}) },
+		"path":       func() { host.programs = map[string]*program{"sbin/api": api, "bin/admin": admin} },
+	} {
+		before := references("sha256:1")
+		change()
+		if after := references("sha256:1"); after[0] != before[0] || after[1] == before[1] {
+			t.Errorf("a changed %s must rebuild the host, and not its packages", what)
+		}
 	}
 }
 
-// give names an image of the environment for all names but the excepted.
-func give(t *testing.T, e *engine, except ...Name) {
+func TestAProgramsReferenceFollowsItsInputs(t *testing.T) {
+	seen := map[string]bool{}
+	for _, prog := range []*program{{digest: "a"}, {digest: "b"}, {digest: "a", data: "data"}} {
+		ref, err := new(plan).ref(&spec{name: "x", program: prog}, nil)
+		if err != nil || seen[ref] {
+			t.Errorf("%+v: %s, error %v; want another reference", prog, ref, err)
+		}
+		seen[ref] = true
+	}
+}
+
+// give names an image in the environment for each of this module's images and the base, but the excepted. It returns the names.
+func give(t *testing.T, e *engine, except ...Name) []Name {
 	t.Helper()
-	for _, variable := range onHost {
-		t.Setenv(variable, "")
+	images, err := specs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []Name
+	for _, s := range images {
+		names = append(names, s.name)
+		for prog := range s.allPrograms() {
+			if prog.variable != "" {
+				t.Setenv(prog.variable, fakeBinary(t, nil))
+			}
+		}
 	}
 	for _, name := range append(slices.Clone(names), base) {
 		ref := ""
@@ -197,11 +217,12 @@ func give(t *testing.T, e *engine, except ...Name) {
 		}
 		t.Setenv(name.variable(), ref)
 	}
+	return names
 }
 
 func TestGivenImagesAreUsedAsTheyAre(t *testing.T) {
 	e := &engine{images: map[string]string{}}
-	give(t, e)
+	names := give(t, e)
 	serve(t, e)
 	var out strings.Builder
 	ensured, err := Ensure(t.Context(), &out)
@@ -225,7 +246,7 @@ func TestGivenImagesAreUsedAsTheyAre(t *testing.T) {
 	if e.requests != nil {
 		t.Errorf("it changed something: %q", e.requests)
 	}
-	if !strings.HasSuffix(out.String(), "images: all 8 ready, 0 built\n") {
+	if !strings.HasSuffix(out.String(), fmt.Sprintf("images: all %d ready, 0 built\n", len(names))) {
 		t.Errorf("it ends with\n%s", out.String())
 	}
 }
@@ -233,24 +254,21 @@ func TestGivenImagesAreUsedAsTheyAre(t *testing.T) {
 func TestAGivenImageThatIsNotToBeHad(t *testing.T) {
 	e := &engine{images: map[string]string{}}
 	give(t, e)
-	delete(e.images, "given/pebble:1")
+	delete(e.images, "given/receiver:1")
 	serve(t, e)
 
 	_, err := Resolve(t.Context())
-	mention(t, err, "the pebble image (given/pebble:1) is missing", "run `make images`")
+	mention(t, err, "the receiver image (given/receiver:1) is missing", "run `make images`")
 	_, err = Ensure(t.Context(), new(strings.Builder))
-	mention(t, err, `"given/pebble:1"`, "FIREDRILL_IMAGE_PEBBLE", "no registry here", "unset")
-	if want := []string{"PULL docker.io/given/pebble:1"}; !slices.Equal(e.requests, want) {
+	mention(t, err, `"given/receiver:1"`, "FIREDRILL_IMAGE_RECEIVER", "no registry here", "unset")
+	if want := []string{"PULL docker.io/given/receiver:1"}; !slices.Equal(e.requests, want) {
 		t.Errorf("it asked for %q, want %q", e.requests, want)
 	}
 }
 
 func TestResolveWithoutABase(t *testing.T) {
 	e := &engine{images: map[string]string{}}
-	give(t, e, Host, base)
-	for _, variable := range onHost {
-		t.Setenv(variable, fakeBinary(t, nil))
-	}
+	give(t, e, "host", base)
 	serve(t, e)
 	_, err := Resolve(t.Context())
 	mention(t, err, "the base of the host image is missing", "run `make images`")
@@ -258,25 +276,18 @@ func TestResolveWithoutABase(t *testing.T) {
 
 func TestReplacedImagesAreRemoved(t *testing.T) {
 	e := &engine{images: map[string]string{}, labelled: map[string]string{
-		"/images/json": `[{"Id":"now","RepoTags":["firedrill/pebble:b"]},{"Id":"before","RepoTags":["firedrill/pebble:a"]}]`,
+		"/images/json": `[{"Id":"now","RepoTags":["firedrill/receiver:b"]},{"Id":"before","RepoTags":["firedrill/receiver:a"]}]`,
 	}}
-	b := &builder{plan: &plan{cli: serve(t, e)}, built: map[Name]string{Pebble: "firedrill/pebble:b"}}
+	b := &builder{plan: &plan{cli: serve(t, e)}, built: []builtImage{{"base", "firedrill/base:b"}, {Receiver, "firedrill/receiver:b"}}}
 	if err := b.removeReplaced(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"DELETE /images/before"}; !slices.Equal(e.requests, want) {
+	if want := []string{"DELETE /images/before", "DELETE /images/now", "DELETE /images/before"}; !slices.Equal(e.requests, want) {
 		t.Errorf("it asked for %q, want %q", e.requests, want)
 	}
-	if len(e.filters) != 1 || !strings.Contains(e.filters[0], `"dev.firedrill.image=pebble":true`) || !strings.Contains(e.filters[0], `"dev.firedrill=1":true`) {
-		t.Errorf("it listed %q", e.filters)
-	}
-}
-
-func TestEveryImageIsPlanned(t *testing.T) {
-	planned := slices.Sorted(maps.Keys(programs))
-	for _, name := range names {
-		if name != Host && name != Browser && !slices.Contains(planned, name) {
-			t.Errorf("%s is made of nothing", name)
+	for i, name := range []string{"receiver", "base"} { // an image before the one that it is built on
+		if i >= len(e.filters) || !strings.Contains(e.filters[i], `"dev.firedrill.image=`+name+`":true`) || !strings.Contains(e.filters[i], `"dev.firedrill=1":true`) {
+			t.Errorf("it listed %q", e.filters)
 		}
 	}
 }
