@@ -32,8 +32,8 @@ func TestIndex(t *testing.T) {
 
 | Alert | Severity | Fires when | For | Branches of its runbook | Owner |
 |---|---|---|---|---|---|
-` + "| [BackupTooOld](BackupTooOld.md) | warning | `time() - stemedb_backup_last_success_timestamp_seconds > 93600` (1d2h) | 5m | [If the timer was stopped](BackupTooOld.md#if-the-timer-was-stopped) | infrastructure |\n" +
-		"| [CertificateExpiringSoon](CertificateExpiringSoon.md) | critical | `stemedb_tls_cert_expiry_seconds < 604800` (7d) | 1h | [If Using Let's Encrypt](CertificateExpiringSoon.md#if-using-lets-encrypt) | infrastructure |" + `
+` + "| [BackupTooOld](BackupTooOld.md) | warning | `time() - shop_backup_last_success_timestamp_seconds > 93600` (1d2h) | 5m | [If the timer was stopped](BackupTooOld.md#if-the-timer-was-stopped) | infrastructure |\n" +
+		"| [CertificateExpiringSoon](CertificateExpiringSoon.md) | critical | `shop_tls_cert_expiry_seconds < 604800` (7d) | 1h | [If Using Let's Encrypt](CertificateExpiringSoon.md#if-using-lets-encrypt) | infrastructure |" + `
 
 Procedures, which the runbooks of alerts lead to:
 
@@ -143,7 +143,7 @@ func TestStaleIndexIsTheAlerts(t *testing.T) {
 	g.Expect(findings).To(ContainElement(finding.Finding{
 		Severity: finding.Error, Check: "runbook/index", Alert: "CertificateExpiringSoon", File: indexPath, Line: 7,
 		Message: "the index is not what rules and runbooks say by now: run firedrill index",
-		Source:  "| [CertificateExpiringSoon](CertificateExpiringSoon.md) | critical | `stemedb_tls_cert_expiry_seconds < 604800` (7d) | 1h | [If Using Let's Encrypt](CertificateExpiringSoon.md#if-using-lets-encrypt) | infrastructure |",
+		Source:  "| [CertificateExpiringSoon](CertificateExpiringSoon.md) | critical | `shop_tls_cert_expiry_seconds < 604800` (7d) | 1h | [If Using Let's Encrypt](CertificateExpiringSoon.md#if-using-lets-encrypt) | infrastructure |",
 	}))
 }
 
@@ -153,7 +153,7 @@ func TestIndexOfWhatCannotBeRead(t *testing.T) {
 	sabotage(t, rules, "for: 1h", "for: 1hour")
 	sabotage(t, backup, "**Duration:** 5m", "**Duration:** soon")
 	_, err := Index("rules", "runbooks")
-	g.Expect(err).To(MatchError(And(ContainSubstring("rules/stemedb.yml:10: "), ContainSubstring("runbooks/BackupTooOld.md:6: "))))
+	g.Expect(err).To(MatchError(And(ContainSubstring("rules/shop.yml:10: "), ContainSubstring("runbooks/BackupTooOld.md:6: "))))
 	_, err = Index("rules", "nowhere")
 	g.Expect(err).To(MatchError(ContainSubstring("nowhere")))
 }

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
-	"github.com/stemedb/firedrill/tools/metric"
 )
 
 const exposition = `# TYPE requests_total counter
@@ -102,20 +101,6 @@ func TestTemplateOfAKnownMetric(t *testing.T) {
 	g.Expect(found(t, Inputs{}, content)).To(BeEmpty())
 	g.Expect(found(t, Inputs{Metrics: []string{"m.prom"}}, content)).To(Equal([]string{
 		`a.yml:4:94 template/label: the annotation "summary" of A shows nothing for $labels.floor, since the series of its expression have no labels but instance, job, room; keep that label in the expression, or leave it out of the template`}))
-}
-
-func TestOurOwnInventory(t *testing.T) {
-	g := NewWithT(t)
-	inv, err := metric.Read(t.Context(), "../../fixtures/inventory/stemedb-api.prom")
-	g.Expect(err).NotTo(HaveOccurred())
-	expiry, ok := inv.Series("stemedb_tls_cert_expiry_seconds")
-	g.Expect(ok).To(BeTrue())
-	g.Expect(expiry.Role).To(Equal(metric.Gauge))
-	g.Expect(expiry.Labels).To(Equal([]string{"domain"}))
-	for _, name := range []string{"stemedb_tls_reloads_total", "go_gc_duration_seconds_count", "process_start_time_seconds"} {
-		_, ok := inv.Series(name)
-		g.Expect(ok).To(BeTrue(), name)
-	}
 }
 
 func TestDistance(t *testing.T) {

@@ -60,7 +60,7 @@ func TestPrograms(t *testing.T) {
 		"cat <<EOF\n$(nope)\nEOF":              {`runbook/program "nope"`},
 		"cat <<'EOF'\n$(nope)\nEOF":            nil,
 
-		"sudo -u stemedb -- nope x":                           {`runbook/program "nope"`},
+		"sudo -u shop -- nope x":                           {`runbook/program "nope"`},
 		"sudo -E LANG=C env -u X -i A=$HOME nope":             {`runbook/program "nope"`},
 		"find / -name x -print0 | xargs -0 -n 1 -I{} nope {}": {`runbook/program "nope"`},
 		"find / -exec nope {} \\;":                            {`runbook/program "nope"`},
@@ -97,7 +97,7 @@ func TestPrograms(t *testing.T) {
 func TestProgramsOfAStepThatIsOnlyShown(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
-	sabotage(t, backup, "```bash\nsystemctl start stemedb-backup.service\n```", "```bash {run=false}\nnope\n```\n\n1. x\n\n   ```bash\n   true; nope\n   ```")
+	sabotage(t, backup, "```bash\nsystemctl start shop-backup.service\n```", "```bash {run=false}\nnope\n```\n\n1. x\n\n   ```bash\n   true; nope\n   ```")
 	g.Expect(run(t)).To(HaveLen(1))
 	g.Expect(run(t)[0]).To(HavePrefix(`runbooks/BackupTooOld.md:21:10 runbook/program: the host has no program "nope": `))
 }
@@ -136,7 +136,7 @@ func TestVariablesOfAnInvestigation(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
 	sabotage(t, backup, "## Resolution", "## Investigation\n\n```bash\npid=1\n```\n\n```bash\necho $pid\n```\n\n## Resolution")
-	sabotage(t, backup, "systemctl start stemedb-backup.service", "systemctl kill \"$pid\"")
+	sabotage(t, backup, "systemctl start shop-backup.service", "systemctl kill \"$pid\"")
 	g.Expect(run(t)).To(Equal([]string{
 		`runbooks/BackupTooOld.md:25:17 runbook/variable: nothing has set $pid here: runbooks/BackupTooOld.md sets it on line 13, in a section that is followed in another shell; set it in this one too`}))
 }

@@ -45,16 +45,16 @@ func step(before, took float64, line int, branch, command, output string, exit, 
 
 var (
 	expiring = Rule{
-		File: "rules/tls.yml", Line: 23, Expr: "stemedb_tls_cert_expiry_seconds < 7 * 86400", For: secs(3600), Threshold: &Threshold{"<", 604800},
+		File: "rules/tls.yml", Line: 23, Expr: "shop_tls_cert_expiry_seconds < 7 * 86400", For: secs(3600), Threshold: &Threshold{"<", 604800},
 		Labels: map[string]string{"severity": "critical", "team": "infrastructure"},
 		Annotations: map[string]string{
 			"summary":     "TLS certificate of {{ $labels.domain }} expires in less than 7 days - renew now",
-			"runbook_url": "https://github.com/stemedb/firedrill/blob/main/runbooks/CertificateExpiringSoon.md",
+			"runbook_url": "https://git.example.com/shop/blob/main/runbooks/CertificateExpiringSoon.md",
 		},
 	}
-	served = map[string]string{"domain": "stemedb.example.com", "instance": "stemedb.example.com:18181", "job": "stemedb-api"}
-	paged  = map[string]string{"alertname": "CertificateExpiringSoon", "domain": "stemedb.example.com", "instance": "stemedb.example.com:18181", "severity": "critical", "team": "infrastructure"}
-	soon   = map[string]string{"summary": "TLS certificate of stemedb.example.com expires in less than 7 days - renew now"}
+	served = map[string]string{"domain": "shop.example.com", "instance": "shop.example.com:18181", "job": "shop-api"}
+	paged  = map[string]string{"alertname": "CertificateExpiringSoon", "domain": "shop.example.com", "instance": "shop.example.com:18181", "severity": "critical", "team": "infrastructure"}
+	soon   = map[string]string{"summary": "TLS certificate of shop.example.com expires in less than 7 days - renew now"}
 )
 
 const (
@@ -72,7 +72,7 @@ func renewed() Proof {
 		Suite: "TLS certificates", Spec: "Each branch of each runbook clears CertificateExpiringSoon: If Using Let's Encrypt", Alert: "CertificateExpiringSoon", Branch: letsEncrypt,
 		What: "fired, was followed, cleared", Verdict: True, Started: at(52), Ended: ended, Leapt: secs(leapt), Beyond: secs(8.2),
 		Rule: &expiring,
-		Signal: &Signal{Expr: "stemedb_tls_cert_expiry_seconds", Unit: "seconds", Series: []Series{joined(
+		Signal: &Signal{Expr: "shop_tls_cert_expiry_seconds", Unit: "seconds", Series: []Series{joined(
 			sampled(served, leapt+50, leapt+33, 1, countdown),
 			sampled(served, leapt+28, 32, 60, countdown),
 			sampled(served, 27, 12, 1, countdown),
@@ -88,12 +88,12 @@ func renewed() Proof {
 		Steps: []Step{
 			step(24, .2, 44, "Investigation Steps", served509+"-dates", "notBefore=Mar  2 09:13:40 2026 GMT\nnotAfter=Mar 16 09:13:54 2026 GMT\n", 0, 0),
 			step(23.7, .2, 57, "Investigation Steps", served509+"-checkend $((7 * 86400))", "Certificate will expire\n", 1, 1),
-			step(23.4, .1, 85, "Investigation Steps", "openssl x509 -noout -issuer -in /etc/stemedb/tls/cert.pem", "issuer=CN = Pebble Intermediate CA 6e8a1f\n", 0, 0),
-			step(22, 4.3, 118, letsEncrypt, `certbot renew --dry-run --cert-name "$domain"`, "Saving debug log to /var/log/letsencrypt/letsencrypt.log\n\nProcessing /etc/letsencrypt/renewal/stemedb.example.com.conf\nSimulating renewal of an existing certificate for stemedb.example.com\n\nCongratulations, all simulated renewals succeeded:\n  /etc/letsencrypt/live/stemedb.example.com/fullchain.pem (success)\n", 0, 0),
-			step(17.5, 4.1, 122, letsEncrypt, `certbot renew --cert-name "$domain" --force-renewal`, "Renewing an existing certificate for stemedb.example.com\n\nCongratulations, all renewals succeeded:\n  /etc/letsencrypt/live/stemedb.example.com/fullchain.pem (success)\n", 0, 0),
-			step(13.2, .1, 131, letsEncrypt, "install -o stemedb -g stemedb -m 644 \"/etc/letsencrypt/live/$domain/fullchain.pem\" /etc/stemedb/tls/cert.pem\ninstall -o stemedb -g stemedb -m 600 \"/etc/letsencrypt/live/$domain/privkey.pem\" /etc/stemedb/tls/key.pem", "", 0, 0),
-			step(13, .6, 139, letsEncrypt, "systemctl reload stemedb-api", "", 0, 0),
-			{At: at(12.3), File: "runbooks/CertificateExpiringSoon.md", Line: 146, Branch: letsEncrypt, Command: "systemctl restart stemedb-api", Skipped: true},
+			step(23.4, .1, 85, "Investigation Steps", "openssl x509 -noout -issuer -in /etc/shop/tls/cert.pem", "issuer=CN = Pebble Intermediate CA 6e8a1f\n", 0, 0),
+			step(22, 4.3, 118, letsEncrypt, `certbot renew --dry-run --cert-name "$domain"`, "Saving debug log to /var/log/letsencrypt/letsencrypt.log\n\nProcessing /etc/letsencrypt/renewal/shop.example.com.conf\nSimulating renewal of an existing certificate for shop.example.com\n\nCongratulations, all simulated renewals succeeded:\n  /etc/letsencrypt/live/shop.example.com/fullchain.pem (success)\n", 0, 0),
+			step(17.5, 4.1, 122, letsEncrypt, `certbot renew --cert-name "$domain" --force-renewal`, "Renewing an existing certificate for shop.example.com\n\nCongratulations, all renewals succeeded:\n  /etc/letsencrypt/live/shop.example.com/fullchain.pem (success)\n", 0, 0),
+			step(13.2, .1, 131, letsEncrypt, "install -o shop -g shop -m 644 \"/etc/letsencrypt/live/$domain/fullchain.pem\" /etc/shop/tls/cert.pem\ninstall -o shop -g shop -m 600 \"/etc/letsencrypt/live/$domain/privkey.pem\" /etc/shop/tls/key.pem", "", 0, 0),
+			step(13, .6, 139, letsEncrypt, "systemctl reload shop-api", "", 0, 0),
+			{At: at(12.3), File: "runbooks/CertificateExpiringSoon.md", Line: 146, Branch: letsEncrypt, Command: "systemctl restart shop-api", Skipped: true},
 			step(12.2, .3, 152, letsEncrypt, served509+"-dates | grep notAfter\n"+served509+"-checkend $((30 * 86400))", "notAfter=Jun  7 09:13:18 2026 GMT\nCertificate will not expire\n", 0, 0),
 		},
 		Notifications: []Notification{
@@ -123,9 +123,9 @@ func refused() Proof {
 	p.Bands[2].To = ended
 	p.Notifications = p.Notifications[:1]
 	p.Steps = append(p.Steps[:3:3],
-		step(20, .1, 222, p.Branch, `dig "_acme-challenge.$domain" TXT`, "; <<>> DiG 9.18.44 <<>> _acme-challenge.stemedb.example.com TXT\n;; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN, id: 4711\n", 0, 0),
+		step(20, .1, 222, p.Branch, `dig "_acme-challenge.$domain" TXT`, "; <<>> DiG 9.18.44 <<>> _acme-challenge.shop.example.com TXT\n;; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN, id: 4711\n", 0, 0),
 		step(19, 7.9, 241, p.Branch, "certbot certonly --manual --preferred-challenges dns \\\n  --cert-name \"$domain\" -d \"$domain\" \\\n  --server https://acme-staging-v02.api.letsencrypt.org/directory \\\n  --dry-run",
-			"Please deploy a DNS TXT record under the name:\n\n_acme-challenge.stemedb.example.com.\n\nwith the following value:\n\nq1w2e3r4t5z6\n\nPress Enter to Continue\nCertbot failed to authenticate some domains (authenticator: manual). The Certificate Authority reported these problems:\n  Domain: stemedb.example.com\n  Type:   unauthorized\n  Detail: Correct value not found for DNS challenge\n\nSome challenges have failed.\n", 1, 0))
+			"Please deploy a DNS TXT record under the name:\n\n_acme-challenge.shop.example.com.\n\nwith the following value:\n\nq1w2e3r4t5z6\n\nPress Enter to Continue\nCertbot failed to authenticate some domains (authenticator: manual). The Certificate Authority reported these problems:\n  Domain: shop.example.com\n  Type:   unauthorized\n  Detail: Correct value not found for DNS challenge\n\nSome challenges have failed.\n", 1, 0))
 	return p
 }
 
@@ -144,19 +144,19 @@ func errorRate() Proof {
 	}
 	exit := 0
 	return Proof{
-		Suite: "StemeDB's API", Spec: "Each branch of each runbook clears HighErrorRate: If The Write Path Fails", Alert: "HighErrorRate", Branch: "If The Write Path Fails",
+		Suite: "The shop's API", Spec: "Each branch of each runbook clears HighErrorRate: If The Write Path Fails", Alert: "HighErrorRate", Branch: "If The Write Path Fails",
 		What: "fired, did not clear alone, was followed, cleared", Verdict: True, Started: at(135), Ended: ended, Leapt: secs(1155), Beyond: secs(31),
-		Rule: &Rule{File: "rules/api.yml", Line: 30, Expr: `sum by (instance) (rate(stemedb_http_requests_total{code=~"5.."}[5m])) / sum by (instance) (rate(stemedb_http_requests_total[5m])) > 0.05`,
+		Rule: &Rule{File: "rules/api.yml", Line: 30, Expr: `sum by (instance) (rate(shop_http_requests_total{code=~"5.."}[5m])) / sum by (instance) (rate(shop_http_requests_total[5m])) > 0.05`,
 			For: secs(600), Threshold: &Threshold{">", .05}, Labels: map[string]string{"severity": "warning", "team": "api"}},
-		Signal: &Signal{Unit: "ratio", Expr: `sum by (instance) (rate(stemedb_http_requests_total{code=~"5.."}[5m])) / sum by (instance) (rate(stemedb_http_requests_total[5m]))`,
-			Series: []Series{series("stemedb-1.example.com:18181", .31), series("stemedb-2.example.com:18181", .12)}},
+		Signal: &Signal{Unit: "ratio", Expr: `sum by (instance) (rate(shop_http_requests_total{code=~"5.."}[5m])) / sum by (instance) (rate(shop_http_requests_total[5m]))`,
+			Series: []Series{series("shop-1.example.com:18181", .31), series("shop-2.example.com:18181", .12)}},
 		Bands: []Band{
-			{"HighErrorRate", labels("stemedb-1.example.com:18181"), Pending, at(1195), at(595)},
-			{"HighErrorRate", labels("stemedb-1.example.com:18181"), Firing, at(595), at(22)},
-			{"HighErrorRate", labels("stemedb-1.example.com:18181"), Resolved, at(22), ended},
-			{"HighErrorRate", labels("stemedb-2.example.com:18181"), Pending, at(1120), at(520)},
-			{"HighErrorRate", labels("stemedb-2.example.com:18181"), Firing, at(520), at(120)},
-			{"HighErrorRate", labels("stemedb-2.example.com:18181"), Resolved, at(120), ended},
+			{"HighErrorRate", labels("shop-1.example.com:18181"), Pending, at(1195), at(595)},
+			{"HighErrorRate", labels("shop-1.example.com:18181"), Firing, at(595), at(22)},
+			{"HighErrorRate", labels("shop-1.example.com:18181"), Resolved, at(22), ended},
+			{"HighErrorRate", labels("shop-2.example.com:18181"), Pending, at(1120), at(520)},
+			{"HighErrorRate", labels("shop-2.example.com:18181"), Firing, at(520), at(120)},
+			{"HighErrorRate", labels("shop-2.example.com:18181"), Resolved, at(120), ended},
 			{"WALFsyncFailing", nil, Firing, at(1200), at(340)},
 		},
 		Leaps: []Leap{
@@ -164,13 +164,13 @@ func errorRate() Proof {
 			{From: at(298), To: at(43), Took: secs(3.8)},
 		},
 		Steps: []Step{
-			{At: at(341), Took: secs(.4), File: "runbooks/HighErrorRate.md", Line: 40, Branch: "Investigation Steps", Command: "journalctl -u stemedb-api --since '10 min ago' --no-pager | grep ' 500 ' | tail -n 5", Output: "Mar 09 10:08:41 stemedb-1 stemedb-api[311]: PUT /v1/records 500 wal: fsync: input/output error\n", Exit: &exit},
-			{At: at(339), Took: secs(21), File: "runbooks/HighErrorRate.md", Line: 62, Branch: "If The Write Path Fails", Command: "systemctl restart stemedb-api", Exit: &exit},
+			{At: at(341), Took: secs(.4), File: "runbooks/HighErrorRate.md", Line: 40, Branch: "Investigation Steps", Command: "journalctl -u shop-api --since '10 min ago' --no-pager | grep ' 500 ' | tail -n 5", Output: "Mar 09 10:08:41 shop-1 shop-api[311]: PUT /v1/records 500 wal: fsync: input/output error\n", Exit: &exit},
+			{At: at(339), Took: secs(21), File: "runbooks/HighErrorRate.md", Line: 62, Branch: "If The Write Path Fails", Command: "systemctl restart shop-api", Exit: &exit},
 		},
 		Notifications: []Notification{
-			{at(343), "ticket", "firing", labels("stemedb-1.example.com:18181"), map[string]string{"summary": "More than 5 % of requests to stemedb-1.example.com:18181 fail"}},
-			{at(343), "ticket", "firing", labels("stemedb-2.example.com:18181"), map[string]string{"summary": "More than 5 % of requests to stemedb-2.example.com:18181 fail"}},
-			{at(17), "ticket", "resolved", labels("stemedb-1.example.com:18181"), map[string]string{"summary": "More than 5 % of requests to stemedb-1.example.com:18181 fail"}},
+			{at(343), "ticket", "firing", labels("shop-1.example.com:18181"), map[string]string{"summary": "More than 5 % of requests to shop-1.example.com:18181 fail"}},
+			{at(343), "ticket", "firing", labels("shop-2.example.com:18181"), map[string]string{"summary": "More than 5 % of requests to shop-2.example.com:18181 fail"}},
+			{at(17), "ticket", "resolved", labels("shop-1.example.com:18181"), map[string]string{"summary": "More than 5 % of requests to shop-1.example.com:18181 fail"}},
 		},
 	}
 }
@@ -201,37 +201,37 @@ func drill() Journal {
 	j := run()
 	j.Kind, j.Run.Dirty = KindDrill, false
 	j.Run.Command = []string{"firedrill", "drill", "quarterly"}
-	j.Inputs = append(j.Inputs, Input{"runbooks/StemeDBDown.md", strings.Repeat("6e7f8a9b", 8)})
+	j.Inputs = append(j.Inputs, Input{"runbooks/ShopDown.md", strings.Repeat("6e7f8a9b", 8)})
 	p := Proof{
-		Suite: "Disasters", Spec: "A host is lost and its data restored from S3", Alert: "StemeDBDown", Branch: "If The Host Is Lost", What: "restored, and its records counted",
+		Suite: "Disasters", Spec: "A host is lost and its data restored from S3", Alert: "ShopDown", Branch: "If The Host Is Lost", What: "restored, and its records counted",
 		Verdict: True, Started: at(470), Ended: ended, Leapt: 0,
-		Rule: &Rule{File: "rules/api.yml", Line: 5, Expr: `up{job="stemedb-api"} == 0`, For: secs(60), Threshold: &Threshold{"==", 0}, Labels: map[string]string{"severity": "critical", "team": "infrastructure"}},
-		Signal: &Signal{Expr: `up{job="stemedb-api"}`, Series: []Series{sampled(map[string]string{"instance": "stemedb.example.com:18181"}, 470, 0, 2, func(before float64) float64 {
+		Rule: &Rule{File: "rules/api.yml", Line: 5, Expr: `up{job="shop-api"} == 0`, For: secs(60), Threshold: &Threshold{"==", 0}, Labels: map[string]string{"severity": "critical", "team": "infrastructure"}},
+		Signal: &Signal{Expr: `up{job="shop-api"}`, Series: []Series{sampled(map[string]string{"instance": "shop.example.com:18181"}, 470, 0, 2, func(before float64) float64 {
 			if before < 431 && before > 83 {
 				return 0
 			}
 			return 1
 		})}},
 		Bands: []Band{
-			{"StemeDBDown", nil, Pending, at(430), at(369)}, {"StemeDBDown", nil, Firing, at(369), at(81)}, {"StemeDBDown", nil, Resolved, at(81), ended},
+			{"ShopDown", nil, Pending, at(430), at(369)}, {"ShopDown", nil, Firing, at(369), at(81)}, {"ShopDown", nil, Resolved, at(81), ended},
 		},
 		Notifications: []Notification{
-			{at(366), "page", "firing", map[string]string{"alertname": "StemeDBDown", "instance": "stemedb.example.com:18181", "severity": "critical"}, map[string]string{"summary": "stemedb.example.com:18181 does not answer"}},
-			{at(77), "page", "resolved", map[string]string{"alertname": "StemeDBDown", "instance": "stemedb.example.com:18181", "severity": "critical"}, map[string]string{"summary": "stemedb.example.com:18181 does not answer"}},
+			{at(366), "page", "firing", map[string]string{"alertname": "ShopDown", "instance": "shop.example.com:18181", "severity": "critical"}, map[string]string{"summary": "shop.example.com:18181 does not answer"}},
+			{at(77), "page", "resolved", map[string]string{"alertname": "ShopDown", "instance": "shop.example.com:18181", "severity": "critical"}, map[string]string{"summary": "shop.example.com:18181 does not answer"}},
 		},
 	}
 	for i, s := range []struct {
 		before, took float64
 		command      string
-	}{{340, 12, "stemedb-admin backup list --from s3://stemedb-backup"}, {320, 171, "stemedb-admin restore --latest --into /var/lib/stemedb"}, {140, 40, "stemedb-admin wal replay --archive s3://stemedb-wal"}, {96, 4, "systemctl start stemedb-api"}, {80, 9, "stemedb-admin verify"}} {
+	}{{340, 12, "shop-admin backup list --from s3://shop-backup"}, {320, 171, "shop-admin restore --latest --into /var/lib/shop"}, {140, 40, "shop-admin wal replay --archive s3://shop-wal"}, {96, 4, "systemctl start shop-api"}, {80, 9, "shop-admin verify"}} {
 		exit := 0
-		p.Steps = append(p.Steps, Step{At: at(s.before), Took: secs(s.took), File: "runbooks/StemeDBDown.md", Line: 80 + 6*i, Branch: p.Branch, Command: s.command, Output: "done\n", Exit: &exit})
+		p.Steps = append(p.Steps, Step{At: at(s.before), Took: secs(s.took), File: "runbooks/ShopDown.md", Line: 80 + 6*i, Branch: p.Branch, Command: s.command, Output: "done\n", Exit: &exit})
 	}
 	rto, measured, none, lost, seconds, window := secs(900), secs(361), int64(0), int64(3), secs(30), secs(41.5)
 	p.Drill = &Drill{
 		Scenario:   Scenario{"A host is lost", "The host and its disk are gone while clients write. A new host is made, and its data is restored from the last backup and the archived write-ahead log.", 20260309},
 		Objectives: Recovery{RTO: &rto, RPORecords: &none, RPO: &seconds}, Measured: Recovery{RTO: &measured, RPORecords: &lost, RPO: &window},
-		Timeline:   []Moment{{at(436), "The host is destroyed; 48112 records had been acknowledged"}, {at(369), "StemeDBDown fires"}, {at(366), "The on-call is paged"}, {at(340), "The runbook is begun"}, {at(83), "The service answers again"}, {at(75), "48109 records are counted"}},
+		Timeline:   []Moment{{at(436), "The host is destroyed; 48112 records had been acknowledged"}, {at(369), "ShopDown fires"}, {at(366), "The on-call is paged"}, {at(340), "The runbook is begun"}, {at(83), "The service answers again"}, {at(75), "48109 records are counted"}},
 		Deviations: []string{"The runbook asked for the newest backup by hand; the tool was used instead."},
 		Findings:   []string{"3 records that were acknowledged in the last 41.5 seconds were in no archived segment: the archive is written each minute, the objective is 30 seconds."},
 		Limits:     []string{"Pebble is not Let's Encrypt: rate limits and its real latency were not met.", "Time that was leapt is not time that was waited.", "The object store ran beside the host, so that a restore over a slow line was not tried."},

@@ -68,7 +68,7 @@ func TestTable(t *testing.T) {
 			setup,
 			with(spec(12345*time.Millisecond, "CertificateExpiringSoon", "is cleared by"), journal.Entry{Alert: "CertificateExpiringSoon", Branch: "If Using Let's Encrypt", What: "cleared", Leapt: time.Hour, Beyond: 9 * time.Second}),
 			failed(with(spec(71*time.Second, "CertificateExpiringSoon", "is cleared by"), journal.Entry{Alert: "CertificateExpiringSoon", Branch: "If Renewal Fails", What: "cleared", Leapt: 90 * time.Minute, Beyond: 16310 * time.Millisecond}),
-				types.SpecStateTimedout, "Expected the alert to be cleared, but\n  CertificateExpiringSoon{domain=\"stemedb.example.com\"} is firing: 6d23h left (< 7d, rules/tls.yml:12),\n  for 1h0m42s, evaluated 1s ago"),
+				types.SpecStateTimedout, "Expected the alert to be cleared, but\n  CertificateExpiringSoon{domain=\"shop.example.com\"} is firing: 6d23h left (< 7d, rules/tls.yml:12),\n  for 1h0m42s, evaluated 1s ago"),
 			with(spec(5*time.Second, "CertificateExpired", "fires"), journal.Entry{Alert: "CertificateExpired", Branch: "the boundary at 0, über Nacht", Leapt: 28*time.Hour + 30*time.Minute}),
 			skipped,
 		}, SuiteConfig: types.SuiteConfig{LabelFilter: "!left-out"}},

@@ -132,7 +132,7 @@ func TestTimeline(t *testing.T) {
 		`>page: firing</text>`, `>page: resolved</text>`, `href="#p-step-9"`, `class="mark step shown"`, `class="series s1 held"`, `fill="url(#p-leap)"`,
 		"<title>step 2, 10:14:07, exit 1, as expected: echo | openssl", ">9 Mar, UTC</text>",
 		"CertificateExpiringSoon is inactive at 09:13:41, pending at 09:13:55, firing at 10:13:55, resolved at 10:14:22.",
-		"stemedb_tls_cert_expiry_seconds begins at 7d and ends at 90d", "The rule&#39;s threshold is below 7d.", "1h are leapt at 09:13:59.", "page is told firing at 10:14:05.",
+		"shop_tls_cert_expiry_seconds begins at 7d and ends at 90d", "The rule&#39;s threshold is below 7d.", "1h are leapt at 09:13:59.", "page is told firing at 10:14:05.",
 	} {
 		if !strings.Contains(picture, want) {
 			t.Errorf("the timeline lacks %s", want)
@@ -204,7 +204,7 @@ func TestEvents(t *testing.T) {
 		"09:13:59 1h are leapt, to 10:13:59, in 4.6s | 7d",
 		"10:13:55 within the leap, CertificateExpiringSoon goes from pending to firing | 7d",
 		"10:14:05 notification a: page is told that CertificateExpiringSoon is firing | 7d",
-		"10:14:18 step 8, only shown, not run: systemctl restart stemedb-api | 7d",
+		"10:14:18 step 8, only shown, not run: systemctl restart shop-api | 7d",
 		"10:14:22 CertificateExpiringSoon is resolved, for 9s | 90d",
 	} {
 		if !strings.Contains(all, want) {
