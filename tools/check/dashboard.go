@@ -290,7 +290,7 @@ func (c *checker) panels(panels []panel) []query {
 		// With variables in it, only Grafana knows what Prometheus will get to see.
 		if errs, ok := errors.AsType[parser.ParseErrors](err); ok && len(variables) == 0 && p.sure {
 			start := min(max(int(errs[0].PositionRange.Start), 0), len(p.expr))
-			c.reportIn(q, start, "dashboard/promql", "%s asks for what is not PromQL: %v: mend the query", q.owner, errs[0].Err)
+			c.reportIn(q, start, "dashboard/promql", "%s asks for what is not PromQL: %v: fix the query", q.owner, errs[0].Err)
 		}
 	}
 	return queries

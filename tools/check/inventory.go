@@ -84,7 +84,7 @@ func (c *checker) selector(q query, e *parser.VectorSelector) {
 			return
 		}
 		q.said[name] = true
-		hint := "export it, or mend the name"
+		hint := "export it, or fix the name"
 		if nearest := c.series.nearest(name); nearest != "" {
 			hint = fmt.Sprintf("did you mean %s?", nearest)
 		}
@@ -106,7 +106,7 @@ func (c *checker) selector(q query, e *parser.VectorSelector) {
 		if m.Matches("") {
 			what = "makes no difference"
 		}
-		c.reportIn(q, start+wordIn(text, m.Name, strings.Index(text, "{")), "metric/label", "%s %s in %s, since %s has %s: mend the label, or take the matcher out",
+		c.reportIn(q, start+wordIn(text, m.Name, strings.Index(text, "{")), "metric/label", "%s %s in %s, since %s has %s: fix the label, or take the matcher out",
 			m, what, q.owner, name, has)
 	}
 }
@@ -129,7 +129,7 @@ func (c *checker) aggregation(q query, e *parser.AggregateExpr) {
 		for _, label := range e.Grouping {
 			if !has.may(label) {
 				c.reportIn(q, c.modifier(q, label, int(pos.Start), int(inner.Start), int(inner.End), int(pos.End)), "metric/label",
-					"%s groups by %s, but what it groups has %s: mend the label, or group by another", q.owner, label, has)
+					"%s groups by %s, but what it groups has %s: fix the label, or group by another", q.owner, label, has)
 			}
 		}
 	}
@@ -162,7 +162,7 @@ func (c *checker) match(q query, e *parser.BinaryExpr) {
 			side = "either"
 		}
 		c.reportIn(q, c.modifier(q, label, int(e.LHS.PositionRange().End), int(e.RHS.PositionRange().Start)), "metric/label",
-			"%s matches on %s, but the %s side has %s: mend the label, or match on another", q.owner, label, side, has)
+			"%s matches on %s, but the %s side has %s: fix the label, or match on another", q.owner, label, side, has)
 	}
 }
 

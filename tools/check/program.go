@@ -94,7 +94,7 @@ func (c *checker) programs(scripts []script, host *programs) {
 		if isOpen(s.file) {
 			return // what is read from elsewhere may define any command
 		}
-		brings(s.file, own)
+		defines(s.file, own)
 	}
 	for _, s := range scripts {
 		if !s.Run {
@@ -120,7 +120,7 @@ func (c *checker) programs(scripts []script, host *programs) {
 			if hint != "" {
 				hint = fmt.Sprintf(" (it has %q)", hint)
 			}
-			c.reportPlace(c.placeOf(s, word.Pos(), word.End()), "runbook/program", "the host has no program %q%s: mend the name, or install it and add it to %s", name, hint, host.file)
+			c.reportPlace(c.placeOf(s, word.Pos(), word.End()), "runbook/program", "the host has no program %q%s: fix the name, or install it and add it to %s", name, hint, host.file)
 		})
 	}
 }
@@ -137,8 +137,8 @@ func isOpen(file *syntax.File) bool {
 	return open
 }
 
-// brings notes the functions and files that a script makes, and the commands that it looks for.
-func brings(file *syntax.File, own map[string]bool) {
+// defines adds the functions and files that a script makes, and the commands that it looks for.
+func defines(file *syntax.File, own map[string]bool) {
 	visit(file, func(node syntax.Node, _ []syntax.Node) {
 		switch node := node.(type) {
 		case *syntax.FuncDecl:
@@ -280,7 +280,7 @@ func nested(word *syntax.Word, found func(word *syntax.Word, name string), depth
 		return
 	}
 	own := map[string]bool{}
-	brings(file, own)
+	defines(file, own)
 	visit(file, func(node syntax.Node, _ []syntax.Node) {
 		if call, ok := node.(*syntax.CallExpr); ok {
 			command(call.Args, func(_ *syntax.Word, name string) {

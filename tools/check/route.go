@@ -21,11 +21,12 @@ import (
 
 // routing is Alertmanager's own view of where alerts go.
 type routing struct {
-	file  string
-	root  *dispatch.Route
-	heard map[string]bool // whether anything is configured behind a receiver
+	file           string
+	root           *dispatch.Route
+	hasIntegration map[string]bool // by receiver
 
-	asked       []string // the labels that routes ask for, in order
+	matched     []string // the labels that routes match on, in order
+	grouped     []string // the labels that routes group by
 	inhibitions []*inhibit.InhibitRule
 }
 
@@ -50,42 +51,49 @@ func loadRouting(file string) (*routing, error) {
 		// The values that the decoder quotes may be secrets.
 		text := quotedValue.ReplaceAllString(err.Error(), "value")
 		if m := configLine.FindStringSubmatch(text); m != nil {
-			return nil, fmt.Errorf("%s:%s: %s: mend it until Alertmanager loads it", file, m[1], m[2])
+			return nil, fmt.Errorf("%s:%s: %s: fix it so that Alertmanager loads it", file, m[1], m[2])
 		}
-		return nil, fmt.Errorf("%s: %s: mend it until Alertmanager loads it", file, strings.TrimPrefix(text, "open "+file+": "))
+		return nil, fmt.Errorf("%s: %s: fix it so that Alertmanager loads it", file, strings.TrimPrefix(text, "open "+file+": "))
 	}
-	r := &routing{file: file, root: dispatch.NewRoute(cfg.Route, nil), heard: map[string]bool{}}
+	r := &routing{file: file, root: dispatch.NewRoute(cfg.Route, nil), hasIntegration: map[string]bool{}}
 	for _, receiver := range cfg.Receivers {
-		// Each kind of integration is a list of its own, and each release of Alertmanager brings another.
+		// Each kind of integration is a separate list, and releases of Alertmanager add more.
 		for _, field := range reflect.ValueOf(receiver).Fields() {
 			if field.Kind() == reflect.Slice && field.Len() > 0 {
-				r.heard[receiver.Name] = true
+				r.hasIntegration[receiver.Name] = true
 			}
 		}
 	}
 	r.root.Walk(func(route *dispatch.Route) {
 		for _, m := range route.Matchers {
-			r.asked = append(r.asked, m.Name)
+			r.matched = append(r.matched, m.Name)
+		}
+		for name := range route.RouteOpts.GroupBy {
+			r.grouped = append(r.grouped, string(name))
 		}
 	})
-	slices.Sort(r.asked)
-	r.asked = slices.Compact(r.asked)
+	slices.Sort(r.matched)
+	r.matched = slices.Compact(r.matched)
 	for _, inhibition := range cfg.InhibitRules {
 		r.inhibitions = append(r.inhibitions, inhibit.NewInhibitRule(inhibition))
 	}
 	return r, nil
 }
 
-// route demands that an alert reaches somebody, going by the labels that its rule gives it. Where a route asks for a
-// label whose value the series decide, nothing is said.
+// route demands that an alert reaches a receiver with an integration, going by the labels that its rule gives it. Where a
+// route matches on a label whose value comes from the series, nothing is reported.
 func (c *checker) route(alert rule.Alert, expr parser.Expr, r *routing) {
 	var by []string
-	for _, name := range r.asked {
+	field := "alert" // the first label that routes match on, where the rule has one
+	for _, name := range r.matched {
 		value, given := labelOf(alert, name)
 		switch {
 		case strings.Contains(value, "{{"), !given && c.series.of(expr).may(name):
 			return
 		case given && name != model.AlertNameLabel:
+			if by == nil {
+				field = "labels." + name
+			}
 			by = append(by, fmt.Sprintf("%s %q", name, value))
 		}
 	}
@@ -93,21 +101,21 @@ func (c *checker) route(alert rule.Alert, expr parser.Expr, r *routing) {
 	for name, value := range alert.Labels {
 		set[model.LabelName(name)] = model.LabelValue(value)
 	}
-	var deaf []string
+	var receivers []string
 	for _, route := range r.root.Match(set) {
-		if r.heard[route.RouteOpts.Receiver] {
+		if r.hasIntegration[route.RouteOpts.Receiver] {
 			return
 		}
-		deaf = append(deaf, route.RouteOpts.Receiver)
+		receivers = append(receivers, route.RouteOpts.Receiver)
 	}
-	slices.Sort(deaf)
-	with, mend := "", "give it labels that are routed"
+	slices.Sort(receivers)
+	with, fix := "", "give it labels that a route matches"
 	if len(by) > 0 {
 		with = "with " + strings.Join(by, " and ") + " "
 	}
 	if len(by) == 1 {
-		mend = "give it a " + strings.Fields(by[0])[0] + " that is routed"
+		fix = "give it a " + strings.Fields(by[0])[0] + " that a route matches"
 	}
-	c.reportAt(alert, "labels.severity", 0, "route/receiver", "nobody hears of %s: %sit reaches only the receiver %s, which has no integration (%s): %s, or route this one",
-		alert.Name, with, strings.Join(slices.Compact(deaf), ", "), r.file, mend)
+	c.reportAt(alert, field, 0, "route/receiver", "%s notifies nobody: %sit reaches only the receiver %s, which has no integration (%s): %s, or add a route for it",
+		alert.Name, with, strings.Join(slices.Compact(receivers), ", "), r.file, fix)
 }

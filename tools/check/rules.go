@@ -27,13 +27,13 @@ func (c *checker) rules(set rule.Set, dashboards []panel, inventory *metric.Inve
 			queries = append(queries, ofRecording(recording, expr))
 		}
 	}
-	var claimants []claimant
+	var alerts []parsedAlert
 	for _, alert := range set.Alerts {
 		expr, err := promql.ParseExpr(alert.Expr)
 		if err != nil {
 			continue
 		}
-		claimants = append(claimants, newClaimant(alert, expr))
+		alerts = append(alerts, newParsedAlert(alert, expr))
 		c.templates(alert, expr)
 		q := ofAlert(alert, expr)
 		queries = append(queries, q)
@@ -41,9 +41,9 @@ func (c *checker) rules(set rule.Set, dashboards []panel, inventory *metric.Inve
 			c.bare(q)
 		}
 	}
-	c.duplicates(claimants)
+	c.duplicates(alerts)
 	if r != nil {
-		c.inhibited(claimants, r)
+		c.inhibited(alerts, r)
 	}
 	queries = append(queries, c.panels(dashboards)...)
 	if inventory != nil {

@@ -35,15 +35,15 @@ func (c *checker) steps(scripts []script, programs *programs) {
 }
 
 // scriptsOf returns the steps of a runbook, which are followed in that order.
-func scriptsOf(book book) []script {
+func scriptsOf(doc document) []script {
 	branches := map[int]string{}
-	for _, branch := range book.Branches() {
+	for _, branch := range doc.Branches() {
 		for _, step := range branch.Steps {
 			branches[step.Line] = branch.Name
 		}
 	}
 	var found []script
-	for _, step := range book.Steps() {
+	for _, step := range doc.Steps() {
 		if file := parseShell(step.Source); file != nil {
 			found = append(found, script{Step: step, branch: branches[step.Line], file: file})
 		}

@@ -49,8 +49,8 @@ func (c *checker) suppress(alerts []rule.Alert) {
 	for _, f := range c.findings {
 		files[f.File] = true
 	}
-	for _, book := range c.books {
-		files[book.Path] = true
+	for _, doc := range c.runbooks {
+		files[doc.Path] = true
 	}
 	for file := range files {
 		for _, s := range c.suppressions(file) {
@@ -78,7 +78,7 @@ func (c *checker) apply(s suppression) {
 		return
 	}
 	if reason == "" {
-		c.reportPlace(s.place, "suppression/reason", `nobody will know why %s is not to be checked here, so that it is: write " -- " and the reason after its name`, name)
+		c.reportPlace(s.place, "suppression/reason", `%s is not suppressed, since the comment gives no reason: write " -- " and the reason after its name`, name)
 		return
 	}
 	before := len(c.findings)

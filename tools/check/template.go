@@ -41,12 +41,12 @@ func (c *checker) templates(alert rule.Alert, expr parser.Expr) {
 					if len(alternatives) > 1 {
 						where = fmt.Sprintf(" where it fires by %s", excerpt(alert.Expr, alt.expr))
 					}
-					mend := "keep that label in the expression, or leave it out of the template"
+					fix := "keep that label in the expression, or leave it out of the template"
 					if value, ok := alert.Labels[use.label]; ok {
-						mend = fmt.Sprintf("the rule's own labels are not in $labels: write %q out", value)
+						fix = fmt.Sprintf("the rule's own labels are not in $labels: write %q out", value)
 					}
 					c.reportAt(alert, key, use.offset, "template/label", "the %s %q of %s shows nothing for $labels.%s%s, since the series of its expression have %s; %s",
-						what, name, alert.Name, use.label, where, alt.labels, mend)
+						what, name, alert.Name, use.label, where, alt.labels, fix)
 					break
 				}
 			}

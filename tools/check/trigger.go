@@ -72,7 +72,7 @@ func (c *checker) words(alert rule.Alert, expr parser.Expr, text, what string, w
 		agrees := func(t threshold) bool { return cl.side == unknown || t.side == unknown || t.side == cl.side }
 		if !slices.ContainsFunc(same, agrees) {
 			c.reportRange(alert, "expr", same[0].offset, same[0].end, "trigger/direction",
-				"%s fires at %s, that is %s %s, but its %s says %q (%s), that is %s: turn the comparison round, or mend the text",
+				"%s fires at %s, that is %s %s, but its %s says %q (%s), that is %s: reverse the comparison, or fix the text",
 				alert.Name, same[0].text, same[0].side, cl.in(same[0].value), what, cl.text, where(cl.text), cl.side)
 		}
 	}

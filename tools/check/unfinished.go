@@ -22,19 +22,19 @@ func (c *checker) unfinished(alert rule.Alert) {
 	for field, value := range fields {
 		if found := todo.FindStringIndex(value); found != nil {
 			kind, name, _ := strings.Cut(field, ".")
-			c.reportAt(alert, field, found[0], "alert/unfinished", "%s is not filled in, since its %s says %q: write what it is to say",
+			c.reportAt(alert, field, found[0], "alert/unfinished", "%s is not filled in, since its %s says %q: replace it with the real text",
 				alert.Name, strings.TrimSpace(strings.TrimSuffix(kind, "s")+" "+name), value[found[0]:found[1]])
 		}
 	}
 }
 
 // finished demands that nobody reads a skeleton at night.
-func (c *checker) finished(name string, book book) {
+func (c *checker) finished(name string, doc document) {
 	line := 0
-	for text := range strings.Lines(book.text) {
+	for text := range strings.Lines(doc.text) {
 		line++
 		if found := todo.FindStringIndex(text); found != nil {
-			c.report("runbook/unfinished", book.Path, line, 1+len([]rune(text[:found[0]])), "the runbook of %s is not filled in (%q): write what whoever is called is to read",
+			c.report("runbook/unfinished", doc.Path, line, 1+len([]rune(text[:found[0]])), "the runbook of %s is not filled in (%q): replace it with what the on-call needs to know",
 				name, text[found[0]:found[1]])
 		}
 	}
