@@ -91,7 +91,7 @@ func render(alert rule.Alert, text string) (string, *templateError) {
 	if inner := errors.Unwrap(err); inner != nil {
 		cause = inner
 	}
-	failed := &templateError{reason: cause.Error()} // the offset stays 0, where the error says none
+	failed := &templateError{reason: cause.Error()} // the offset stays 0 where the error has none
 	if m := executed.FindStringSubmatch(cause.Error()); m != nil {
 		line, _ := strconv.Atoi(m[1])
 		column, _ := strconv.Atoi(m[2])
@@ -105,7 +105,7 @@ func render(alert rule.Alert, text string) (string, *templateError) {
 	return "", failed
 }
 
-// link follows a runbook_url as far as the repository reaches.
+// link checks that a runbook_url leads to the runbook, as far as the repository can tell.
 func (c *checker) link(alert rule.Alert, address string) {
 	finding := func(format string, args ...any) {
 		c.reportAt(alert, "annotations.runbook_url", 0, "runbook/url", "%s", fmt.Sprintf("the runbook_url of "+alert.Name+" "+format, args...))
@@ -148,10 +148,10 @@ func (c *checker) link(alert rule.Alert, address string) {
 	}
 }
 
-// dashboardPath is where Grafana serves a dashboard: by its uid, and for those who read the address its title.
+// dashboardPath is the path under which Grafana serves a dashboard: its uid, then optionally its title.
 var dashboardPath = regexp.MustCompile(`/d/([^/]+)(?:/[^/]*)?/?$`)
 
-// dashboard follows a dashboard_url to one of the dashboards.
+// dashboard checks that a dashboard_url leads to one of the dashboards.
 func (c *checker) dashboard(alert rule.Alert, address string) {
 	there := "those in " + c.dashboardsDir + " are /d/" + strings.Join(c.dashboards, ", /d/")
 	u, err := url.Parse(strings.TrimSpace(address))

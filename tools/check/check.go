@@ -23,7 +23,7 @@ import (
 // promql parses what an unconfigured Prometheus does.
 var promql = parser.NewParser(parser.Options{})
 
-// Inputs is what is compared. What is empty is left out, but for the rules.
+// Inputs is what is compared. All but the rules may be empty, and is left out then.
 type Inputs struct {
 	Rules        string   // folder of the rule files
 	Runbooks     string   // folder of the runbooks
@@ -34,9 +34,9 @@ type Inputs struct {
 	Dashboards   string   // folder of Grafana's JSON
 }
 
-// Run compares rules, runbooks, routing, the host, the specs, metrics and dashboards with each other. It returns what
-// disagrees, in the order of files and lines, and the rules that it looked at. The error joins all that makes the input
-// unusable, each with its file and mostly its line; then nothing was compared.
+// Run compares rules, runbooks, routing, the host, the specs, metrics and dashboards with each other. It returns the
+// findings, in the order of files and lines, and the rules. The error joins all that makes the input unusable, each with
+// its file and mostly its line; then nothing was compared.
 func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	set, rulesErr := rule.ReadDir(in.Rules)
 	alerts := set.Alerts
@@ -164,7 +164,7 @@ func (c *checker) skip(when bool, prefixes ...string) {
 // line returns a line of a file without its end; empty where there is none.
 func (c *checker) line(file string, n int) string {
 	if _, ok := c.lines[file]; !ok {
-		content, _ := os.ReadFile(file) // a file gone by now costs the finding its source line, no more
+		content, _ := os.ReadFile(file) // if the file is gone by now, the finding has no source line
 		c.lines[file] = strings.Split(string(content), "\n")
 	}
 	if n < 1 || n > len(c.lines[file]) {
@@ -173,14 +173,14 @@ func (c *checker) line(file string, n int) string {
 	return strings.TrimRight(c.lines[file][n-1], "\r")
 }
 
-// place is where something stands, its columns in characters from 1. A column of 0 means the line as a whole, an end
-// of 0 that it is not known.
+// place is a position in a file, its columns in characters from 1. A column of 0 means the whole line, an end of 0 that
+// the end is not known.
 type place struct {
 	file              string
 	line, column, end int
 }
 
-// around returns the place of a part of the line, or the line as a whole where it does not hold that part.
+// around returns the place of a part of the line, or the whole line where the part is not in it.
 func (p place) around(line, part string) place {
 	if before, _, ok := strings.Cut(line, part); ok {
 		p.column = 1 + utf8.RuneCountInString(before)

@@ -22,7 +22,7 @@ type condition struct {
 	value float64
 }
 
-// parsedAlert is an alert with what its expression asks for.
+// parsedAlert is an alert with the conditions in its expression.
 type parsedAlert struct {
 	rule.Alert
 	all []condition // whenever it fires, each of them holds for the same series; the first is the whole expression
@@ -99,7 +99,7 @@ func (c condition) implies(wide condition) bool {
 		return false
 	}
 	if c.op == wide.op && math.Float64bits(c.value) == math.Float64bits(wide.value) || wide.op == 0 {
-		return true // as it is, or the very series that wide fires for whatever their value
+		return true // the same, or the series that wide fires for at any value
 	}
 	strict := c.op == parser.GTR || c.op == parser.LSS
 	switch wide.op {
@@ -203,7 +203,7 @@ func durationExpr(e *parser.DurationExpr) string {
 	return e.String()
 }
 
-// identity is what Alertmanager tells alerts apart by, as far as the rule gives it. Templates that show the value
+// identity is the labels by which Alertmanager distinguishes alerts, as far as the rule gives them. Templates that show the value
 // differ by more than their text.
 func identity(alert rule.Alert) string {
 	var b strings.Builder
@@ -223,7 +223,7 @@ func showsValue(alert rule.Alert) bool {
 	return false
 }
 
-// duplicates finds the alerts that are said twice, and those that nobody can tell from another: to Alertmanager, alerts
+// duplicates finds the alerts that are defined twice, and those that cannot be told from another: to Alertmanager, alerts
 // with the same name and labels are one.
 func (c *checker) duplicates(alerts []parsedAlert) {
 	same := map[string][]parsedAlert{}
@@ -299,7 +299,7 @@ func mutes(i *inhibit.InhibitRule, source, target rule.Alert) bool {
 	if !matches(i.SourceMatchers, source, false) || !matches(i.TargetMatchers, target, false) {
 		return false
 	}
-	// Alertmanager spares a target that is a source as well, where the source is a target as well.
+	// Alertmanager does not mute a target that is a source as well, where the source is a target as well.
 	if matches(i.SourceMatchers, target, true) && matches(i.TargetMatchers, source, true) {
 		return false
 	}

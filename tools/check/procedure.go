@@ -12,13 +12,13 @@ import (
 	"github.com/yuin/goldmark/text"
 )
 
-// procedures checks the runbooks that belong to no alert. Whoever follows one came by a link from the runbook of an
-// alert, and knows what that alert says.
+// procedures checks the runbooks that belong to no alert. One is followed by a link from the runbook of an alert, and so
+// with that alert's labels.
 func (c *checker) procedures(alerts []rule.Alert, programs *programs, specs *specs) {
 	for _, name := range slices.Sorted(maps.Keys(c.runbooks)) {
 		doc := c.runbooks[name]
 		if doc.Header.Procedure == "" || slices.ContainsFunc(alerts, func(a rule.Alert) bool { return a.Name == name }) {
-			continue // of which header/alert has told
+			continue // header/alert reports it
 		}
 		if doc.Header.Procedure != name {
 			c.report("header/alert", doc.Path, doc.Header.ProcedureLine, 0, "the procedure in %s.md says that it is %q: write %s there", name, doc.Header.Procedure, name)
@@ -51,7 +51,7 @@ func linked(src []byte) []string {
 	var files []string
 	_ = ast.Walk(goldmark.DefaultParser().Parse(text.NewReader(src)), func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if link, ok := n.(*ast.Link); ok && entering {
-			if u, err := url.Parse(string(link.Destination)); err == nil { // that of a page elsewhere begins with a slash
+			if u, err := url.Parse(string(link.Destination)); err == nil { // the path of an address elsewhere begins with a slash
 				files = append(files, path.Clean(u.Path))
 			}
 		}

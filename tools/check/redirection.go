@@ -37,7 +37,7 @@ func (c *checker) redirections(s script) {
 	})
 }
 
-// mistake says what is wrong with a redirection by itself; empty where nothing is known to be.
+// mistake says what is wrong with a redirection by itself; empty if nothing is.
 func mistake(source string, stmt *syntax.Stmt, r *syntax.Redirect) string {
 	writes := r.Op == syntax.RdrOut || r.Op == syntax.RdrClob || r.Op == syntax.AppOut
 	if !writes && r.Op != syntax.RdrIn {

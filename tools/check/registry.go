@@ -6,7 +6,7 @@ import (
 	"github.com/stemedb/firedrill/tools/finding"
 )
 
-// Checks are all checks there are, by name: nothing is reported, and nothing can be suppressed, under another.
+// Checks are all checks, by name. Nothing is reported or suppressed under another name.
 var Checks = []finding.Check{
 	{Name: "alert/annotations", Severity: finding.Error, Help: "An alert has the annotations summary, description, runbook_url and dashboard_url, as far as at least half of the alerts have them."},
 	{Name: "alert/dashboard", Severity: finding.Error, Help: "An alert's dashboard_url leads to an existing dashboard."},

@@ -30,7 +30,7 @@ type routing struct {
 	inhibitions []*inhibit.InhibitRule
 }
 
-// likeAlertmanager sets the syntax of matchers to what Alertmanager accepts unless it is told otherwise.
+// likeAlertmanager sets the syntax of matchers to Alertmanager's default.
 var likeAlertmanager = sync.OnceFunc(func() {
 	compat.InitFromFlags(slog.New(slog.DiscardHandler), featurecontrol.NoopFlags{})
 })

@@ -15,7 +15,7 @@ type script struct {
 	file   *syntax.File
 }
 
-// parseShell returns nil for what is no shell, which only a text in a step can be, not a step.
+// parseShell returns nil for what is not shell: a text within a step, since steps have been parsed before.
 func parseShell(source string) *syntax.File {
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(source), "")
 	if err != nil {
@@ -51,8 +51,8 @@ func scriptsOf(doc document) []script {
 	return found
 }
 
-// placeOf returns where in its runbook a part of a step stands. A step's lines are the runbook's, without the
-// indentation of the list that the step is in.
+// placeOf returns the place of a part of a step in its runbook. A step's lines are the runbook's, without the indentation
+// of the list that the step is in.
 func (c *checker) placeOf(s script, from, to syntax.Pos) place {
 	p := place{file: s.File, line: s.Line + int(from.Line()) - 1}
 	lines := strings.Split(s.Source, "\n")
@@ -98,7 +98,7 @@ func plainText(word *syntax.Word) (string, bool) {
 	return b.String(), true
 }
 
-// visit walks a tree of the shell's parser, and gives each node with those that it stands in, the outermost first.
+// visit walks a tree of the shell's parser, and passes each node with those around it, the outermost first.
 func visit(root syntax.Node, do func(node syntax.Node, within []syntax.Node)) {
 	var within []syntax.Node
 	syntax.Walk(root, func(node syntax.Node) bool {

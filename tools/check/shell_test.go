@@ -34,7 +34,7 @@ func checkSteps(t *testing.T, expr string, steps ...string) []string {
 	own := document{Runbook: r, text: text.String()}
 	c := &checker{series: &series{}, runbooks: map[string]document{"A": own}, lines: map[string][]string{}}
 	host := &programs{file: "programs.txt", names: map[string]bool{}}
-	for _, name := range []string{"systemctl", "certbot", "openssl", "sudo", "xargs", "env", "timeout", "find", "watch", "bash", "ssh", "flock", "nice", "check-cert.sh", "sed", "sort", "cat", "install"} {
+	for _, name := range []string{"systemctl", "rsync", "openssl", "sudo", "xargs", "env", "timeout", "find", "watch", "bash", "ssh", "flock", "nice", "check-cert.sh", "sed", "sort", "cat", "install"} {
 		host.names[name] = true
 	}
 	alert := rule.Alert{Name: "A", File: "a.yml", Expr: expr, Labels: map[string]string{"severity": "critical"},
@@ -51,8 +51,8 @@ func checkSteps(t *testing.T, expr string, steps ...string) []string {
 
 func TestPrograms(t *testing.T) {
 	for step, want := range map[string][]string{
-		"systemctl reload x && certbot renew | sort": nil,
-		"systmctl reload x":                          {`runbook/program "systmctl"`},
+		"systemctl reload x && rsync -a | sort": nil,
+		"systmctl reload x":                     {`runbook/program "systmctl"`},
 		"echo é; nope1 | nope2 && ! nope3; (nope4); { nope5; }; if nope6; then nope7; fi": {
 			`runbook/program "nope1"`, `runbook/program "nope2"`, `runbook/program "nope3"`, `runbook/program "nope4"`,
 			`runbook/program "nope5"`, `runbook/program "nope6"`, `runbook/program "nope7"`},

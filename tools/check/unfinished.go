@@ -7,10 +7,10 @@ import (
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
-// todo is what a skeleton has in the places that are to be filled in, alone or at the beginning of a name.
+// todo is what a skeleton has in the places to fill in, alone or at the beginning of a name.
 var todo = regexp.MustCompile(`\bTODO(?:\b|_\w*)`)
 
-// unfinished demands that nobody is called by a skeleton. Comments in rules may say what they like.
+// unfinished demands that an alert has no TODO in its fields. Comments in rule files may have one.
 func (c *checker) unfinished(alert rule.Alert) {
 	fields := map[string]string{"expr": alert.Expr}
 	for name, value := range alert.Labels {
@@ -28,7 +28,7 @@ func (c *checker) unfinished(alert rule.Alert) {
 	}
 }
 
-// finished demands that nobody reads a skeleton at night.
+// finished demands that a runbook has no TODO.
 func (c *checker) finished(name string, doc document) {
 	line := 0
 	for text := range strings.Lines(doc.text) {
