@@ -10,8 +10,8 @@ import (
 
 func TestOf(t *testing.T) {
 	for expr, want := range map[string]string{
-		"shop_tls_cert_expiry_seconds < 7 * 86400":                                "shop_tls_cert_expiry_seconds, seconds, < 604800",
-		"604800 > shop_tls_cert_expiry_seconds":                                   "shop_tls_cert_expiry_seconds, seconds, < 604800",
+		"shop_tls_cert_expiry_seconds < 7 * 86400":                                   "shop_tls_cert_expiry_seconds, seconds, < 604800",
+		"604800 > shop_tls_cert_expiry_seconds":                                      "shop_tls_cert_expiry_seconds, seconds, < 604800",
 		"(free_bytes / size_bytes < -(0.25 - 1) ^ 2)":                                "free_bytes / size_bytes, ratio, < -0.5625",
 		"time() - backup_timestamp_seconds > 86400":                                  "time() - backup_timestamp_seconds, seconds, > 86400",
 		"backup_timestamp_seconds > 1":                                               "backup_timestamp_seconds, , > 1",
