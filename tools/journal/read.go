@@ -24,6 +24,7 @@ func Read(r io.Reader) (Journal, error) {
 	if header.Schema != Schema {
 		return Journal{}, fmt.Errorf("the journal's schema is %.60q: this firedrill reads %q", header.Schema, Schema)
 	}
+	text = bytes.Replace(text, []byte(`"worlds_up_seconds":`), []byte(`"testbeds_up_seconds":`), 1) // its name in older journals
 	var j Journal
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()

@@ -50,6 +50,17 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
+func TestReadOlderJournals(t *testing.T) {
+	text, err := os.ReadFile("testdata/proof.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := Read(strings.NewReader(strings.Replace(string(text), "testbeds_up_seconds", "worlds_up_seconds", 1)))
+	if err != nil || len(j.Run.Testbeds) != 2 {
+		t.Errorf("%v, %v", j.Run.Testbeds, err)
+	}
+}
+
 func TestSamplesAreInOrder(t *testing.T) {
 	p := renewed()
 	samples := p.Signal.Series[0].Samples
