@@ -58,7 +58,7 @@ func edit(t *testing.T, file, old, new string) {
 	}
 }
 
-// all is everything that there is to compare in the good set.
+// all is all inputs of the good set.
 var all = Inputs{Rules: "rules", Runbooks: "runbooks", Alertmanager: routes, Programs: host, Specs: "e2e"}
 
 func run(t *testing.T) []string {
@@ -142,12 +142,12 @@ func TestFindings(t *testing.T) {
 			`rules/shop.yml:18:24 runbook/url: the runbook_url of CertificateExpiringSoon leads to no heading of CertificateExpiringSoon.md ("#if-using-lets-encrypt"): its headings are #certificate-expiring-soon, #resolution, #if-using-acme`,
 			`runbooks/CertificateExpiringSoon.md:12:5 runbook/spec: no spec in e2e follows the branch "If Using ACME" of CertificateExpiringSoon: write one that names both`,
 		}},
-		"severity that routes to nobody": {rules, "severity: warning", "severity: nobody", []string{
+		"a severity without a route": {rules, "severity: warning", "severity: nobody", []string{
 			`rules/shop.yml:24:21 header/severity: BackupTooOld has severity "nobody", but its runbook says "warning" (runbooks/BackupTooOld.md:3): write the same in both`,
-			`rules/shop.yml:24:21 route/receiver: BackupTooOld notifies nobody: with severity "nobody" it reaches only the receiver nobody, which has no integration (alertmanager.yml): give it a severity that a route matches, or add a route for it`,
+			`rules/shop.yml:24:21 route/receiver: no notification of BackupTooOld is sent: with severity "nobody" it reaches only the receiver nobody, which has no integration (alertmanager.yml): give it a severity that a route matches, or add a route for it`,
 		}},
 		"a receiver without integration": {routes, "  - name: mail\n    webhook_configs:\n      - url: http://receiver.example.com/mail\n", "  - name: mail\n", []string{
-			`rules/shop.yml:24:21 route/receiver: BackupTooOld notifies nobody: with severity "warning" it reaches only the receiver mail, which has no integration (alertmanager.yml): give it a severity that a route matches, or add a route for it`,
+			`rules/shop.yml:24:21 route/receiver: no notification of BackupTooOld is sent: with severity "warning" it reaches only the receiver mail, which has no integration (alertmanager.yml): give it a severity that a route matches, or add a route for it`,
 		}},
 		"no severity": {rules, "        labels:\n          severity: warning\n", "", []string{
 			`rules/shop.yml:20:16 alert/labels: BackupTooOld has no label "severity", by which it is routed: add it to the rule`,
@@ -291,7 +291,7 @@ func TestProcedureKnowsTheAlertsThatLeadToIt(t *testing.T) {
 	edit(t, rescue, "stop shop-api", `stop "$domain" "$untit"; unit=x`)
 	edit(t, rules, "expr: time() - shop_backup_last_success_timestamp_seconds > 26 * 3600", "expr: vector(time()) > 26 * 3600")
 	g.Expect(run(t)).To(ContainElements(
-		`runbooks/DisasterRecovery.md:11:17 runbook/variable: $domain is no label of BackupTooOld, whose labels are alertname, severity, team, and nothing sets it before: fix the name, or set it in a step`,
+		`runbooks/DisasterRecovery.md:11:17 runbook/variable: $domain is not a label of BackupTooOld, whose labels are alertname, severity, team, and nothing sets it before: fix the name, or set it in a step`,
 		`runbooks/DisasterRecovery.md:11:27 runbook/misspelling: nothing is known to set $untit: write $unit if that is meant`))
 
 	edit(t, rules, "expr: vector(time()) > 26 * 3600", "expr: time() - shop_backup_last_success_timestamp_seconds > 26 * 3600")

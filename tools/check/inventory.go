@@ -213,10 +213,10 @@ func (c *checker) function(q query, e *parser.Call) {
 		switch {
 		case role == metric.Unknown || role == "": // it may be a native histogram
 		case role != metric.Bucket && known.Type == model.MetricTypeHistogram:
-			c.reportIn(q, int(selector.PosRange.Start), "metric/type", "%s takes a quantile of %s, which is no bucket of the histogram %s: ask for %s_bucket",
+			c.reportIn(q, int(selector.PosRange.Start), "metric/type", "%s takes a quantile of %s, which is not a bucket of the histogram %s: ask for %s_bucket",
 				q.owner, metricName, known.Metric, known.Metric)
 		case role != metric.Bucket:
-			c.reportIn(q, int(selector.PosRange.Start), "metric/type", "%s takes a quantile of %s, which is a %s and no histogram: ask for the buckets of one", q.owner, metricName, known.Type)
+			c.reportIn(q, int(selector.PosRange.Start), "metric/type", "%s takes a quantile of %s, which is a %s and not a histogram: ask for the buckets of one", q.owner, metricName, known.Type)
 		case !c.series.of(e.Args[1]).may("le"):
 			c.reportIn(q, int(e.Args[1].PositionRange().Start), "metric/type", "%s takes a quantile of buckets without their label le: keep le in the aggregation", q.owner)
 			return

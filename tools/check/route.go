@@ -116,6 +116,6 @@ func (c *checker) route(alert rule.Alert, expr parser.Expr, r *routing) {
 	if len(by) == 1 {
 		fix = "give it a " + strings.Fields(by[0])[0] + " that a route matches"
 	}
-	c.reportAt(alert, field, 0, "route/receiver", "%s notifies nobody: %sit reaches only the receiver %s, which has no integration (%s): %s, or add a route for it",
+	c.reportAt(alert, field, 0, "route/receiver", "no notification of %s is sent: %sit reaches only the receiver %s, which has no integration (%s): %s, or add a route for it",
 		alert.Name, with, strings.Join(slices.Compact(receivers), ", "), r.file, fix)
 }

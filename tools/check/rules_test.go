@@ -200,11 +200,11 @@ func TestRouteByAnyLabel(t *testing.T) {
 	const alertmanager = "receivers: [{name: nobody}, {name: r, webhook_configs: [{url: 'http://x.example.com'}]}]\nroute:\n  receiver: nobody\n  routes:\n"
 	for name, tc := range map[string]struct{ routes, labels, expr, want string }{
 		"a team that is routed":      {"  - {receiver: r, matchers: [severity=page, team=x]}", "{severity: page, team: x}", "a", ""},
-		"a team that is not":         {"  - {receiver: r, matchers: [severity=page, team=x]}", "{severity: page, team: y}", "a", `a.yml:4:42 route/receiver: A notifies nobody: with severity "page" and team "y" it reaches only the receiver nobody, which has no integration (am.yml): give it labels that a route matches, or add a route for it`},
-		"by team alone":              {"  - {receiver: r, matchers: [team=x]}", "{severity: page, team: y}", "a", `a.yml:4:42 route/receiver: A notifies nobody: with team "y" it reaches only the receiver nobody, which has no integration (am.yml): give it a team that a route matches, or add a route for it`},
+		"a team that is not":         {"  - {receiver: r, matchers: [severity=page, team=x]}", "{severity: page, team: y}", "a", `a.yml:4:42 route/receiver: no notification of A is sent: with severity "page" and team "y" it reaches only the receiver nobody, which has no integration (am.yml): give it labels that a route matches, or add a route for it`},
+		"by team alone":              {"  - {receiver: r, matchers: [team=x]}", "{severity: page, team: y}", "a", `a.yml:4:42 route/receiver: no notification of A is sent: with team "y" it reaches only the receiver nobody, which has no integration (am.yml): give it a team that a route matches, or add a route for it`},
 		"a route below a route":      {"  - receiver: nobody\n    matchers: [severity=page]\n    routes: [{receiver: r, matchers: [team=x]}]", "{severity: page, team: x}", "a", ""},
 		"a label that series bring":  {"  - {receiver: r, matchers: [cluster=x]}", "{severity: page}", "a", ""},
-		"a label that they have not": {"  - {receiver: r, matchers: [cluster=x]}", "{severity: page}", "sum(a)", `a.yml:4:42 route/receiver: A notifies nobody: it reaches only the receiver nobody, which has no integration (am.yml): give it labels that a route matches, or add a route for it`},
+		"a label that they have not": {"  - {receiver: r, matchers: [cluster=x]}", "{severity: page}", "sum(a)", `a.yml:4:42 route/receiver: no notification of A is sent: it reaches only the receiver nobody, which has no integration (am.yml): give it labels that a route matches, or add a route for it`},
 		"a template":                 {"  - {receiver: r, matchers: [team=x]}", "{severity: page, team: '{{ $externalLabels.team }}'}", "a", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -35,7 +35,7 @@ func TestSpecs(t *testing.T) {
 		"a constant":                    {`const alert = "A"; var x = c{alert, "One"}`, true},
 		"a part of a name":              {`var x = c{"A", "One or another"}`, false},
 		"a comment":                     {`// "A", "One"`, false},
-		"a branch that nobody names":    {`var x = c{"A"}`, false},
+		"a branch that is not named":    {`var x = c{"A"}`, false},
 		"the nearest of several alerts": {`var _ = Describe("B", func() { f("A", "One") })`, true},
 	} {
 		t.Run(name, func(t *testing.T) {

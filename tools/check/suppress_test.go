@@ -20,19 +20,19 @@ func TestSuppressions(t *testing.T) {
 		old, new string
 		want     []string
 	}{
-		"right before the rule":        {"      - alert: CertificateExpiringSoon", "      # firedrill: ignore header/duration -- a rehearsal\n      # of the rule\n      - alert: CertificateExpiringSoon", nil},
-		"among its lines":              {"for: 1h", "# firedrill: ignore header/duration -- a rehearsal\n        for: 1h", nil},
-		"behind the value":             {"for: 1h", "for: 1h # firedrill: ignore header/duration -- a rehearsal", nil},
-		"in the expression":            {"            < 7", "            # firedrill: ignore header/duration -- a rehearsal\n            < 7", nil},
-		"on top of the file":           {"groups:\n", "# Ours.\n\n# firedrill: ignore header/duration -- a rehearsal\n---\ngroups:\n", nil},
-		"of another check":             {"for: 1h", "for: 1h # firedrill: ignore header/alert -- a rehearsal", []string{fmt.Sprintf(finding, 10), strings.Replace(unused("rules/shop.yml:10:20 suppression/unused"), "header/duration", "header/alert", 1)}},
-		"before another rule":          {"      - alert: BackupTooOld", "      # firedrill: ignore header/duration -- a rehearsal\n      - alert: BackupTooOld", []string{fmt.Sprintf(finding, 10), unused("rules/shop.yml:20:9 suppression/unused")}},
-		"before the rules of a group":  {"    rules:", "    # firedrill: ignore header/duration -- a rehearsal\n    rules:", []string{unused("rules/shop.yml:5:7 suppression/unused"), fmt.Sprintf(finding, 11)}},
-		"without a reason":             {"for: 1h", "for: 1h # firedrill: ignore header/duration", []string{fmt.Sprintf(finding, 10), `rules/shop.yml:10:20 suppression/reason: header/duration is not suppressed, since the comment gives no reason: write " -- " and the reason after its name`}},
-		"with an empty reason":         {"for: 1h", "for: 1h # firedrill: ignore header/duration -- ", []string{fmt.Sprintf(finding, 10), `rules/shop.yml:10:20 suppression/reason: header/duration is not suppressed, since the comment gives no reason: write " -- " and the reason after its name`}},
-		"of a check that there is not": {"for: 1h", "for: 1h # firedrill: ignore header/durations -- x", []string{fmt.Sprintf(finding, 10), `rules/shop.yml:10:20 suppression/unknown: there is no check "header/durations": name one that firedrill check --list lists, such as header/duration`}},
-		"of no check":                  {"for: 1h", "for: 1h # firedrill: ignore", []string{fmt.Sprintf(finding, 10), `rules/shop.yml:10:20 suppression/unknown: "firedrill: ignore" is not understood: write "firedrill: ignore", the name of a check, " -- " and the reason`}},
-		"of itself":                    {"for: 1h", "for: 1h # firedrill: ignore suppression/unused -- x", []string{fmt.Sprintf(finding, 10), strings.Replace(unused("rules/shop.yml:10:20 suppression/unused"), "header/duration", "suppression/unused", 1)}},
+		"right before the rule":       {"      - alert: CertificateExpiringSoon", "      # firedrill: ignore header/duration -- a rehearsal\n      # of the rule\n      - alert: CertificateExpiringSoon", nil},
+		"among its lines":             {"for: 1h", "# firedrill: ignore header/duration -- a rehearsal\n        for: 1h", nil},
+		"behind the value":            {"for: 1h", "for: 1h # firedrill: ignore header/duration -- a rehearsal", nil},
+		"in the expression":           {"            < 7", "            # firedrill: ignore header/duration -- a rehearsal\n            < 7", nil},
+		"on top of the file":          {"groups:\n", "# Ours.\n\n# firedrill: ignore header/duration -- a rehearsal\n---\ngroups:\n", nil},
+		"of another check":            {"for: 1h", "for: 1h # firedrill: ignore header/alert -- a rehearsal", []string{fmt.Sprintf(finding, 10), strings.Replace(unused("rules/shop.yml:10:20 suppression/unused"), "header/duration", "header/alert", 1)}},
+		"before another rule":         {"      - alert: BackupTooOld", "      # firedrill: ignore header/duration -- a rehearsal\n      - alert: BackupTooOld", []string{fmt.Sprintf(finding, 10), unused("rules/shop.yml:20:9 suppression/unused")}},
+		"before the rules of a group": {"    rules:", "    # firedrill: ignore header/duration -- a rehearsal\n    rules:", []string{unused("rules/shop.yml:5:7 suppression/unused"), fmt.Sprintf(finding, 11)}},
+		"without a reason":            {"for: 1h", "for: 1h # firedrill: ignore header/duration", []string{fmt.Sprintf(finding, 10), `rules/shop.yml:10:20 suppression/reason: header/duration is not suppressed, since the comment gives no reason: write " -- " and the reason after its name`}},
+		"with an empty reason":        {"for: 1h", "for: 1h # firedrill: ignore header/duration -- ", []string{fmt.Sprintf(finding, 10), `rules/shop.yml:10:20 suppression/reason: header/duration is not suppressed, since the comment gives no reason: write " -- " and the reason after its name`}},
+		"of an unknown check":         {"for: 1h", "for: 1h # firedrill: ignore header/durations -- x", []string{fmt.Sprintf(finding, 10), `rules/shop.yml:10:20 suppression/unknown: there is no check "header/durations": name one that firedrill check --list lists, such as header/duration`}},
+		"of no check":                 {"for: 1h", "for: 1h # firedrill: ignore", []string{fmt.Sprintf(finding, 10), `rules/shop.yml:10:20 suppression/unknown: "firedrill: ignore" is not understood: write "firedrill: ignore", the name of a check, " -- " and the reason`}},
+		"of itself":                   {"for: 1h", "for: 1h # firedrill: ignore suppression/unused -- x", []string{fmt.Sprintf(finding, 10), strings.Replace(unused("rules/shop.yml:10:20 suppression/unused"), "header/duration", "suppression/unused", 1)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			copyGood(t)

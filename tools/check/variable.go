@@ -88,7 +88,7 @@ func (c *checker) variables(alert rule.Alert, expr parser.Expr, scripts []script
 				if near != "" {
 					hint = fmt.Sprintf(" ($%s is)", near)
 				}
-				c.reportPlace(place, "runbook/variable", "$%s is no label of %s, whose labels are %s, and nothing sets it before%s: fix the name, or set it in a step",
+				c.reportPlace(place, "runbook/variable", "$%s is not a label of %s, whose labels are %s, and nothing sets it before%s: fix the name, or set it in a step",
 					name, alert.Name, strings.Join(slices.Sorted(maps.Keys(known)), ", "), hint)
 			case near != "":
 				c.reportPlace(place, "runbook/misspelling", "nothing is known to set $%s: write $%s if that is meant", name, near)

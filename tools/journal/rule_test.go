@@ -23,7 +23,7 @@ func TestOf(t *testing.T) {
 		"free_bytes < bool 5":                                                        "free_bytes < bool 5, , -",
 		"1 < 2":                                                                      "1 < 2, , -",
 		"increase(read_bytes_total[1h]) > 1 / 0":                                     "increase(read_bytes_total[1h]) > 1 / 0, bytes, -",
-		"this is no PromQL":                                                          "this is no PromQL, , -",
+		"this is not PromQL":                                                         "this is not PromQL, , -",
 	} {
 		r, s := Of(rule.Alert{Expr: expr, For: time.Minute, File: "f", Line: 3})
 		threshold := "-"
