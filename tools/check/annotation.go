@@ -26,27 +26,27 @@ import (
 	"github.com/yuin/goldmark/text"
 )
 
-// annotations demands that a notification says what the on-call needs, and that it can be rendered at all: a template
-// that fails does not stop Prometheus, which sends the error in its place.
+// annotations demands the usual annotations, and that their templates can be rendered: Prometheus sends the error in place
+// of one that cannot.
 func (c *checker) annotations(alert rule.Alert) {
 	for _, name := range annotationNames {
 		if (name == "summary" || name == "description") && alert.Annotations["message"] != "" {
 			continue // the name that mixins had for both: https://github.com/monitoring-mixins/docs
 		}
-		if alert.Annotations[name] == "" && c.customs["annotations."+name] {
-			c.reportAt(alert, "annotations."+name, 0, "alert/annotations", "a notification of %s comes without the annotation %q: add it to the rule", alert.Name, name)
+		if alert.Annotations[name] == "" && c.usualAnnotations[name] {
+			c.reportAt(alert, "annotations."+name, 0, "alert/annotations", "%s has no annotation %q, which most alerts have: add it to the rule", alert.Name, name)
 		}
 	}
 	for field, texts := range map[string]map[string]string{"labels": alert.Labels, "annotations": alert.Annotations} {
 		for name, value := range texts {
 			rendered, err := render(alert, value)
 			if err != nil {
-				c.reportAt(alert, field+"."+name, err.offset, "alert/template", "a notification of %s would show an error in place of the %s %q: %s; mend the template",
+				c.reportAt(alert, field+"."+name, err.offset, "alert/template", "a notification of %s would show an error in place of the %s %q: %s; fix the template",
 					alert.Name, strings.TrimSuffix(field, "s"), name, err.reason)
 				continue
 			}
 			if i := strings.Index(rendered, "%!"); i >= 0 && strings.Contains(value, "printf") {
-				c.reportAt(alert, field+"."+name, strings.Index(value, "printf"), "alert/template", "the %s %q of %s renders as %q, since the verb does not suit the value ($value is a float64): mend the format, as in %%.0f",
+				c.reportAt(alert, field+"."+name, strings.Index(value, "printf"), "alert/template", "the %s %q of %s renders as %q, since the verb does not suit the value ($value is a float64): fix the format, as in %%.0f",
 					strings.TrimSuffix(field, "s"), name, alert.Name, rendered)
 			}
 			if name == "runbook_url" && value != "" {
@@ -91,7 +91,7 @@ func render(alert rule.Alert, text string) (string, *templateError) {
 	if inner := errors.Unwrap(err); inner != nil {
 		cause = inner
 	}
-	failed := &templateError{reason: cause.Error()} // the offset stays 0, where the error says none
+	failed := &templateError{reason: cause.Error()} // the offset stays 0 where the error has none
 	if m := executed.FindStringSubmatch(cause.Error()); m != nil {
 		line, _ := strconv.Atoi(m[1])
 		column, _ := strconv.Atoi(m[2])
@@ -105,7 +105,7 @@ func render(alert rule.Alert, text string) (string, *templateError) {
 	return "", failed
 }
 
-// link follows a runbook_url as far as the repository reaches.
+// link checks that a runbook_url leads to the runbook, as far as the repository can tell.
 func (c *checker) link(alert rule.Alert, address string) {
 	finding := func(format string, args ...any) {
 		c.reportAt(alert, "annotations.runbook_url", 0, "runbook/url", "%s", fmt.Sprintf("the runbook_url of "+alert.Name+" "+format, args...))
@@ -117,46 +117,46 @@ func (c *checker) link(alert rule.Alert, address string) {
 	want := folder + "/" + alert.Name + ".md"
 	u, err := url.Parse(strings.TrimSpace(address))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		finding("is no link that an on-call can open (%q): write https://…/%s", address, want)
+		finding("is not a link that can be opened (%q): write https://…/%s", address, want)
 		return
 	}
 	if c.runbooksDir == "" {
 		return
 	}
 	if page := path.Base(u.Path); path.Ext(page) != ".md" && strings.EqualFold(strings.TrimSuffix(page, path.Ext(page)), alert.Name) {
-		return // a site that is made of the runbooks, whose addresses and anchors are its own affair
+		return // a site that is generated from the runbooks: its addresses and anchors are not known
 	}
 	if !strings.HasSuffix(u.Path, "/"+want) {
 		name := strings.TrimSuffix(path.Base(u.Path), ".md")
-		if _, ok := c.books[name]; ok && name != alert.Name {
+		if _, ok := c.runbooks[name]; ok && name != alert.Name {
 			finding("leads to the runbook of %s: make it end in %s", name, want)
 		} else {
 			finding("leads nowhere (%q): make it end in %s", u.Path, want)
 		}
 		return
 	}
-	book, ok := c.books[alert.Name]
+	doc, ok := c.runbooks[alert.Name]
 	if !ok || u.Fragment == "" {
-		return // that the file is missing is a finding of its own
+		return // runbook/missing reports a missing file
 	}
 	var anchors []string
-	for _, a := range anchorsIn([]byte(book.text)) {
+	for _, a := range anchorsIn([]byte(doc.text)) {
 		anchors = append(anchors, a.fragment)
 	}
 	if !slices.Contains(anchors, u.Fragment) {
-		finding("leads to no heading of %s (%q): its headings are #%s", filepath.Base(book.Path), "#"+u.Fragment, strings.Join(anchors, ", #"))
+		finding("leads to no heading of %s (%q): its headings are #%s", filepath.Base(doc.Path), "#"+u.Fragment, strings.Join(anchors, ", #"))
 	}
 }
 
-// dashboardPath is where Grafana serves a dashboard: by its uid, and for those who read the address its title.
+// dashboardPath is the path under which Grafana serves a dashboard: its uid, then optionally its title.
 var dashboardPath = regexp.MustCompile(`/d/([^/]+)(?:/[^/]*)?/?$`)
 
-// dashboard follows a dashboard_url to one of the dashboards.
+// dashboard checks that a dashboard_url leads to one of the dashboards.
 func (c *checker) dashboard(alert rule.Alert, address string) {
 	there := "those in " + c.dashboardsDir + " are /d/" + strings.Join(c.dashboards, ", /d/")
 	u, err := url.Parse(strings.TrimSpace(address))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		c.reportAt(alert, "annotations.dashboard_url", 0, "alert/dashboard", "the dashboard_url of %s is no link that an on-call can open (%q): write https://… to a dashboard; %s", alert.Name, address, there)
+		c.reportAt(alert, "annotations.dashboard_url", 0, "alert/dashboard", "the dashboard_url of %s is not a link that can be opened (%q): write https://… to a dashboard; %s", alert.Name, address, there)
 		return
 	}
 	m := dashboardPath.FindStringSubmatch(u.Path)
@@ -202,8 +202,8 @@ func anchorsIn(src []byte) []anchor {
 	return found
 }
 
-// metrics demands that a runbook speaks of the series that its alert is raised by.
-func (c *checker) metrics(alert rule.Alert, expr parser.Expr, book book) {
+// metrics demands that a runbook mentions the metrics of its alert's expression.
+func (c *checker) metrics(alert rule.Alert, expr parser.Expr, doc document) {
 	said := map[string]bool{}
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 		selector, ok := node.(*parser.VectorSelector)
@@ -212,17 +212,17 @@ func (c *checker) metrics(alert rule.Alert, expr parser.Expr, book book) {
 		}
 		said[selector.Name] = true
 		for _, suffix := range []string{"", "_bucket", "_sum", "_count"} {
-			if name := strings.TrimSuffix(selector.Name, suffix); mentions(book.text, name) {
+			if name := strings.TrimSuffix(selector.Name, suffix); mentions(doc.text, name) {
 				return nil
 			}
 		}
-		c.reportAt(alert, "expr", int(selector.PosRange.Start), "runbook/metric", "the runbook of %s never mentions the metric that raises it, %s: name it in %s, or mend the rule",
-			alert.Name, selector.Name, book.Path)
+		c.reportAt(alert, "expr", int(selector.PosRange.Start), "runbook/metric", "the runbook of %s never mentions the metric that raises it, %s: name it in %s, or fix the rule",
+			alert.Name, selector.Name, doc.Path)
 		return nil
 	})
 }
 
-// mentions reports whether a text holds a metric's name as a word of its own.
+// mentions reports whether a text holds a metric's name as a whole word.
 func mentions(text, name string) bool {
 	found, err := regexp.MatchString(`(?:^|[^\w:])`+regexp.QuoteMeta(name)+`(?:[^\w:]|:?$|:[^\w:])`, text)
 	return err == nil && found

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,7 +23,7 @@ import (
 // promql parses what an unconfigured Prometheus does.
 var promql = parser.NewParser(parser.Options{})
 
-// Inputs is what is compared. What is empty is left out, but for the rules.
+// Inputs is what is compared. All but the rules may be empty, and is left out then.
 type Inputs struct {
 	Rules        string   // folder of the rule files
 	Runbooks     string   // folder of the runbooks
@@ -33,28 +34,29 @@ type Inputs struct {
 	Dashboards   string   // folder of Grafana's JSON
 }
 
-// Run compares rules, runbooks, routing, the host, the specs, metrics and dashboards with each other. It returns what
-// disagrees, in the order of files and lines, and the rules that it looked at. The error joins all that makes the input
-// unusable, each with its file and mostly its line; then nothing was compared.
+// Run compares rules, runbooks, routing, the host, the specs, metrics and dashboards with each other. It returns the
+// findings, in the order of files and lines, and the rules. The error joins all that makes the input unusable, each with
+// its file and mostly its line; then nothing was compared.
 func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	set, rulesErr := rule.ReadDir(in.Rules)
 	alerts := set.Alerts
 	if rulesErr == nil && len(alerts) == 0 {
 		rulesErr = fmt.Errorf("%s: no alert in its rule files: there is nothing to check", in.Rules)
 	}
-	books, booksErr := loadBooks(in.Runbooks)
+	runbooks, runbooksErr := loadRunbooks(in.Runbooks)
 	index, indexErr := loadIndex(in.Runbooks)
 	routing, routingErr := loadRouting(in.Alertmanager)
 	programs, programsErr := loadPrograms(in.Programs)
-	specs, specsErr := loadSpecs(in.Specs, alerts, books)
+	specs, specsErr := loadSpecs(in.Specs, alerts, runbooks)
 	inventory, metricsErr := loadInventory(ctx, in.Metrics)
 	dashboards, dashboardsErr := loadDashboards(in.Dashboards)
-	if err := errors.Join(rulesErr, booksErr, indexErr, routingErr, programsErr, specsErr, metricsErr, dashboardsErr); err != nil {
+	if err := errors.Join(rulesErr, runbooksErr, indexErr, routingErr, programsErr, specsErr, metricsErr, dashboardsErr); err != nil {
 		return nil, rule.Set{}, err
 	}
 
-	c := &checker{rulesDir: in.Rules, runbooksDir: in.Runbooks, books: books, dashboardsDir: in.Dashboards, dashboards: dashboards.uids, lines: map[string][]string{}, skipped: map[string]bool{}}
-	c.customs = customs(alerts)
+	c := &checker{rulesDir: in.Rules, runbooksDir: in.Runbooks, runbooks: runbooks, dashboardsDir: in.Dashboards, dashboards: dashboards.uids, lines: map[string][]string{}, skipped: map[string]bool{}}
+	c.demanded = demandedLabels(alerts, routing)
+	c.usualAnnotations = usualAnnotations(alerts)
 	c.skip(in.Runbooks == "", "runbook/", "header/", "trigger/")
 	c.skip(in.Alertmanager == "", "route/", "alert/hidden")
 	c.skip(in.Programs == "", "runbook/program")
@@ -67,22 +69,22 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 		if err != nil {
 			return nil, rule.Set{}, fmt.Errorf("%s:%d: the expression of %s: %w", alert.File, alert.ExprLine, alert.Name, err)
 		}
-		c.labels(alert)
+		routable := c.labels(alert)
 		c.annotations(alert)
 		c.unfinished(alert)
 		c.agreement(alert, expr, alert.Annotations["summary"], "summary", alert.File, at(alert, "annotations.summary"))
-		if routing != nil && (alert.Labels["severity"] != "" || !c.customs["labels.severity"]) {
+		if routing != nil && routable {
 			c.route(alert, expr, routing)
 		}
-		if book, ok := c.runbookOf(alert); ok {
-			c.header(alert, book)
-			c.agreement(alert, expr, book.Header.Trigger, "runbook's trigger", book.Path, book.Header.TriggerLine)
-			c.metrics(alert, expr, book)
-			c.finished(alert.Name, book)
-			scripts := scriptsOf(book)
+		if doc, ok := c.runbookOf(alert); ok {
+			c.header(alert, doc)
+			c.agreement(alert, expr, doc.Header.Trigger, "runbook's trigger", doc.Path, doc.Header.TriggerLine)
+			c.metrics(alert, expr, doc)
+			c.finished(alert.Name, doc)
+			scripts := scriptsOf(doc)
 			c.steps(scripts, programs)
 			c.variables(alert, expr, scripts)
-			c.branches(book, specs)
+			c.branches(doc, specs)
 		}
 	}
 	c.procedures(alerts, programs, specs)
@@ -96,15 +98,15 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	return slices.Compact(c.findings), set, nil
 }
 
-// book is a runbook with its text, for what is not in the steps.
-type book struct {
+// document is a runbook with its text, for what is not in the steps.
+type document struct {
 	*runbook.Runbook
 	text string
 }
 
-// loadBooks reads the runbooks in dir, by the names of the alerts that they are for, and the procedures; without a path,
+// loadRunbooks reads the runbooks in dir, by the names of the alerts that they are for, and the procedures; without a path,
 // there are none.
-func loadBooks(dir string) (map[string]book, error) {
+func loadRunbooks(dir string) (map[string]document, error) {
 	if dir == "" {
 		return nil, nil
 	}
@@ -112,11 +114,11 @@ func loadBooks(dir string) (map[string]book, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the folder of runbooks: %w", err)
 	}
-	books := map[string]book{}
+	runbooks := map[string]document{}
 	var errs []error
 	for _, entry := range entries {
-		name, isBook := strings.CutSuffix(entry.Name(), ".md")
-		if !isBook || name == "README" || name == "FINDINGS" {
+		name, isRunbook := strings.CutSuffix(entry.Name(), ".md")
+		if !isRunbook || name == "README" || name == "FINDINGS" {
 			continue
 		}
 		path := filepath.Join(dir, entry.Name())
@@ -130,24 +132,25 @@ func loadBooks(dir string) (map[string]book, error) {
 			errs = append(errs, fmt.Errorf("reading the runbook: %w", err))
 			continue
 		}
-		books[name] = book{Runbook: r, text: string(text)}
+		runbooks[name] = document{Runbook: r, text: string(text)}
 	}
-	return books, errors.Join(errs...)
+	return runbooks, errors.Join(errs...)
 }
 
 type checker struct {
 	rulesDir, runbooksDir string
-	books                 map[string]book
+	runbooks              map[string]document
 	dashboardsDir         string
-	dashboards            []string // the uids of those that there are, in order
+	dashboards            []string // their uids, in order
 	series                *series
-	customs               map[string]bool
+	demanded              map[string]reason // by label
+	usualAnnotations      map[string]bool
 	skipped               map[string]bool // the checks that could not run
 	findings              []finding.Finding
 	lines                 map[string][]string // of the files shown so far
 }
 
-// skip notes that the checks whose names begin so cannot run, so that nobody takes their silence for an answer.
+// skip notes that the checks whose names begin with a prefix cannot run, so that their suppressions are not called unused.
 func (c *checker) skip(when bool, prefixes ...string) {
 	for _, check := range Checks {
 		for _, prefix := range prefixes {
@@ -161,7 +164,7 @@ func (c *checker) skip(when bool, prefixes ...string) {
 // line returns a line of a file without its end; empty where there is none.
 func (c *checker) line(file string, n int) string {
 	if _, ok := c.lines[file]; !ok {
-		content, _ := os.ReadFile(file) // a file gone by now costs the finding its source line, no more
+		content, _ := os.ReadFile(file) // if the file is gone by now, the finding has no source line
 		c.lines[file] = strings.Split(string(content), "\n")
 	}
 	if n < 1 || n > len(c.lines[file]) {
@@ -170,14 +173,14 @@ func (c *checker) line(file string, n int) string {
 	return strings.TrimRight(c.lines[file][n-1], "\r")
 }
 
-// place is where something stands, its columns in characters from 1. A column of 0 means the line as a whole, an end
-// of 0 that it is not known.
+// place is a position in a file, its columns in characters from 1. A column of 0 means the whole line, an end of 0 that
+// the end is not known.
 type place struct {
 	file              string
 	line, column, end int
 }
 
-// around returns the place of a part of the line, or the line as a whole where it does not hold that part.
+// around returns the place of a part of the line, or the whole line where the part is not in it.
 func (p place) around(line, part string) place {
 	if before, _, ok := strings.Cut(line, part); ok {
 		p.column = 1 + utf8.RuneCountInString(before)
@@ -192,8 +195,8 @@ func (c *checker) reportPlace(p place, check, format string, args ...any) {
 		File: p.file, Line: p.line, Column: p.column, EndColumn: p.end,
 		Message: fmt.Sprintf(format, args...), Source: c.line(p.file, p.line),
 	}
-	for name, book := range c.books {
-		if book.Path == p.file {
+	for name, doc := range c.runbooks {
+		if doc.Path == p.file {
 			f.Alert = name
 		}
 	}
@@ -228,81 +231,124 @@ func at(alert rule.Alert, field string) int {
 	return line
 }
 
-// annotationNames are the annotations that a notification lives by.
+// annotationNames are the annotations that a notification is read by.
 var annotationNames = []string{"summary", "description", "runbook_url", "dashboard_url"}
 
-// customs returns those labels and annotations, out of the ones that a notification lives by, that at least half of
-// the alerts have. What is nobody's custom is no omission: other teams route and describe in other ways.
-func customs(alerts []rule.Alert) map[string]bool {
-	has := map[string]int{}
+// usualAnnotations returns those of annotationNames that at least half of the alerts have.
+func usualAnnotations(alerts []rule.Alert) map[string]bool {
+	usual := map[string]bool{}
+	for _, name := range annotationNames {
+		usual[name] = 2*count(alerts, func(a rule.Alert) bool { return a.Annotations[name] != "" }) >= len(alerts)
+	}
+	return usual
+}
+
+func count(alerts []rule.Alert, has func(rule.Alert) bool) int {
+	n := 0
 	for _, alert := range alerts {
-		for _, name := range []string{"severity", "team"} {
-			if alert.Labels[name] != "" {
-				has["labels."+name]++
-			}
-		}
-		for _, name := range annotationNames {
-			if alert.Annotations[name] != "" {
-				has["annotations."+name]++
-			}
+		if has(alert) {
+			n++
 		}
 	}
-	found := map[string]bool{}
-	for field, count := range has {
-		found[field] = 2*count >= len(alerts)
-	}
-	return found
+	return n
 }
 
-// labels demands what routing and reading a notification need.
-func (c *checker) labels(alert rule.Alert) {
-	for _, name := range []string{"severity", "team"} {
-		if alert.Labels[name] == "" && c.customs["labels."+name] {
-			c.reportAt(alert, "labels."+name, 0, "alert/labels", "%s has no label %q, by which it is routed: add it to the rule", alert.Name, name)
+// UsualLabels returns the labels that at least 90 % of the alerts have, in order of their names: what nearly all alerts
+// have is missing where one lacks it.
+func UsualLabels(alerts []rule.Alert) []string { return labelsOf(alerts, 0.9) }
+
+// labelsOf returns the labels that at least a share of the alerts have, in order of their names.
+func labelsOf(alerts []rule.Alert, share float64) []string {
+	names := map[string]bool{}
+	for _, alert := range alerts {
+		for name := range alert.Labels {
+			names[name] = true
 		}
 	}
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(names)), func(name string) bool {
+		return float64(count(alerts, func(a rule.Alert) bool { return a.Labels[name] != "" })) < share*float64(len(alerts))
+	})
 }
 
-// runbookOf returns the runbook that is named after an alert, and reports that there is none.
-func (c *checker) runbookOf(alert rule.Alert) (book, bool) {
+// reason is why a label is demanded.
+type reason struct {
+	text    string // as it ends a sentence about the label
+	matched bool   // whether a route matches on it, so that without it nothing is known of the receiver
+}
+
+// demandedLabels returns the labels that an alert must have: those that a route matches on or groups by and at least half
+// of the alerts have, and those that nearly all alerts have.
+func demandedLabels(alerts []rule.Alert, r *routing) map[string]reason {
+	demanded := map[string]reason{}
+	for _, name := range UsualLabels(alerts) {
+		demanded[name] = reason{text: "which nearly all alerts have"}
+	}
+	if r == nil {
+		return demanded
+	}
+	for _, name := range labelsOf(alerts, 0.5) {
+		switch {
+		case slices.Contains(r.matched, name):
+			demanded[name] = reason{text: "by which it is routed", matched: true}
+		case slices.Contains(r.grouped, name):
+			demanded[name] = reason{text: "by which its notifications are grouped"}
+		}
+	}
+	return demanded
+}
+
+// labels demands the labels that an alert must have. It reports whether it has those that routes match on.
+func (c *checker) labels(alert rule.Alert) (routable bool) {
+	routable = true
+	for name, why := range c.demanded {
+		if alert.Labels[name] == "" {
+			c.reportAt(alert, "labels."+name, 0, "alert/labels", "%s has no label %q, %s: add it to the rule", alert.Name, name, why.text)
+			routable = routable && !why.matched
+		}
+	}
+	return routable
+}
+
+// runbookOf returns the runbook that is named after an alert, and reports a missing one.
+func (c *checker) runbookOf(alert rule.Alert) (document, bool) {
 	if c.runbooksDir == "" {
-		return book{}, false
+		return document{}, false
 	}
-	found, ok := c.books[alert.Name]
+	found, ok := c.runbooks[alert.Name]
 	if !ok {
 		hint := ""
-		for name := range c.books {
+		for name := range c.runbooks {
 			if strings.EqualFold(name, alert.Name) {
 				hint = fmt.Sprintf(" (%s.md differs in upper and lower case)", name)
 			}
 		}
-		c.reportAt(alert, "alert", 0, "runbook/missing", "whoever is called by %s has no runbook%s: write %s",
+		c.reportAt(alert, "alert", 0, "runbook/missing", "%s has no runbook%s: write %s",
 			alert.Name, hint, filepath.Join(c.runbooksDir, alert.Name+".md"))
 	}
 	return found, ok
 }
 
 func (c *checker) orphans(alerts []rule.Alert) {
-	for name, book := range c.books {
-		if book.Header.Procedure == "" && !slices.ContainsFunc(alerts, func(a rule.Alert) bool { return a.Name == name }) {
-			c.report("runbook/orphan", book.Path, 1, 0, "no rule in %s raises an alert %s: name the runbook after its alert, or remove it", c.rulesDir, name)
+	for name, doc := range c.runbooks {
+		if doc.Header.Procedure == "" && !slices.ContainsFunc(alerts, func(a rule.Alert) bool { return a.Name == name }) {
+			c.report("runbook/orphan", doc.Path, 1, 0, "no rule in %s raises an alert %s: name the runbook after its alert, or remove it", c.rulesDir, name)
 		}
 	}
 }
 
 // header compares what a runbook says about its alert with the rule.
-func (c *checker) header(alert rule.Alert, book book) {
-	h := book.Header
+func (c *checker) header(alert rule.Alert, doc document) {
+	h := doc.Header
 	if h.Procedure != "" {
-		c.report("header/alert", book.Path, h.ProcedureLine, 0, "the runbook of %s says that it is a procedure, which no alert has: write the header of a runbook, or give the procedure a file of another name", alert.Name)
+		c.report("header/alert", doc.Path, h.ProcedureLine, 0, "the runbook of %s says that it is a procedure, which no alert has: write the header of a runbook, or give the procedure a file of another name", alert.Name)
 		return
 	}
 	if h.Alert != alert.Name {
-		c.report("header/alert", book.Path, h.AlertLine, 0, "the runbook of %s says that it is for the alert %q: write %s there", alert.Name, h.Alert, alert.Name)
+		c.report("header/alert", doc.Path, h.AlertLine, 0, "the runbook of %s says that it is for the alert %q: write %s there", alert.Name, h.Alert, alert.Name)
 	}
 	if severity := alert.Labels["severity"]; severity != "" && !strings.EqualFold(severity, h.Severity) {
 		c.reportAt(alert, "labels.severity", 0, "header/severity", "%s has severity %q, but its runbook says %q (%s:%d): write the same in both",
-			alert.Name, severity, h.Severity, book.Path, h.SeverityLine)
+			alert.Name, severity, h.Severity, doc.Path, h.SeverityLine)
 	}
 	if alert.For != h.Duration {
 		when := "at once"
@@ -310,6 +356,6 @@ func (c *checker) header(alert rule.Alert, book book) {
 			when = fmt.Sprintf("once its condition has lasted %s", model.Duration(alert.For))
 		}
 		c.reportAt(alert, "for", 0, "header/duration", "%s fires %s, but its runbook says %s (%s:%d): write the same in both",
-			alert.Name, when, model.Duration(h.Duration), book.Path, h.DurationLine)
+			alert.Name, when, model.Duration(h.Duration), doc.Path, h.DurationLine)
 	}
 }

@@ -24,17 +24,17 @@ import (
 // maxDashboard is the size in bytes above which a dashboard is refused.
 const maxDashboard = 16 << 20
 
-// panel is a query of a Grafana dashboard, as it stands in its JSON.
+// panel is a query of a Grafana dashboard, as it is in its JSON.
 type panel struct {
 	title string
 	expr  string
-	sure  bool // whether Prometheus gets to see it, and no other data source
+	sure  bool // whether its data source is certainly a Prometheus
 	file  string
 	src   *jsonText
 	at    int // offset of the string's opening quote in the file
 }
 
-// dashboards are what is asked for in Grafana, and under which addresses.
+// dashboards are the queries of Grafana dashboards, and the uids of the dashboards.
 type dashboards struct {
 	panels []panel
 	uids   []string // in order
@@ -95,7 +95,7 @@ func loadDashboard(file string) (dashboard, error) {
 		return dashboard{}, fmt.Errorf("%s:%d: not valid JSON: %w: export the dashboard again", file, line, err)
 	}
 	d := dashboard{file: file, src: text, sources: map[string]string{}}
-	d.uid = cmp.Or(root.fields["uid"].text, root.fields["dashboard"].fields["uid"].text) // the latter as the API hands it out
+	d.uid = cmp.Or(root.fields["uid"].text, root.fields["dashboard"].fields["uid"].text) // the latter in what the API returns
 	for _, v := range root.fields["templating"].fields["list"].items {
 		if v.fields["type"].text == "datasource" {
 			d.sources[v.fields["name"].text] = v.fields["query"].text
@@ -105,7 +105,7 @@ func loadDashboard(file string) (dashboard, error) {
 	return d, nil
 }
 
-// value is a JSON value that knows where it stands.
+// value is a JSON value with its position.
 type value struct {
 	at     int // offset of its first byte
 	text   string
@@ -114,7 +114,7 @@ type value struct {
 	items  []value
 }
 
-// jsonText is a JSON document in which values are found again.
+// jsonText is a JSON document whose values can be located.
 type jsonText struct {
 	content []byte
 	decoder *json.Decoder
@@ -263,7 +263,7 @@ func (d *dashboard) source(v value, inherited string) string {
 	return ""
 }
 
-// panels parses the queries of dashboards, and reports those that are no PromQL.
+// panels parses the queries of dashboards, and reports those that are not PromQL.
 func (c *checker) panels(panels []panel) []query {
 	var queries []query
 	for _, p := range panels {
@@ -287,31 +287,31 @@ func (c *checker) panels(panels []panel) []query {
 			queries = append(queries, q)
 			continue
 		}
-		// With variables in it, only Grafana knows what Prometheus will get to see.
+		// With variables in it, only Grafana knows what Prometheus will receive.
 		if errs, ok := errors.AsType[parser.ParseErrors](err); ok && len(variables) == 0 && p.sure {
 			start := min(max(int(errs[0].PositionRange.Start), 0), len(p.expr))
-			c.reportIn(q, start, "dashboard/promql", "%s asks for what is not PromQL: %v: mend the query", q.owner, errs[0].Err)
+			c.reportIn(q, start, "dashboard/promql", "%s asks for what is not PromQL: %v: fix the query", q.owner, errs[0].Err)
 		}
 	}
 	return queries
 }
 
-// variable is one of Grafana's, in each of its three ways to write it.
+// variable is a variable of Grafana, in each of the three notations.
 var variable = regexp.MustCompile(`\$\{[^}]*\}|\[\[[^\]\[]*\]\]|\$\w+`)
 
-// unknownText stands within a string for what only Grafana knows. It may be nothing at all, or ".*".
+// unknownText replaces a variable within a string: its value may be empty, or ".*".
 const unknownText = "\x7f"
 
 // parameter is what stands before a number in PromQL.
 var parameter = regexp.MustCompile(`(?:topk|bottomk|quantile|limitk|limit_ratio)\s*(?:(?:by|without)\s*\([^)]*\)\s*)?\(\s*$`)
 
-// fill puts something of the same length in the place of each of Grafana's variables, so that offsets stay what they
-// are: a duration in brackets or behind offset, a number in topk(), a name elsewhere. It returns where, outside of strings, it did so.
+// fill replaces each of Grafana's variables by something of the same length, so that offsets stay the same: a duration in
+// brackets or behind offset, a number in topk(), a name elsewhere. It returns the places of the names.
 func fill(expr string) (filled string, variables [][2]int) {
 	return substitute(expr, func(text string) string { return "v" + strings.Repeat("_", len(text)-1) })
 }
 
-// fillNumbers puts a number where fill puts a name, as in x > $limit.
+// fillNumbers writes a number where fill writes a name, as in x > $limit.
 func fillNumbers(expr string) string {
 	filled, _ := substitute(expr, digits)
 	return filled

@@ -22,8 +22,8 @@ type condition struct {
 	value float64
 }
 
-// claimant is an alert with what its expression asks for.
-type claimant struct {
+// parsedAlert is an alert with the conditions in its expression.
+type parsedAlert struct {
 	rule.Alert
 	all []condition // whenever it fires, each of them holds for the same series; the first is the whole expression
 	any []condition // whenever one of them holds, it fires for the same series
@@ -32,8 +32,8 @@ type claimant struct {
 // deepest bounds how far a chain of "and" or "or" is followed.
 const deepest = 20
 
-func newClaimant(alert rule.Alert, expr parser.Expr) claimant {
-	c := claimant{Alert: alert}
+func newParsedAlert(alert rule.Alert, expr parser.Expr) parsedAlert {
+	c := parsedAlert{Alert: alert}
 	for e := rule.Bare(expr); len(c.all) < deepest; {
 		c.all = append(c.all, conditionOf(e))
 		binary, ok := e.(*parser.BinaryExpr)
@@ -58,7 +58,7 @@ func newClaimant(alert rule.Alert, expr parser.Expr) claimant {
 }
 
 // alwaysBeside reports whether other fires, for the same series, during all the time that c does.
-func (c claimant) alwaysBeside(other claimant) bool {
+func (c parsedAlert) alwaysBeside(other parsedAlert) bool {
 	if other.For > c.For || other.KeepFiringFor < c.KeepFiringFor {
 		return false
 	}
@@ -99,7 +99,7 @@ func (c condition) implies(wide condition) bool {
 		return false
 	}
 	if c.op == wide.op && math.Float64bits(c.value) == math.Float64bits(wide.value) || wide.op == 0 {
-		return true // as it is, or the very series that wide fires for whatever their value
+		return true // the same, or the series that wide fires for at any value
 	}
 	strict := c.op == parser.GTR || c.op == parser.LSS
 	switch wide.op {
@@ -203,7 +203,7 @@ func durationExpr(e *parser.DurationExpr) string {
 	return e.String()
 }
 
-// identity is what Alertmanager tells alerts apart by, as far as the rule gives it. Templates that show the value
+// identity is the labels by which Alertmanager distinguishes alerts, as far as the rule gives them. Templates that show the value
 // differ by more than their text.
 func identity(alert rule.Alert) string {
 	var b strings.Builder
@@ -223,11 +223,11 @@ func showsValue(alert rule.Alert) bool {
 	return false
 }
 
-// duplicates finds the alerts that are said twice, and those that nobody can tell from another: to Alertmanager, alerts
+// duplicates finds the alerts that are defined twice, and those that cannot be told from another: to Alertmanager, alerts
 // with the same name and labels are one.
-func (c *checker) duplicates(claimants []claimant) {
-	same := map[string][]claimant{}
-	for _, cl := range claimants {
+func (c *checker) duplicates(alerts []parsedAlert) {
+	same := map[string][]parsedAlert{}
+	for _, cl := range alerts {
 		if !showsValue(cl.Alert) {
 			key := identity(cl.Alert)
 			same[key] = append(same[key], cl)
@@ -246,9 +246,9 @@ func (c *checker) duplicates(claimants []claimant) {
 					if j > i {
 						continue
 					}
-					c.reportAt(second.Alert, "alert", 0, "alert/duplicate", "%s stands at %s already, with the same labels and the same expression: remove one of the two", second.Name, where)
+					c.reportAt(second.Alert, "alert", 0, "alert/duplicate", "%s is defined at %s already, with the same labels and the same expression: remove one of the two", second.Name, where)
 				case second.alwaysBeside(first):
-					c.reportAt(second.Alert, "alert", 0, "alert/hidden", "this %s is never seen apart from the one at %s, which fires whenever it does and has the same labels, so that Alertmanager takes the two for one: give it a label of its own, such as another severity, or remove it",
+					c.reportAt(second.Alert, "alert", 0, "alert/hidden", "this %s cannot be told from the one at %s, which fires whenever it does and has the same labels, so that Alertmanager takes the two for one: give it another label, such as another severity, or remove it",
 						second.Name, where)
 				default:
 					continue
@@ -263,9 +263,9 @@ func (c *checker) duplicates(claimants []claimant) {
 const maxAlike = 100
 
 // inhibited finds the alerts that an inhibition rule mutes for as long as they fire.
-func (c *checker) inhibited(claimants []claimant, r *routing) {
-	byCondition := map[string][]claimant{}
-	for _, cl := range claimants {
+func (c *checker) inhibited(alerts []parsedAlert, r *routing) {
+	byCondition := map[string][]parsedAlert{}
+	for _, cl := range alerts {
 		seen := map[string]bool{}
 		for _, wide := range cl.any {
 			if !seen[wide.of] && len(byCondition[wide.of]) < maxAlike {
@@ -274,15 +274,15 @@ func (c *checker) inhibited(claimants []claimant, r *routing) {
 			}
 		}
 	}
-	for _, target := range claimants {
+	for _, target := range alerts {
 		if source, ok := c.inhibitor(target, byCondition, r); ok {
-			c.reportAt(target.Alert, "alert", 0, "alert/hidden", "nobody ever sees %s: an inhibition rule of %s mutes it while %s fires, and that always fires when it does (%s:%d); mend the rule that mutes it, or remove the alert",
+			c.reportAt(target.Alert, "alert", 0, "alert/hidden", "%s never notifies: an inhibition rule of %s mutes it while %s fires, which fires whenever it does (%s:%d): fix the inhibition rule, or remove the alert",
 				target.Name, r.file, source.Name, source.File, source.Line)
 		}
 	}
 }
 
-func (c *checker) inhibitor(target claimant, byCondition map[string][]claimant, r *routing) (claimant, bool) {
+func (c *checker) inhibitor(target parsedAlert, byCondition map[string][]parsedAlert, r *routing) (parsedAlert, bool) {
 	for _, narrow := range target.all {
 		for _, source := range byCondition[narrow.of] {
 			if identity(source.Alert) != identity(target.Alert) && target.alwaysBeside(source) &&
@@ -291,7 +291,7 @@ func (c *checker) inhibitor(target claimant, byCondition map[string][]claimant, 
 			}
 		}
 	}
-	return claimant{}, false
+	return parsedAlert{}, false
 }
 
 // mutes reports whether an inhibition rule certainly mutes one alert while another fires for the same series.
@@ -299,7 +299,7 @@ func mutes(i *inhibit.InhibitRule, source, target rule.Alert) bool {
 	if !matches(i.SourceMatchers, source, false) || !matches(i.TargetMatchers, target, false) {
 		return false
 	}
-	// Alertmanager spares a target that is a source as well, where the source is a target as well.
+	// Alertmanager does not mute a target that is a source as well, where the source is a target as well.
 	if matches(i.SourceMatchers, target, true) && matches(i.TargetMatchers, source, true) {
 		return false
 	}

@@ -20,9 +20,9 @@ type query struct {
 	owner  string // as in "the expression of CertificateExpired"
 	file   string
 	at     func(offset int) (line, column int)
-	// hidden reports whether the text there only stands in for something that nobody knows yet.
+	// hidden reports whether the text there replaces a variable whose value is not known.
 	hidden func(offset int) bool
-	said   map[string]bool // so that a slip that is repeated is reported once
+	said   map[string]bool // what was reported, so that it is reported once
 }
 
 func ofAlert(alert rule.Alert, expr parser.Expr) query {
@@ -43,7 +43,7 @@ func (c *checker) reportIn(q query, offset int, check, format string, args ...an
 	c.report(check, q.file, line, column, format, args...)
 }
 
-// exported demands that a query asks for metrics and labels that are there, and does with each what its type allows.
+// exported demands that the metrics and labels of a query exist, and that functions suit the types of the metrics.
 func (c *checker) exported(q query) {
 	q.said = map[string]bool{}
 	parser.Inspect(q.expr, func(node parser.Node, _ []parser.Node) error {
@@ -64,7 +64,7 @@ func (c *checker) exported(q query) {
 // isScrapeMetric reports whether Prometheus makes a metric itself at each scrape.
 func isScrapeMetric(name string) bool { return name == "up" || strings.HasPrefix(name, "scrape_") }
 
-// isRecordedName reports whether a name has the form that is kept for recording rules.
+// isRecordedName reports whether a name has the form that is reserved for recording rules.
 func isRecordedName(name string) bool { return strings.Contains(name, ":") }
 
 // known reports whether anything exports, records or makes a metric.
@@ -84,7 +84,7 @@ func (c *checker) selector(q query, e *parser.VectorSelector) {
 			return
 		}
 		q.said[name] = true
-		hint := "export it, or mend the name"
+		hint := "export it, or fix the name"
 		if nearest := c.series.nearest(name); nearest != "" {
 			hint = fmt.Sprintf("did you mean %s?", nearest)
 		}
@@ -106,7 +106,7 @@ func (c *checker) selector(q query, e *parser.VectorSelector) {
 		if m.Matches("") {
 			what = "makes no difference"
 		}
-		c.reportIn(q, start+wordIn(text, m.Name, strings.Index(text, "{")), "metric/label", "%s %s in %s, since %s has %s: mend the label, or take the matcher out",
+		c.reportIn(q, start+wordIn(text, m.Name, strings.Index(text, "{")), "metric/label", "%s %s in %s, since %s has %s: fix the label, or take the matcher out",
 			m, what, q.owner, name, has)
 	}
 }
@@ -121,7 +121,7 @@ func wordIn(text, word string, from int) int {
 	return from + found[0]
 }
 
-// aggregation demands that the labels to group by are there, and that quantiles are not averaged.
+// aggregation demands that the labels to group by exist, and that quantiles are not averaged.
 func (c *checker) aggregation(q query, e *parser.AggregateExpr) {
 	pos, inner := e.PosRange, e.Expr.PositionRange()
 	if !e.Without {
@@ -129,7 +129,7 @@ func (c *checker) aggregation(q query, e *parser.AggregateExpr) {
 		for _, label := range e.Grouping {
 			if !has.may(label) {
 				c.reportIn(q, c.modifier(q, label, int(pos.Start), int(inner.Start), int(inner.End), int(pos.End)), "metric/label",
-					"%s groups by %s, but what it groups has %s: mend the label, or group by another", q.owner, label, has)
+					"%s groups by %s, but what it groups has %s: fix the label, or group by another", q.owner, label, has)
 			}
 		}
 	}
@@ -143,7 +143,7 @@ func (c *checker) aggregation(q query, e *parser.AggregateExpr) {
 	}
 }
 
-// match demands that the labels to match on are there, on both sides.
+// match demands that the labels to match on exist on both sides.
 func (c *checker) match(q query, e *parser.BinaryExpr) {
 	m := e.VectorMatching
 	if m == nil || !m.On {
@@ -162,7 +162,7 @@ func (c *checker) match(q query, e *parser.BinaryExpr) {
 			side = "either"
 		}
 		c.reportIn(q, c.modifier(q, label, int(e.LHS.PositionRange().End), int(e.RHS.PositionRange().Start)), "metric/label",
-			"%s matches on %s, but the %s side has %s: mend the label, or match on another", q.owner, label, side, has)
+			"%s matches on %s, but the %s side has %s: fix the label, or match on another", q.owner, label, side, has)
 	}
 }
 
@@ -213,10 +213,10 @@ func (c *checker) function(q query, e *parser.Call) {
 		switch {
 		case role == metric.Unknown || role == "": // it may be a native histogram
 		case role != metric.Bucket && known.Type == model.MetricTypeHistogram:
-			c.reportIn(q, int(selector.PosRange.Start), "metric/type", "%s takes a quantile of %s, which is no bucket of the histogram %s: ask for %s_bucket",
+			c.reportIn(q, int(selector.PosRange.Start), "metric/type", "%s takes a quantile of %s, which is not a bucket of the histogram %s: ask for %s_bucket",
 				q.owner, metricName, known.Metric, known.Metric)
 		case role != metric.Bucket:
-			c.reportIn(q, int(selector.PosRange.Start), "metric/type", "%s takes a quantile of %s, which is a %s and no histogram: ask for the buckets of one", q.owner, metricName, known.Type)
+			c.reportIn(q, int(selector.PosRange.Start), "metric/type", "%s takes a quantile of %s, which is a %s and not a histogram: ask for the buckets of one", q.owner, metricName, known.Type)
 		case !c.series.of(e.Args[1]).may("le"):
 			c.reportIn(q, int(e.Args[1].PositionRange().Start), "metric/type", "%s takes a quantile of buckets without their label le: keep le in the aggregation", q.owner)
 			return
@@ -224,8 +224,8 @@ func (c *checker) function(q query, e *parser.Call) {
 	}
 }
 
-// bare demands that an alert does not wait for a counter to reach a number, which it will in time, and then stays above
-// until its target restarts. That it has not moved from 0 is another question.
+// bare demands that an alert does not compare a counter with a number: it reaches any number in time, and stays above until
+// its target restarts. A comparison with 0 by == is allowed.
 func (c *checker) bare(q query) {
 	var visit func(expr parser.Expr)
 	visit = func(expr parser.Expr) {
@@ -301,7 +301,7 @@ func rated(expr parser.Expr) []*parser.VectorSelector {
 	return values(expr)
 }
 
-// role returns what is known of a selector's values; empty where that is nothing.
+// role returns what is known of a selector's values; empty where nothing is.
 func (s *series) role(e *parser.VectorSelector) metric.Role {
 	name := nameOf(e)
 	if s.inventory == nil || len(s.recordings[name]) > 0 {
@@ -311,7 +311,7 @@ func (s *series) role(e *parser.VectorSelector) metric.Role {
 	return found.Role
 }
 
-// nearest returns the known metric whose name differs least, if it is near enough to be a slip.
+// nearest returns the known metric whose name differs least, if it is near enough to be a misspelling.
 func (s *series) nearest(name string) string {
 	const longest = 200
 	if len(name) > longest {

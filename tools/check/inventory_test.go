@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
-	"github.com/stemedb/firedrill/tools/metric"
 )
 
 const exposition = `# TYPE requests_total counter
@@ -38,17 +37,17 @@ func TestExported(t *testing.T) {
 		"rate(request_total[5m]) > rate(request_total[1h])":                          {"request_total[5m]: metric/unknown: the expression of A asks for request_total, which no target exports and no rule records: did you mean requests_total?"},
 		"rate(request_total[5m]) > 1":                                                {"request_total[: metric/unknown: the expression of A asks for request_total, which no target exports and no rule records: did you mean requests_total?"},
 		`{__name__="request_total"} > 1`:                                             {`{__name__: metric/unknown: the expression of A asks for request_total, which no target exports and no rule records: did you mean requests_total?`},
-		"absent(nowhere_to_be_found)":                                                {"nowhere: metric/unknown: the expression of A asks for nowhere_to_be_found, which no target exports and no rule records: export it, or mend the name"},
-		"took_seconds > 1":                                                           {"took_seconds: metric/unknown: the expression of A asks for took_seconds, which no target exports and no rule records: export it, or mend the name"},
-		`rate(requests_total{cod="200"}[5m]) > 1`:                                    {`cod=: metric/label: cod="200" matches nothing in the expression of A, since requests_total has no labels but code, instance, job, method: mend the label, or take the matcher out`},
-		`rate(requests_total{code="1",cod!="200"}[5m]) > 1`:                          {`cod!=: metric/label: cod!="200" makes no difference in the expression of A, since requests_total has no labels but code, instance, job, method: mend the label, or take the matcher out`},
+		"absent(nowhere_to_be_found)":                                                {"nowhere: metric/unknown: the expression of A asks for nowhere_to_be_found, which no target exports and no rule records: export it, or fix the name"},
+		"took_seconds > 1":                                                           {"took_seconds: metric/unknown: the expression of A asks for took_seconds, which no target exports and no rule records: export it, or fix the name"},
+		`rate(requests_total{cod="200"}[5m]) > 1`:                                    {`cod=: metric/label: cod="200" matches nothing in the expression of A, since requests_total has no labels but code, instance, job, method: fix the label, or take the matcher out`},
+		`rate(requests_total{code="1",cod!="200"}[5m]) > 1`:                          {`cod!=: metric/label: cod!="200" makes no difference in the expression of A, since requests_total has no labels but code, instance, job, method: fix the label, or take the matcher out`},
 		`rate(requests_total{cod=""}[5m]) > 1`:                                       nil,
-		`job:requests:rate5m{code="1"} > 1`:                                          {`code=: metric/label: code="1" matches nothing in the expression of A, since job:requests:rate5m has no label but job: mend the label, or take the matcher out`},
-		"sum by (job, path) (rate(requests_total[5m])) > 1":                          {"path): metric/label: the expression of A groups by path, but what it groups has no labels but code, instance, job, method: mend the label, or group by another"},
-		"sum(rate(requests_total[5m])) by (path) > 1":                                {"path): metric/label: the expression of A groups by path, but what it groups has no labels but code, instance, job, method: mend the label, or group by another"},
+		`job:requests:rate5m{code="1"} > 1`:                                          {`code=: metric/label: code="1" matches nothing in the expression of A, since job:requests:rate5m has no label but job: fix the label, or take the matcher out`},
+		"sum by (job, path) (rate(requests_total[5m])) > 1":                          {"path): metric/label: the expression of A groups by path, but what it groups has no labels but code, instance, job, method: fix the label, or group by another"},
+		"sum(rate(requests_total[5m])) by (path) > 1":                                {"path): metric/label: the expression of A groups by path, but what it groups has no labels but code, instance, job, method: fix the label, or group by another"},
 		"sum without (path) (rate(requests_total[5m])) > 1":                          nil,
-		"temperature_celsius > on (path, room) temperature_celsius":                  {"path, room: metric/label: the expression of A matches on path, but the either side has no labels but instance, job, room: mend the label, or match on another"},
-		"temperature_celsius > on (room) up":                                         {"room) up: metric/label: the expression of A matches on room, but the right side has no labels but instance, job: mend the label, or match on another"},
+		"temperature_celsius > on (path, room) temperature_celsius":                  {"path, room: metric/label: the expression of A matches on path, but the either side has no labels but instance, job, room: fix the label, or match on another"},
+		"temperature_celsius > on (room) up":                                         {"room) up: metric/label: the expression of A matches on room, but the right side has no labels but instance, job: fix the label, or match on another"},
 		"rate(temperature_celsius[5m]) > 1":                                          {"temperature_celsius[: metric/type: the expression of A takes the rate() of temperature_celsius, which is a gauge: each fall would pass for a reset of a counter; use delta() or deriv(), or a counter"},
 		"rate(sum(temperature_celsius)[5m:]) > 1":                                    nil,
 		"deriv(requests_total[5m]) > 1":                                              {"requests_total[: metric/type: the expression of A takes the deriv() of requests_total, which is a counter and falls to 0 when its target restarts: use rate() or increase()"},
@@ -61,8 +60,8 @@ func TestExported(t *testing.T) {
 		"requests_total / took_seconds_count > 5":                                    nil,
 		"untyped_thing > 5 or rate(untyped_thing[5m]) > 1":                           nil,
 		"histogram_quantile(0.9, sum by (le) (rate(took_seconds_bucket[5m]))) > 1":   nil,
-		"histogram_quantile(0.9, rate(took_seconds_sum[5m])) > 1":                    {"took_seconds_sum[: metric/type: the expression of A takes a quantile of took_seconds_sum, which is no bucket of the histogram took_seconds: ask for took_seconds_bucket"},
-		"histogram_quantile(0.9, rate(requests_total[5m])) > 1":                      {"requests_total[: metric/type: the expression of A takes a quantile of requests_total, which is a counter and no histogram: ask for the buckets of one"},
+		"histogram_quantile(0.9, rate(took_seconds_sum[5m])) > 1":                    {"took_seconds_sum[: metric/type: the expression of A takes a quantile of took_seconds_sum, which is not a bucket of the histogram took_seconds: ask for took_seconds_bucket"},
+		"histogram_quantile(0.9, rate(requests_total[5m])) > 1":                      {"requests_total[: metric/type: the expression of A takes a quantile of requests_total, which is a counter and not a histogram: ask for the buckets of one"},
 		"histogram_quantile(0.9, sum by (path) (rate(took_seconds_bucket[5m]))) > 1": {"sum by: metric/type: the expression of A takes a quantile of buckets without their label le: keep le in the aggregation"},
 		"histogram_quantile(0.9, rate(untyped_thing[5m])) > 1":                       nil,
 		"avg(rpc_seconds) > 1":                                                       {"rpc_seconds): metric/type: the expression of A takes the avg of rpc_seconds, whose series are quantiles, of which that says nothing: take the max, or export a histogram"},
@@ -72,7 +71,7 @@ func TestExported(t *testing.T) {
 		t.Run(expr, func(t *testing.T) {
 			g := NewWithT(t)
 			t.Chdir(t.TempDir())
-			lay(t, "m.prom", exposition)
+			writeFile(t, "m.prom", exposition)
 			if !strings.HasPrefix(expr, "|-") {
 				expr = "'" + expr + "'"
 			}
@@ -97,25 +96,11 @@ func TestExported(t *testing.T) {
 func TestTemplateOfAKnownMetric(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(t.TempDir())
-	lay(t, "m.prom", exposition)
+	writeFile(t, "m.prom", exposition)
 	content := head + "  - {alert: A, expr: temperature_celsius > 30, annotations: {summary: '{{ $labels.room }} {{ $labels.floor }}'}}\n"
 	g.Expect(found(t, Inputs{}, content)).To(BeEmpty())
 	g.Expect(found(t, Inputs{Metrics: []string{"m.prom"}}, content)).To(Equal([]string{
 		`a.yml:4:94 template/label: the annotation "summary" of A shows nothing for $labels.floor, since the series of its expression have no labels but instance, job, room; keep that label in the expression, or leave it out of the template`}))
-}
-
-func TestOurOwnInventory(t *testing.T) {
-	g := NewWithT(t)
-	inv, err := metric.Read(t.Context(), "../../fixtures/inventory/stemedb-api.prom")
-	g.Expect(err).NotTo(HaveOccurred())
-	expiry, ok := inv.Series("stemedb_tls_cert_expiry_seconds")
-	g.Expect(ok).To(BeTrue())
-	g.Expect(expiry.Role).To(Equal(metric.Gauge))
-	g.Expect(expiry.Labels).To(Equal([]string{"domain"}))
-	for _, name := range []string{"stemedb_tls_reloads_total", "go_gc_duration_seconds_count", "process_start_time_seconds"} {
-		_, ok := inv.Series(name)
-		g.Expect(ok).To(BeTrue(), name)
-	}
 }
 
 func TestDistance(t *testing.T) {
@@ -141,18 +126,18 @@ const dashboardJSON = `{"title": "D", "uid": "d", "templating": {"list": [{"type
 func TestDashboards(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(t.TempDir())
-	lay(t, "m.prom", exposition)
-	lay(t, "boards/below/d.json", dashboardJSON)
+	writeFile(t, "m.prom", exposition)
+	writeFile(t, "dashboards/below/d.json", dashboardJSON)
 	const rules = head + "  - {alert: A, expr: up == 0}\n"
-	g.Expect(found(t, Inputs{Dashboards: "boards"}, rules)).To(Equal([]string{
-		`boards/below/d.json:5:30 dashboard/promql: the panel "P" asks for what is not PromQL: unexpected end of input inside braces: mend the query`,
+	g.Expect(found(t, Inputs{Dashboards: "dashboards"}, rules)).To(Equal([]string{
+		`dashboards/below/d.json:5:30 dashboard/promql: the panel "P" asks for what is not PromQL: unexpected end of input inside braces: fix the query`,
 	}), "without an inventory")
-	got := found(t, Inputs{Dashboards: "boards", Metrics: []string{"m.prom"}}, rules)
+	got := found(t, Inputs{Dashboards: "dashboards", Metrics: []string{"m.prom"}}, rules)
 	g.Expect(got).To(Equal([]string{
-		`boards/below/d.json:4:28 metric/unknown: the panel "P" asks for request_total, which no target exports and no rule records: did you mean requests_total?`,
-		`boards/below/d.json:5:30 dashboard/promql: the panel "P" asks for what is not PromQL: unexpected end of input inside braces: mend the query`,
-		`boards/below/d.json:6:49 metric/type: the panel "P" takes the rate() of temperature_celsius, which is a gauge: each fall would pass for a reset of a counter; use delta() or deriv(), or a counter`,
-		`boards/below/d.json:11:112 metric/label: nope="1" matches nothing in the panel "Q", since took_seconds_sum has no labels but instance, job, path: mend the label, or take the matcher out`,
+		`dashboards/below/d.json:4:28 metric/unknown: the panel "P" asks for request_total, which no target exports and no rule records: did you mean requests_total?`,
+		`dashboards/below/d.json:5:30 dashboard/promql: the panel "P" asks for what is not PromQL: unexpected end of input inside braces: fix the query`,
+		`dashboards/below/d.json:6:49 metric/type: the panel "P" takes the rate() of temperature_celsius, which is a gauge: each fall would pass for a reset of a counter; use delta() or deriv(), or a counter`,
+		`dashboards/below/d.json:11:112 metric/label: nope="1" matches nothing in the panel "Q", since took_seconds_sum has no labels but instance, job, path: fix the label, or take the matcher out`,
 	}))
 }
 
@@ -166,7 +151,7 @@ func TestDashboardsRefuse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			lay(t, "d/a.json", tc.content)
+			writeFile(t, "d/a.json", tc.content)
 			_, err := loadDashboards("d")
 			NewWithT(t).Expect(err).To(MatchError(tc.want))
 		})
@@ -175,7 +160,7 @@ func TestDashboardsRefuse(t *testing.T) {
 	t.Chdir(t.TempDir())
 	_, err := loadDashboards("nowhere")
 	g.Expect(err).To(MatchError("reading the folder of dashboards: open nowhere: no such file or directory"))
-	lay(t, "d/large.json", "")
+	writeFile(t, "d/large.json", "")
 	g.Expect(os.Truncate("d/large.json", 50<<20)).To(Succeed())
 	_, err = loadDashboards("d")
 	g.Expect(err).To(MatchError("d/large.json: no dashboard (52428800 bytes): keep one in a file of at most 16777216 bytes"))
@@ -186,10 +171,10 @@ func TestDashboardsRefuse(t *testing.T) {
 func TestLinksToDashboards(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(t.TempDir())
-	lay(t, "boards/a.json", `{"uid": "a-1", "panels": [{"uid": "panel"}]}`)
-	lay(t, "boards/b.json", `{"dashboard": {"uid": "b"}, "meta": {}}`)
-	lay(t, "boards/none.json", `{"panels": []}`)
-	const there = ": those in boards are /d/a-1, /d/b"
+	writeFile(t, "dashboards/a.json", `{"uid": "a-1", "panels": [{"uid": "panel"}]}`)
+	writeFile(t, "dashboards/b.json", `{"dashboard": {"uid": "b"}, "meta": {}}`)
+	writeFile(t, "dashboards/none.json", `{"panels": []}`)
+	const there = ": those in dashboards are /d/a-1, /d/b"
 	for address, want := range map[string]string{
 		"https://grafana.example.com/d/a-1":                           "",
 		"http://example.com/grafana/d/b/a-title/?viewPanel=2&orgId=1": "",
@@ -198,10 +183,10 @@ func TestLinksToDashboards(t *testing.T) {
 		"https://grafana.example.com/d/panel":                         `leads to no dashboard ("/d/panel")` + there,
 		"https://grafana.example.com/d/":                              `leads to no dashboard ("/d/")` + there,
 		"https://grafana.example.com/explore":                         `leads to no dashboard ("/explore")` + there,
-		"/d/b":                                                        `is no link that an on-call can open ("/d/b"): write https://… to a dashboard; those in boards are /d/a-1, /d/b`,
+		"/d/b":                                                        `is not a link that can be opened ("/d/b"): write https://… to a dashboard; those in dashboards are /d/a-1, /d/b`,
 	} {
 		rules := head + "  - {alert: A, expr: up == 0, annotations: {dashboard_url: '" + address + "'}}\n"
-		got := found(t, Inputs{Dashboards: "boards"}, rules)
+		got := found(t, Inputs{Dashboards: "dashboards"}, rules)
 		if want == "" {
 			g.Expect(got).To(BeEmpty(), address)
 		} else {

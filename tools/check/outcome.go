@@ -13,7 +13,7 @@ import (
 
 // outcome says which labels the series of an expression's result can have.
 type outcome struct {
-	open  bool            // whether they can have labels that nobody has named
+	open  bool            // whether they can have labels other than names
 	names map[string]bool // if open, the labels that they cannot have; else, those that they can
 }
 
@@ -251,7 +251,7 @@ func (s *series) called(e *parser.Call) outcome {
 	}
 }
 
-// absent returns the labels of what absent() makes up: those that its selector asks for by equality.
+// absent returns the labels of the result of absent(): those that its selector matches by equality.
 func absent(arg parser.Expr) outcome {
 	arg = rule.Bare(arg)
 	if matrix, ok := arg.(*parser.MatrixSelector); ok {

@@ -185,7 +185,7 @@ func FuzzOutcome(f *testing.F) {
 		if expr, err := promql.ParseExpr(source); err == nil {
 			s := someSeries(t)
 			s.alternatives(expr)
-			if c := newClaimant(rule.Alert{Expr: source}, expr); !c.alwaysBeside(c) {
+			if c := newParsedAlert(rule.Alert{Expr: source}, expr); !c.alwaysBeside(c) {
 				t.Errorf("%s does not imply itself", source)
 			}
 			values(expr)

@@ -12,37 +12,37 @@ import (
 	"github.com/yuin/goldmark/text"
 )
 
-// procedures checks the runbooks that belong to no alert. Whoever follows one came by a link from the runbook of an
-// alert, and knows what that alert says.
+// procedures checks the runbooks that belong to no alert. One is followed by a link from the runbook of an alert, and so
+// with that alert's labels.
 func (c *checker) procedures(alerts []rule.Alert, programs *programs, specs *specs) {
-	for _, name := range slices.Sorted(maps.Keys(c.books)) {
-		book := c.books[name]
-		if book.Header.Procedure == "" || slices.ContainsFunc(alerts, func(a rule.Alert) bool { return a.Name == name }) {
-			continue // of which header/alert has told
+	for _, name := range slices.Sorted(maps.Keys(c.runbooks)) {
+		doc := c.runbooks[name]
+		if doc.Header.Procedure == "" || slices.ContainsFunc(alerts, func(a rule.Alert) bool { return a.Name == name }) {
+			continue // header/alert reports it
 		}
-		if book.Header.Procedure != name {
-			c.report("header/alert", book.Path, book.Header.ProcedureLine, 0, "the procedure in %s.md says that it is %q: write %s there", name, book.Header.Procedure, name)
+		if doc.Header.Procedure != name {
+			c.report("header/alert", doc.Path, doc.Header.ProcedureLine, 0, "the procedure in %s.md says that it is %q: write %s there", name, doc.Header.Procedure, name)
 		}
-		leading := leadingTo(name, alerts, c.books)
+		leading := leadingTo(name, alerts, c.runbooks)
 		if len(leading) == 0 {
-			c.report("runbook/orphan", book.Path, book.Header.ProcedureLine, 0, "no runbook of an alert leads to the procedure %s, so that nobody finds it: link to it from one, as in [%[1]s](%[1]s.md), or remove it", name)
+			c.report("runbook/orphan", doc.Path, doc.Header.ProcedureLine, 0, "no runbook of an alert links to the procedure %s: link to it from one, as in [%[1]s](%[1]s.md), or remove it", name)
 		}
-		c.finished(name, book)
-		scripts := scriptsOf(book)
+		c.finished(name, doc)
+		scripts := scriptsOf(doc)
 		c.steps(scripts, programs)
 		for _, alert := range leading {
 			if expr, err := promql.ParseExpr(alert.Expr); err == nil { // what does not parse has been refused
 				c.variables(alert, expr, scripts)
 			}
 		}
-		c.branches(book, specs)
+		c.branches(doc, specs)
 	}
 }
 
 // leadingTo returns the alerts whose runbooks link to a procedure.
-func leadingTo(procedure string, alerts []rule.Alert, books map[string]book) []rule.Alert {
+func leadingTo(procedure string, alerts []rule.Alert, runbooks map[string]document) []rule.Alert {
 	return slices.DeleteFunc(slices.Clone(alerts), func(alert rule.Alert) bool {
-		return !slices.Contains(linked([]byte(books[alert.Name].text)), procedure+".md")
+		return !slices.Contains(linked([]byte(runbooks[alert.Name].text)), procedure+".md")
 	})
 }
 
@@ -51,7 +51,7 @@ func linked(src []byte) []string {
 	var files []string
 	_ = ast.Walk(goldmark.DefaultParser().Parse(text.NewReader(src)), func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if link, ok := n.(*ast.Link); ok && entering {
-			if u, err := url.Parse(string(link.Destination)); err == nil { // that of a page elsewhere begins with a slash
+			if u, err := url.Parse(string(link.Destination)); err == nil { // the path of an address elsewhere begins with a slash
 				files = append(files, path.Clean(u.Path))
 			}
 		}

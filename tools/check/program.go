@@ -25,7 +25,7 @@ func loadPrograms(file string) (*programs, error) {
 	if file == "" {
 		return nil, nil
 	}
-	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() { // to open a pipe is to wait for its writer
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() { // opening a pipe waits for its writer
 		return nil, fmt.Errorf("%s: not a regular file: name a file with the host's programs, one a line", file)
 	}
 	f, err := os.Open(file)
@@ -89,12 +89,12 @@ var (
 
 // programs finds what the steps of a runbook run and the host does not have.
 func (c *checker) programs(scripts []script, host *programs) {
-	own := map[string]bool{} // what the runbook brings itself, or asks for before it uses it
+	own := map[string]bool{} // what the runbook defines, or looks for before it runs it
 	for _, s := range scripts {
 		if isOpen(s.file) {
 			return // what is read from elsewhere may define any command
 		}
-		brings(s.file, own)
+		defines(s.file, own)
 	}
 	for _, s := range scripts {
 		if !s.Run {
@@ -106,7 +106,7 @@ func (c *checker) programs(scripts []script, host *programs) {
 			case strings.HasPrefix(name, "/") && programDir.MatchString(path.Dir(name)):
 				base = path.Base(name)
 			case strings.Contains(name, "/") || strings.HasPrefix(name, "~"):
-				return // no inventory knows
+				return // the inventory has names only
 			}
 			if own[name] || own[base] || host.names[base] || interp.IsBuiltin(name) {
 				return
@@ -120,7 +120,7 @@ func (c *checker) programs(scripts []script, host *programs) {
 			if hint != "" {
 				hint = fmt.Sprintf(" (it has %q)", hint)
 			}
-			c.reportPlace(c.placeOf(s, word.Pos(), word.End()), "runbook/program", "the host has no program %q%s: mend the name, or install it and add it to %s", name, hint, host.file)
+			c.reportPlace(c.placeOf(s, word.Pos(), word.End()), "runbook/program", "the host has no program %q%s: fix the name, or install it and add it to %s", name, hint, host.file)
 		})
 	}
 }
@@ -137,12 +137,12 @@ func isOpen(file *syntax.File) bool {
 	return open
 }
 
-// brings notes the functions and files that a script makes, and the commands that it looks for.
-func brings(file *syntax.File, own map[string]bool) {
+// defines adds to own the functions and files that a script makes, and the commands that it looks for.
+func defines(file *syntax.File, own map[string]bool) {
 	visit(file, func(node syntax.Node, _ []syntax.Node) {
 		switch node := node.(type) {
 		case *syntax.FuncDecl:
-			if node.Name != nil { // the parser lets one without a name pass, which bash itself refuses
+			if node.Name != nil { // the parser accepts a function without a name, bash does not
 				own[node.Name.Value] = true
 			}
 		case *syntax.Redirect:
@@ -191,7 +191,7 @@ func made(word *syntax.Word, own map[string]bool) {
 	}
 }
 
-// eachProgram calls found for each program that a script runs by name, however it is wrapped.
+// eachProgram calls found for each program that a script runs by name, alone or through a wrapper.
 func eachProgram(file *syntax.File, found func(word *syntax.Word, name string)) {
 	visit(file, func(node syntax.Node, _ []syntax.Node) {
 		if call, ok := node.(*syntax.CallExpr); ok {
@@ -245,7 +245,7 @@ func unwrap(w wrapper, args []*syntax.Word) []*syntax.Word {
 		arg, ok := plainText(args[0])
 		switch {
 		case !ok && !assignment.MatchString(leading(args[0])):
-			return nil // an option or a program, nobody knows
+			return nil // an option or a program
 		case arg == "--":
 			return past(args[1:], w.operands)
 		case slices.Contains(values, arg):
@@ -280,7 +280,7 @@ func nested(word *syntax.Word, found func(word *syntax.Word, name string), depth
 		return
 	}
 	own := map[string]bool{}
-	brings(file, own)
+	defines(file, own)
 	visit(file, func(node syntax.Node, _ []syntax.Node) {
 		if call, ok := node.(*syntax.CallExpr); ok {
 			command(call.Args, func(_ *syntax.Word, name string) {

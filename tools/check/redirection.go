@@ -24,7 +24,7 @@ func (c *checker) redirections(s script) {
 			return
 		}
 		for i, r := range stmt.Redirs {
-			if what := accident(s.Source, stmt, r); what != "" {
+			if what := mistake(s.Source, stmt, r); what != "" {
 				c.reportPlace(c.placeOf(s, r.Pos(), r.End()), "runbook/redirection", "%s", what)
 			}
 			if isTo(r, syntax.DplOut, "2", "1") && !isCaptured(stmt, within) {
@@ -37,8 +37,8 @@ func (c *checker) redirections(s script) {
 	})
 }
 
-// accident says what is wrong with a redirection by itself; empty where nothing is known to be.
-func accident(source string, stmt *syntax.Stmt, r *syntax.Redirect) string {
+// mistake says what is wrong with a redirection by itself; empty if nothing is.
+func mistake(source string, stmt *syntax.Stmt, r *syntax.Redirect) string {
 	writes := r.Op == syntax.RdrOut || r.Op == syntax.RdrClob || r.Op == syntax.AppOut
 	if !writes && r.Op != syntax.RdrIn {
 		return ""

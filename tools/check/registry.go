@@ -6,13 +6,13 @@ import (
 	"github.com/stemedb/firedrill/tools/finding"
 )
 
-// Checks are all checks there are, by name: nothing is reported, and nothing can be suppressed, under another.
+// Checks are all checks, by name. Nothing is reported or suppressed under another name.
 var Checks = []finding.Check{
-	{Name: "alert/annotations", Severity: finding.Error, Help: "An alert has the annotations summary, description, runbook_url and dashboard_url, as far as most of the alerts have them."},
-	{Name: "alert/dashboard", Severity: finding.Error, Help: "An alert's dashboard_url leads to a dashboard that there is."},
+	{Name: "alert/annotations", Severity: finding.Error, Help: "An alert has the annotations summary, description, runbook_url and dashboard_url, as far as at least half of the alerts have them."},
+	{Name: "alert/dashboard", Severity: finding.Error, Help: "An alert's dashboard_url leads to an existing dashboard."},
 	{Name: "alert/duplicate", Severity: finding.Error, Help: "No two rules raise the same alert by the same condition."},
 	{Name: "alert/hidden", Severity: finding.Error, Help: "No alert is always hidden by another: by one of the same labels, or by an inhibition."},
-	{Name: "alert/labels", Severity: finding.Error, Help: "An alert has the labels severity and team, as far as most of the alerts have them."},
+	{Name: "alert/labels", Severity: finding.Error, Help: "An alert has the labels that routes match on or group by, as far as at least half of the alerts have them, and those that nearly all alerts have."},
 	{Name: "alert/template", Severity: finding.Error, Help: "The templates of an alert's labels and annotations can be rendered."},
 	{Name: "alert/unfinished", Severity: finding.Error, Help: "An alert has no TODO left in it."},
 	{Name: "dashboard/promql", Severity: finding.Error, Help: "The queries of a dashboard are PromQL."},
@@ -22,20 +22,20 @@ var Checks = []finding.Check{
 	{Name: "metric/label", Severity: finding.Error, Help: "A label that a query asks for is one that the metric has."},
 	{Name: "metric/type", Severity: finding.Error, Help: "A function is given the type of metric that it is for, and no bare counter is compared with a constant."},
 	{Name: "metric/unknown", Severity: finding.Error, Help: "A metric that a query asks for is exported, or recorded by a rule."},
-	{Name: "route/receiver", Severity: finding.Error, Help: "Alertmanager routes an alert to a receiver that somebody hears."},
-	{Name: "runbook/index", Severity: finding.Error, Help: "The index of the runbooks, where there is one that firedrill index wrote, is what rules and runbooks say."},
+	{Name: "route/receiver", Severity: finding.Error, Help: "Alertmanager routes an alert to a receiver that has an integration."},
+	{Name: "runbook/index", Severity: finding.Error, Help: "The index of the runbooks, where firedrill index wrote one, is up to date."},
 	{Name: "runbook/metric", Severity: finding.Error, Help: "A runbook mentions the metrics that raise its alert."},
 	{Name: "runbook/missing", Severity: finding.Error, Help: "Each alert has a runbook that is named after it."},
 	{Name: "runbook/misspelling", Severity: finding.Warning, Help: "A shell variable that nothing is known to set does not differ by one slip from one that is set."},
 	{Name: "runbook/orphan", Severity: finding.Error, Help: "Each runbook is named after an alert that a rule raises, and each procedure is linked from such a runbook."},
 	{Name: "runbook/program", Severity: finding.Error, Help: "The host has the programs that a runbook's steps run."},
-	{Name: "runbook/redirection", Severity: finding.Error, Help: "A step redirects nothing by accident."},
+	{Name: "runbook/redirection", Severity: finding.Error, Help: "A step has no redirection that is certainly a mistake."},
 	{Name: "runbook/spec", Severity: finding.Error, Help: "A spec follows each branch of each runbook."},
 	{Name: "runbook/unfinished", Severity: finding.Error, Help: "A runbook has no TODO left in it."},
 	{Name: "runbook/url", Severity: finding.Error, Help: "An alert's runbook_url leads to its runbook, and to a heading that is there."},
 	{Name: "runbook/variable", Severity: finding.Error, Help: "A shell variable in a step is a label of the alert, or set before in the same branch."},
 	{Name: "suppression/reason", Severity: finding.Error, Help: "A suppression gives its reason."},
-	{Name: "suppression/unknown", Severity: finding.Error, Help: "A suppression names a check that there is."},
+	{Name: "suppression/unknown", Severity: finding.Error, Help: "A suppression names an existing check."},
 	{Name: "suppression/unused", Severity: finding.Error, Help: "A suppression suppresses something."},
 	{Name: "template/label", Severity: finding.Error, Help: "A template shows only labels that the expression's result can have."},
 	{Name: "template/value", Severity: finding.Error, Help: "No label of an alert changes from evaluation to evaluation, so that its \"for\" can pass."},

@@ -20,7 +20,8 @@ type routing struct {
 	*route.Tree
 	file string
 
-	asked       []string // the labels that routes ask for, in order
+	matched     []string // the labels that routes match on, in order
+	grouped     []string // the labels that routes group by
 	inhibitions []*inhibit.InhibitRule
 }
 
@@ -40,27 +41,34 @@ func loadRouting(file string) (*routing, error) {
 	r := &routing{Tree: tree, file: file}
 	r.Root.Walk(func(route *dispatch.Route) {
 		for _, m := range route.Matchers {
-			r.asked = append(r.asked, m.Name)
+			r.matched = append(r.matched, m.Name)
+		}
+		for name := range route.RouteOpts.GroupBy {
+			r.grouped = append(r.grouped, string(name))
 		}
 	})
-	slices.Sort(r.asked)
-	r.asked = slices.Compact(r.asked)
+	slices.Sort(r.matched)
+	r.matched = slices.Compact(r.matched)
 	for _, inhibition := range r.Config.InhibitRules {
 		r.inhibitions = append(r.inhibitions, inhibit.NewInhibitRule(inhibition))
 	}
 	return r, nil
 }
 
-// route demands that an alert reaches somebody, going by the labels that its rule gives it. Where a route asks for a
-// label whose value the series decide, nothing is said.
+// route demands that an alert reaches a receiver with an integration, going by the labels that its rule gives it. Where a
+// route matches on a label whose value comes from the series, nothing is reported.
 func (c *checker) route(alert rule.Alert, expr parser.Expr, r *routing) {
 	var by []string
-	for _, name := range r.asked {
+	field := "alert" // the first label that routes match on, where the rule has one
+	for _, name := range r.matched {
 		value, given := labelOf(alert, name)
 		switch {
 		case strings.Contains(value, "{{"), !given && c.series.of(expr).may(name):
 			return
 		case given && name != model.AlertNameLabel:
+			if by == nil {
+				field = "labels." + name
+			}
 			by = append(by, fmt.Sprintf("%s %q", name, value))
 		}
 	}
@@ -70,13 +78,13 @@ func (c *checker) route(alert rule.Alert, expr parser.Expr, r *routing) {
 	if len(notified) > 0 {
 		return
 	}
-	with, mend := "", "give it labels that are routed"
+	with, fix := "", "give it labels that a route matches"
 	if len(by) > 0 {
 		with = "with " + strings.Join(by, " and ") + " "
 	}
 	if len(by) == 1 {
-		mend = "give it a " + strings.Fields(by[0])[0] + " that is routed"
+		fix = "give it a " + strings.Fields(by[0])[0] + " that a route matches"
 	}
-	c.reportAt(alert, "labels.severity", 0, "route/receiver", "nobody hears of %s: %sit reaches only the receiver %s, which has no integration (%s): %s, or route this one",
-		alert.Name, with, strings.Join(silent, ", "), r.file, mend)
+	c.reportAt(alert, field, 0, "route/receiver", "no notification of %s is sent: %sit reaches only the receiver %s, which has no integration (%s): %s, or add a route for it",
+		alert.Name, with, strings.Join(silent, ", "), r.file, fix)
 }

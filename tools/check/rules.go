@@ -8,7 +8,7 @@ import (
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
-// loadInventory reads what is exported; without a source, nothing is known of it.
+// loadInventory reads what is exported; nil without a source.
 func loadInventory(ctx context.Context, sources []string) (*metric.Inventory, error) {
 	sources = slices.DeleteFunc(slices.Clone(sources), func(source string) bool { return source == "" })
 	if len(sources) == 0 {
@@ -17,7 +17,7 @@ func loadInventory(ctx context.Context, sources []string) (*metric.Inventory, er
 	return metric.Read(ctx, sources...)
 }
 
-// rules compares the rules with each other, with the metrics that they ask for, and with Alertmanager's inhibitions.
+// rules compares the rules with each other, with the exported metrics, and with Alertmanager's inhibitions.
 func (c *checker) rules(set rule.Set, dashboards []panel, inventory *metric.Inventory, r *routing) {
 	c.series = &series{inventory: inventory, recordings: map[string][]recorded{}, derived: map[string]outcome{}}
 	var queries []query
@@ -27,13 +27,13 @@ func (c *checker) rules(set rule.Set, dashboards []panel, inventory *metric.Inve
 			queries = append(queries, ofRecording(recording, expr))
 		}
 	}
-	var claimants []claimant
+	var alerts []parsedAlert
 	for _, alert := range set.Alerts {
 		expr, err := promql.ParseExpr(alert.Expr)
 		if err != nil {
 			continue
 		}
-		claimants = append(claimants, newClaimant(alert, expr))
+		alerts = append(alerts, newParsedAlert(alert, expr))
 		c.templates(alert, expr)
 		q := ofAlert(alert, expr)
 		queries = append(queries, q)
@@ -41,9 +41,9 @@ func (c *checker) rules(set rule.Set, dashboards []panel, inventory *metric.Inve
 			c.bare(q)
 		}
 	}
-	c.duplicates(claimants)
+	c.duplicates(alerts)
 	if r != nil {
-		c.inhibited(claimants, r)
+		c.inhibited(alerts, r)
 	}
 	queries = append(queries, c.panels(dashboards)...)
 	if inventory != nil {

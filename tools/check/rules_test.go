@@ -21,13 +21,13 @@ func alertsOf(t *testing.T, in Inputs, content string) []string {
 
 func found(t *testing.T, in Inputs, content string) []string {
 	t.Helper()
-	for _, dir := range []string{"r", "books"} {
+	for _, dir := range []string{"r", "runbooks"} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	lay(t, "r/a.yml", content)
-	in.Rules, in.Runbooks = "r", "books"
+	writeFile(t, "r/a.yml", content)
+	in.Rules, in.Runbooks = "r", "runbooks"
 	findings, _, err := Run(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func lineText(f finding.Finding) string {
 	return place + ":" + strconv.Itoa(f.Line) + ":" + strconv.Itoa(f.Column) + " " + f.Check + ": " + strings.TrimSuffix(strings.TrimPrefix(before, "Error: "), " ("+f.Check+")")
 }
 
-func lay(t *testing.T, file, content string) {
+func writeFile(t *testing.T, file, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
@@ -129,8 +129,8 @@ func TestValueInALabel(t *testing.T) {
 
 func TestDuplicates(t *testing.T) {
 	const (
-		duplicate = `a.yml:5:13 alert/duplicate: A stands at r/a.yml:4 already, with the same labels and the same expression: remove one of the two`
-		hidden    = `a.yml:%:13 alert/hidden: this A is never seen apart from the one at r/a.yml:^, which fires whenever it does and has the same labels, so that Alertmanager takes the two for one: give it a label of its own, such as another severity, or remove it`
+		duplicate = `a.yml:5:13 alert/duplicate: A is defined at r/a.yml:4 already, with the same labels and the same expression: remove one of the two`
+		hidden    = `a.yml:%:13 alert/hidden: this A cannot be told from the one at r/a.yml:^, which fires whenever it does and has the same labels, so that Alertmanager takes the two for one: give it another label, such as another severity, or remove it`
 		first     = "4>5"
 		second    = "5>4"
 	)
@@ -175,7 +175,7 @@ func TestDuplicates(t *testing.T) {
 
 func TestInhibited(t *testing.T) {
 	const alertmanager = "route: {receiver: r}\nreceivers: [{name: r, webhook_configs: [{url: 'http://x.example.com'}]}]\ninhibit_rules:\n"
-	const want = `a.yml:5:13 alert/hidden: nobody ever sees B: an inhibition rule of am.yml mutes it while A fires, and that always fires when it does (r/a.yml:4); mend the rule that mutes it, or remove the alert`
+	const want = `a.yml:5:13 alert/hidden: B never notifies: an inhibition rule of am.yml mutes it while A fires, which fires whenever it does (r/a.yml:4): fix the inhibition rule, or remove the alert`
 	wide, narrow := "{alert: A, expr: a > 1, labels: {severity: critical, team: x}}", "{alert: B, expr: a > 2, labels: {severity: warning, team: x}}"
 	for name, tc := range map[string]struct{ inhibit, one, two, want string }{
 		"always":                       {"- {source_matchers: [severity=critical], target_matchers: [severity=warning], equal: [team, instance]}", wide, narrow, want},
@@ -189,7 +189,7 @@ func TestInhibited(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			lay(t, "am.yml", alertmanager+tc.inhibit+"\n")
+			writeFile(t, "am.yml", alertmanager+tc.inhibit+"\n")
 			got := found(t, Inputs{Alertmanager: "am.yml"}, head+"  - "+tc.one+"\n  - "+tc.two+"\n")
 			NewWithT(t).Expect(strings.Join(got, "\n")).To(Equal(tc.want))
 		})
@@ -200,16 +200,16 @@ func TestRouteByAnyLabel(t *testing.T) {
 	const alertmanager = "receivers: [{name: nobody}, {name: r, webhook_configs: [{url: 'http://x.example.com'}]}]\nroute:\n  receiver: nobody\n  routes:\n"
 	for name, tc := range map[string]struct{ routes, labels, expr, want string }{
 		"a team that is routed":      {"  - {receiver: r, matchers: [severity=page, team=x]}", "{severity: page, team: x}", "a", ""},
-		"a team that is not":         {"  - {receiver: r, matchers: [severity=page, team=x]}", "{severity: page, team: y}", "a", `a.yml:4:42 route/receiver: nobody hears of A: with severity "page" and team "y" it reaches only the receiver nobody, which has no integration (am.yml): give it labels that are routed, or route this one`},
-		"by team alone":              {"  - {receiver: r, matchers: [team=x]}", "{severity: page, team: y}", "a", `a.yml:4:42 route/receiver: nobody hears of A: with team "y" it reaches only the receiver nobody, which has no integration (am.yml): give it a team that is routed, or route this one`},
+		"a team that is not":         {"  - {receiver: r, matchers: [severity=page, team=x]}", "{severity: page, team: y}", "a", `a.yml:4:42 route/receiver: no notification of A is sent: with severity "page" and team "y" it reaches only the receiver nobody, which has no integration (am.yml): give it labels that a route matches, or add a route for it`},
+		"by team alone":              {"  - {receiver: r, matchers: [team=x]}", "{severity: page, team: y}", "a", `a.yml:4:42 route/receiver: no notification of A is sent: with team "y" it reaches only the receiver nobody, which has no integration (am.yml): give it a team that a route matches, or add a route for it`},
 		"a route below a route":      {"  - receiver: nobody\n    matchers: [severity=page]\n    routes: [{receiver: r, matchers: [team=x]}]", "{severity: page, team: x}", "a", ""},
 		"a label that series bring":  {"  - {receiver: r, matchers: [cluster=x]}", "{severity: page}", "a", ""},
-		"a label that they have not": {"  - {receiver: r, matchers: [cluster=x]}", "{severity: page}", "sum(a)", `a.yml:4:42 route/receiver: nobody hears of A: it reaches only the receiver nobody, which has no integration (am.yml): give it labels that are routed, or route this one`},
+		"a label that they have not": {"  - {receiver: r, matchers: [cluster=x]}", "{severity: page}", "sum(a)", `a.yml:4:42 route/receiver: no notification of A is sent: it reaches only the receiver nobody, which has no integration (am.yml): give it labels that a route matches, or add a route for it`},
 		"a template":                 {"  - {receiver: r, matchers: [team=x]}", "{severity: page, team: '{{ $externalLabels.team }}'}", "a", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			lay(t, "am.yml", alertmanager+tc.routes+"\n")
+			writeFile(t, "am.yml", alertmanager+tc.routes+"\n")
 			got := found(t, Inputs{Alertmanager: "am.yml"}, head+"  - {alert: A, labels: "+tc.labels+", expr: "+tc.expr+"}\n")
 			if len(got) > 0 { // wherever the label stands
 				got[0] = "a.yml:4:42" + got[0][strings.Index(got[0], " "):]
@@ -239,7 +239,7 @@ func TestChecksAreBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			lay(t, "m.prom", exposition)
+			writeFile(t, "m.prom", exposition)
 			found(t, Inputs{Metrics: []string{"m.prom"}}, head+content)
 		})
 	}

@@ -15,7 +15,7 @@ type script struct {
 	file   *syntax.File
 }
 
-// parseShell returns nil for what is no shell, which only a text in a step can be, not a step.
+// parseShell returns nil for what is not shell: a text within a step, since steps have been parsed before.
 func parseShell(source string) *syntax.File {
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(source), "")
 	if err != nil {
@@ -35,15 +35,15 @@ func (c *checker) steps(scripts []script, programs *programs) {
 }
 
 // scriptsOf returns the steps of a runbook, which are followed in that order.
-func scriptsOf(book book) []script {
+func scriptsOf(doc document) []script {
 	branches := map[int]string{}
-	for _, branch := range book.Branches() {
+	for _, branch := range doc.Branches() {
 		for _, step := range branch.Steps {
 			branches[step.Line] = branch.Name
 		}
 	}
 	var found []script
-	for _, step := range book.Steps() {
+	for _, step := range doc.Steps() {
 		if file := parseShell(step.Source); file != nil {
 			found = append(found, script{Step: step, branch: branches[step.Line], file: file})
 		}
@@ -51,8 +51,8 @@ func scriptsOf(book book) []script {
 	return found
 }
 
-// placeOf returns where in its runbook a part of a step stands. A step's lines are the runbook's, without the
-// indentation of the list that the step is in.
+// placeOf returns the place of a part of a step in its runbook. A step's lines are the runbook's, without the indentation
+// of the list that the step is in.
 func (c *checker) placeOf(s script, from, to syntax.Pos) place {
 	p := place{file: s.File, line: s.Line + int(from.Line()) - 1}
 	lines := strings.Split(s.Source, "\n")
@@ -98,7 +98,7 @@ func plainText(word *syntax.Word) (string, bool) {
 	return b.String(), true
 }
 
-// visit walks a tree of the shell's parser, and gives each node with those that it stands in, the outermost first.
+// visit walks a tree of the shell's parser, and passes each node with those around it, the outermost first.
 func visit(root syntax.Node, do func(node syntax.Node, within []syntax.Node)) {
 	var within []syntax.Node
 	syntax.Walk(root, func(node syntax.Node) bool {

@@ -11,8 +11,8 @@ import (
 	"github.com/stemedb/firedrill/tools/runbook"
 )
 
-// booked makes a runbook of branches, each with one step, and runs the checks of steps on it.
-func booked(t *testing.T, expr string, steps ...string) []string {
+// checkSteps makes a runbook of branches, each with one step, and runs the checks of steps on it.
+func checkSteps(t *testing.T, expr string, steps ...string) []string {
 	t.Helper()
 	var text strings.Builder
 	text.WriteString("# A\n\n- **Severity:** critical\n- **Alert:** A\n- **Trigger:** x\n- **Duration:** 0s\n\n## Resolution\n")
@@ -31,10 +31,10 @@ func booked(t *testing.T, expr string, steps ...string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := book{Runbook: r, text: text.String()}
-	c := &checker{series: &series{}, books: map[string]book{"A": own}, lines: map[string][]string{}}
+	own := document{Runbook: r, text: text.String()}
+	c := &checker{series: &series{}, runbooks: map[string]document{"A": own}, lines: map[string][]string{}}
 	host := &programs{file: "programs.txt", names: map[string]bool{}}
-	for _, name := range []string{"systemctl", "certbot", "openssl", "sudo", "xargs", "env", "timeout", "find", "watch", "bash", "ssh", "flock", "nice", "check-cert.sh", "sed", "sort", "cat", "install"} {
+	for _, name := range []string{"systemctl", "rsync", "openssl", "sudo", "xargs", "env", "timeout", "find", "watch", "bash", "ssh", "flock", "nice", "check-cert.sh", "sed", "sort", "cat", "install"} {
 		host.names[name] = true
 	}
 	alert := rule.Alert{Name: "A", File: "a.yml", Expr: expr, Labels: map[string]string{"severity": "critical"},
@@ -51,8 +51,8 @@ func booked(t *testing.T, expr string, steps ...string) []string {
 
 func TestPrograms(t *testing.T) {
 	for step, want := range map[string][]string{
-		"systemctl reload x && certbot renew | sort": nil,
-		"systmctl reload x":                          {`runbook/program "systmctl"`},
+		"systemctl reload x && rsync -a | sort": nil,
+		"systmctl reload x":                     {`runbook/program "systmctl"`},
 		"echo é; nope1 | nope2 && ! nope3; (nope4); { nope5; }; if nope6; then nope7; fi": {
 			`runbook/program "nope1"`, `runbook/program "nope2"`, `runbook/program "nope3"`, `runbook/program "nope4"`,
 			`runbook/program "nope5"`, `runbook/program "nope6"`, `runbook/program "nope7"`},
@@ -60,7 +60,7 @@ func TestPrograms(t *testing.T) {
 		"cat <<EOF\n$(nope)\nEOF":              {`runbook/program "nope"`},
 		"cat <<'EOF'\n$(nope)\nEOF":            nil,
 
-		"sudo -u stemedb -- nope x":                           {`runbook/program "nope"`},
+		"sudo -u shop -- nope x":                              {`runbook/program "nope"`},
 		"sudo -E LANG=C env -u X -i A=$HOME nope":             {`runbook/program "nope"`},
 		"find / -name x -print0 | xargs -0 -n 1 -I{} nope {}": {`runbook/program "nope"`},
 		"find / -exec nope {} \\;":                            {`runbook/program "nope"`},
@@ -89,7 +89,7 @@ func TestPrograms(t *testing.T) {
 		"for f in a; do cd \"$f\"; done; case x in x) true;; esac":                                                               nil,
 	} {
 		t.Run(step, func(t *testing.T) {
-			NewWithT(t).Expect(booked(t, "up", step)).To(Equal(want))
+			NewWithT(t).Expect(checkSteps(t, "up", step)).To(Equal(want))
 		})
 	}
 }
@@ -97,7 +97,7 @@ func TestPrograms(t *testing.T) {
 func TestProgramsOfAStepThatIsOnlyShown(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
-	sabotage(t, backup, "```bash\nsystemctl start stemedb-backup.service\n```", "```bash {run=false}\nnope\n```\n\n1. x\n\n   ```bash\n   true; nope\n   ```")
+	edit(t, backup, "```bash\nsystemctl start shop-backup.service\n```", "```bash {run=false}\nnope\n```\n\n1. x\n\n   ```bash\n   true; nope\n   ```")
 	g.Expect(run(t)).To(HaveLen(1))
 	g.Expect(run(t)[0]).To(HavePrefix(`runbooks/BackupTooOld.md:21:10 runbook/program: the host has no program "nope": `))
 }
@@ -127,7 +127,7 @@ func TestVariables(t *testing.T) {
 		"nested":                      {"sum(up)", []string{`echo "$(echo "${a%x}")" $((b + 1))`}, []string{`runbook/variable "${a%x}"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			NewWithT(t).Expect(booked(t, tc.expr, tc.steps...)).To(Equal(tc.want))
+			NewWithT(t).Expect(checkSteps(t, tc.expr, tc.steps...)).To(Equal(tc.want))
 		})
 	}
 }
@@ -135,8 +135,8 @@ func TestVariables(t *testing.T) {
 func TestVariablesOfAnInvestigation(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
-	sabotage(t, backup, "## Resolution", "## Investigation\n\n```bash\npid=1\n```\n\n```bash\necho $pid\n```\n\n## Resolution")
-	sabotage(t, backup, "systemctl start stemedb-backup.service", "systemctl kill \"$pid\"")
+	edit(t, backup, "## Resolution", "## Investigation\n\n```bash\npid=1\n```\n\n```bash\necho $pid\n```\n\n## Resolution")
+	edit(t, backup, "systemctl start shop-backup.service", "systemctl kill \"$pid\"")
 	g.Expect(run(t)).To(Equal([]string{
 		`runbooks/BackupTooOld.md:25:17 runbook/variable: nothing has set $pid here: runbooks/BackupTooOld.md sets it on line 13, in a section that is followed in another shell; set it in this one too`}))
 }
@@ -167,7 +167,7 @@ func TestRedirections(t *testing.T) {
 		"sort x >>x; sort x >y; echo x >x; sed -i s/a/b/ x":                     nil,
 	} {
 		t.Run(step, func(t *testing.T) {
-			NewWithT(t).Expect(booked(t, "up", step)).To(Equal(want))
+			NewWithT(t).Expect(checkSteps(t, "up", step)).To(Equal(want))
 		})
 	}
 }
@@ -185,7 +185,7 @@ func FuzzSteps(f *testing.F) {
 			return
 		}
 		s := script{Step: runbook.Step{File: "A.md", Line: 1, Source: source, Run: true}, file: file}
-		c := &checker{series: &series{}, books: map[string]book{"A": {Runbook: &runbook.Runbook{Path: "A.md"}}}, lines: map[string][]string{"A.md": strings.Split(source, "\n")}}
+		c := &checker{series: &series{}, runbooks: map[string]document{"A": {Runbook: &runbook.Runbook{Path: "A.md"}}}, lines: map[string][]string{"A.md": strings.Split(source, "\n")}}
 		expr, _ := promql.ParseExpr("sum(up)")
 		c.redirections(s)
 		c.variables(rule.Alert{Name: "A"}, expr, []script{s})

@@ -24,10 +24,10 @@ type specs struct {
 }
 
 // loadSpecs reads the Go files in a folder and its subfolders. A file names a branch of an alert's runbook where both
-// names stand as string literals in the same composite literal or call, the innermost that holds both: a case of a
-// table, or a Describe. A file of scenarios beside them names branches as well, since each is rehearsed by a spec.
-// Without a path, there are none.
-func loadSpecs(dir string, alerts []rule.Alert, books map[string]book) (*specs, error) {
+// names stand as string literals in the same composite literal or call, the innermost that holds both: a drill, a case of
+// a table, or a Describe. Where a field Alert holds the alert, other alerts in that literal do not count. A file of
+// scenarios beside them names branches as well, since a spec rehearses each. Without a path, there are none.
+func loadSpecs(dir string, alerts []rule.Alert, runbooks map[string]document) (*specs, error) {
 	if dir == "" {
 		return nil, nil
 	}
@@ -35,11 +35,11 @@ func loadSpecs(dir string, alerts []rule.Alert, books map[string]book) (*specs, 
 	for _, alert := range alerts {
 		isAlert[alert.Name] = true
 	}
-	for name, book := range books {
-		if book.Header.Procedure != "" {
+	for name, doc := range runbooks {
+		if doc.Header.Procedure != "" {
 			isAlert[name] = true
 		}
-		for _, branch := range book.Branches() {
+		for _, branch := range doc.Branches() {
 			isBranch[branch.Name] = true
 		}
 	}
@@ -51,7 +51,7 @@ func loadSpecs(dir string, alerts []rule.Alert, books map[string]book) (*specs, 
 		case entry.IsDir() && path != dir && (entry.Name() == "testdata" || entry.Name() == "vendor" || strings.HasPrefix(entry.Name(), ".")):
 			return filepath.SkipDir
 		case entry.Name() == "scenarios.yml":
-			scenarios, _ := scenario.Load(path) // who rehearses them says what is wrong with them, and may be somebody else
+			scenarios, _ := scenario.Load(path) // the suite that rehearses them reports errors
 			for _, one := range scenarios {
 				s.named[[2]string{one.Runbook, one.Branch}] = true
 			}
@@ -61,7 +61,7 @@ func loadSpecs(dir string, alerts []rule.Alert, books map[string]book) (*specs, 
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 		if list, ok := errors.AsType[scanner.ErrorList](err); ok {
-			return fmt.Errorf("%w: mend it until it compiles", list[0])
+			return fmt.Errorf("%w: fix it so that it compiles", list[0])
 		}
 		if err != nil {
 			return fmt.Errorf("reading the specs: %w", err)
@@ -112,10 +112,22 @@ func (s *specs) read(file *ast.File, isAlert, isBranch map[string]bool) {
 	})
 }
 
-// alertsIn returns the alerts that a composite literal or a call names.
+// alertsIn returns the alerts that a composite literal or a call names: for a literal with a field Alert, only that one.
 func alertsIn(outer ast.Node, constants map[string]string, isAlert map[string]bool) []string {
-	switch outer.(type) {
-	case *ast.CompositeLit, *ast.CallExpr:
+	switch outer := outer.(type) {
+	case *ast.CompositeLit:
+		for _, element := range outer.Elts {
+			field, ok := element.(*ast.KeyValueExpr)
+			if !ok {
+				continue
+			}
+			if key, ok := field.Key.(*ast.Ident); ok && strings.EqualFold(key.Name, "alert") {
+				if name, ok := literal(field.Value, constants); ok && isAlert[name] {
+					return []string{name}
+				}
+			}
+		}
+	case *ast.CallExpr:
 	default:
 		return nil
 	}
@@ -144,17 +156,17 @@ func literal(n ast.Node, constants map[string]string) (string, bool) {
 }
 
 // branches demands a spec for each branch of a runbook.
-func (c *checker) branches(book book, specs *specs) {
+func (c *checker) branches(doc document, specs *specs) {
 	if specs == nil {
 		return
 	}
-	alert := strings.TrimSuffix(filepath.Base(book.Path), ".md")
-	for _, branch := range book.Branches() {
+	alert := strings.TrimSuffix(filepath.Base(doc.Path), ".md")
+	for _, branch := range doc.Branches() {
 		if specs.named[[2]string{alert, branch.Name}] {
 			continue
 		}
-		p := place{file: book.Path, line: branch.Line}
+		p := place{file: doc.Path, line: branch.Line}
 		c.reportPlace(p.around(c.line(p.file, p.line), branch.Name), "runbook/spec",
-			"no spec in %s follows the branch %q of %s: write one that names both, or nobody knows that it works", specs.dir, branch.Name, alert)
+			"no spec in %s follows the branch %q of %s: write one that names both", specs.dir, branch.Name, alert)
 	}
 }

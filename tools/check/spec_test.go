@@ -16,7 +16,7 @@ func TestSpecs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	books := map[string]book{"A": {Runbook: r}}
+	runbooks := map[string]document{"A": {Runbook: r}}
 	alerts := []rule.Alert{{Name: "A"}, {Name: "B"}}
 	for name, tc := range map[string]struct {
 		source string
@@ -30,10 +30,12 @@ func TestSpecs(t *testing.T) {
 		"a Describe of another alert":   {`var _ = Describe("B", func() { It("works", func() { b.Branch("One") }) }); var _ = Describe("A", func() {})`, false},
 		"a call":                        {"func f() { follow(\"A\", `One`) }", true},
 		"names apart":                   {`func f() { follow("A"); follow("One") }`, false},
+		"a drill":                       {`var x = Drill{Alert: "A", Branch: "One", Also: []string{"B"}}`, true},
+		"a drill of another alert":      {`var x = Drill{Alert: "B", Branch: "One", Also: []string{"A"}}`, false},
 		"a constant":                    {`const alert = "A"; var x = c{alert, "One"}`, true},
 		"a part of a name":              {`var x = c{"A", "One or another"}`, false},
 		"a comment":                     {`// "A", "One"`, false},
-		"a branch that nobody names":    {`var x = c{"A"}`, false},
+		"a branch that is not named":    {`var x = c{"A"}`, false},
 		"the nearest of several alerts": {`var _ = Describe("B", func() { f("A", "One") })`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -41,7 +43,7 @@ func TestSpecs(t *testing.T) {
 			dir := t.TempDir()
 			g.Expect(os.MkdirAll(filepath.Join(dir, "tls"), 0o755)).To(Succeed())
 			g.Expect(os.WriteFile(filepath.Join(dir, "tls", "x_test.go"), []byte("package tls\n"+tc.source+"\n"), 0o644)).To(Succeed())
-			s, err := loadSpecs(dir, alerts, books)
+			s, err := loadSpecs(dir, alerts, runbooks)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(s.named[[2]string{"A", "One"}]).To(Equal(tc.one))
 		})
@@ -55,7 +57,7 @@ func TestUnusableSpecs(t *testing.T) {
 	g.Expect(err).To(MatchError("reading the specs: lstat nowhere: no such file or directory"))
 	g.Expect(os.WriteFile("x.go", []byte("package x\nfunc {\n"), 0o644)).To(Succeed())
 	_, err = loadSpecs(".", nil, nil)
-	g.Expect(err).To(MatchError("x.go:2:6: expected 'IDENT', found '{': mend it until it compiles"))
+	g.Expect(err).To(MatchError("x.go:2:6: expected 'IDENT', found '{': fix it so that it compiles"))
 	g.Expect(os.Rename("x.go", "x.txt")).To(Succeed())
 	s, err := loadSpecs(".", nil, nil)
 	g.Expect(err).NotTo(HaveOccurred())

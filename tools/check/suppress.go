@@ -20,14 +20,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// suppression is a comment that takes back what a check would find, and says why:
+// suppression is a comment that suppresses the findings of a check, and says why:
 //
 //	# firedrill: ignore metric/unknown -- exported by the next release
 //	<!-- firedrill: ignore runbook/program -- installed by the step above -->
 //
-// In a rule file it stands right before a rule or among its lines and covers the rule. In a runbook it stands before
-// or in a paragraph, list or fence and covers that, or before a heading and covers its section. Above all else in a
-// file it covers the file.
+// In a rule file it is right before a rule or among its lines and covers the rule. In a runbook it is before or in a
+// paragraph, list or fence and covers that, or before a heading and covers its section. At the top of a file it covers
+// the file.
 type suppression struct {
 	place
 	text     string // from "firedrill:" on
@@ -40,7 +40,7 @@ var (
 	suppressionText = regexp.MustCompile(`^firedrill:\s*ignore\s+(\S+)(?:\s+--\s*(.*))?$`)
 )
 
-// suppress takes back the findings that a comment with a reason covers, and finds what is wrong with the comments.
+// suppress removes the findings that a comment with a reason covers, and reports what is wrong with the comments.
 func (c *checker) suppress(alerts []rule.Alert) {
 	files := map[string]bool{}
 	for _, alert := range alerts {
@@ -49,8 +49,8 @@ func (c *checker) suppress(alerts []rule.Alert) {
 	for _, f := range c.findings {
 		files[f.File] = true
 	}
-	for _, book := range c.books {
-		files[book.Path] = true
+	for _, doc := range c.runbooks {
+		files[doc.Path] = true
 	}
 	for file := range files {
 		for _, s := range c.suppressions(file) {
@@ -59,7 +59,7 @@ func (c *checker) suppress(alerts []rule.Alert) {
 	}
 }
 
-// apply takes back what one suppression covers.
+// apply removes the findings that one suppression covers.
 func (c *checker) apply(s suppression) {
 	m := suppressionText.FindStringSubmatch(s.text)
 	if m == nil {
@@ -78,7 +78,7 @@ func (c *checker) apply(s suppression) {
 		return
 	}
 	if reason == "" {
-		c.reportPlace(s.place, "suppression/reason", `nobody will know why %s is not to be checked here, so that it is: write " -- " and the reason after its name`, name)
+		c.reportPlace(s.place, "suppression/reason", `%s is not suppressed, since the comment gives no reason: write " -- " and the reason after its name`, name)
 		return
 	}
 	before := len(c.findings)
@@ -128,7 +128,7 @@ func yamlSuppressions(content string) []suppression {
 	return found
 }
 
-// start is the line on which a rule begins, or something that is none, after a rule.
+// start is the line on which a rule begins, or something else after a rule.
 type start struct {
 	line   int
 	isRule bool
@@ -174,7 +174,7 @@ func ruleStarts(content []byte) []start {
 	for {
 		var document yaml.Node
 		err := decoder.Decode(&document)
-		if errors.Is(err, io.EOF) || err != nil { // who loads the file says what is wrong with it
+		if errors.Is(err, io.EOF) || err != nil { // the loader of the file reports it
 			break
 		}
 		starts = append(starts, start{line: document.Line})
@@ -239,8 +239,8 @@ func markdownSuppressions(content []byte) []suppression {
 	return found
 }
 
-// coveredBy returns the offset at which begins what a comment covers, and the one at which something else does; from is
-// -1 where it covers nothing, to is -1 where it covers the rest.
+// coveredBy returns the offsets between which a comment covers a file; from is -1 where it covers nothing, to is -1 where
+// it covers the rest.
 func coveredBy(comment ast.Node) (from, to int) {
 	block := comment
 	if comment.Type() == ast.TypeInline {
@@ -277,7 +277,7 @@ func coveredBy(comment ast.Node) (from, to int) {
 	return begin(block), begin(next)
 }
 
-// following returns the block after a block, on whatever level.
+// following returns the block after a block, on any level.
 func following(block ast.Node) ast.Node {
 	for n := block; n != nil; n = n.Parent() {
 		if next := n.NextSibling(); next != nil {
@@ -297,7 +297,7 @@ func begin(block ast.Node) int {
 	return 0
 }
 
-// slip reports whether a person may have meant b and written a: one character more, less or another, or two exchanged.
+// slip reports whether a may be a misspelling of b: one character more, less or different, or two exchanged.
 func slip(a, b string) bool {
 	x, y := []rune(a), []rune(b)
 	for len(x) > 0 && len(y) > 0 && x[0] == y[0] {

@@ -15,29 +15,29 @@ func TestSuppressions(t *testing.T) {
 	unused := func(place string) string {
 		return place + ": header/duration finds nothing that this comment covers: remove it, or put it right before what it is meant for"
 	}
-	const finding = `rules/stemedb.yml:%d:14 header/duration: CertificateExpiringSoon fires once its condition has lasted 10s, but its runbook says 1h (runbooks/CertificateExpiringSoon.md:6): write the same in both`
+	const finding = `rules/shop.yml:%d:14 header/duration: CertificateExpiringSoon fires once its condition has lasted 10s, but its runbook says 1h (runbooks/CertificateExpiringSoon.md:6): write the same in both`
 	for name, tc := range map[string]struct {
 		old, new string
 		want     []string
 	}{
-		"right before the rule":        {"      - alert: CertificateExpiringSoon", "      # firedrill: ignore header/duration -- a rehearsal\n      # of the rule\n      - alert: CertificateExpiringSoon", nil},
-		"among its lines":              {"for: 1h", "# firedrill: ignore header/duration -- a rehearsal\n        for: 1h", nil},
-		"behind the value":             {"for: 1h", "for: 1h # firedrill: ignore header/duration -- a rehearsal", nil},
-		"in the expression":            {"            < 7", "            # firedrill: ignore header/duration -- a rehearsal\n            < 7", nil},
-		"on top of the file":           {"groups:\n", "# Ours.\n\n# firedrill: ignore header/duration -- a rehearsal\n---\ngroups:\n", nil},
-		"of another check":             {"for: 1h", "for: 1h # firedrill: ignore header/alert -- a rehearsal", []string{fmt.Sprintf(finding, 10), strings.Replace(unused("rules/stemedb.yml:10:20 suppression/unused"), "header/duration", "header/alert", 1)}},
-		"before another rule":          {"      - alert: BackupTooOld", "      # firedrill: ignore header/duration -- a rehearsal\n      - alert: BackupTooOld", []string{fmt.Sprintf(finding, 10), unused("rules/stemedb.yml:20:9 suppression/unused")}},
-		"before the rules of a group":  {"    rules:", "    # firedrill: ignore header/duration -- a rehearsal\n    rules:", []string{unused("rules/stemedb.yml:5:7 suppression/unused"), fmt.Sprintf(finding, 11)}},
-		"without a reason":             {"for: 1h", "for: 1h # firedrill: ignore header/duration", []string{fmt.Sprintf(finding, 10), `rules/stemedb.yml:10:20 suppression/reason: nobody will know why header/duration is not to be checked here, so that it is: write " -- " and the reason after its name`}},
-		"with an empty reason":         {"for: 1h", "for: 1h # firedrill: ignore header/duration -- ", []string{fmt.Sprintf(finding, 10), `rules/stemedb.yml:10:20 suppression/reason: nobody will know why header/duration is not to be checked here, so that it is: write " -- " and the reason after its name`}},
-		"of a check that there is not": {"for: 1h", "for: 1h # firedrill: ignore header/durations -- x", []string{fmt.Sprintf(finding, 10), `rules/stemedb.yml:10:20 suppression/unknown: there is no check "header/durations": name one that firedrill check --list lists, such as header/duration`}},
-		"of no check":                  {"for: 1h", "for: 1h # firedrill: ignore", []string{fmt.Sprintf(finding, 10), `rules/stemedb.yml:10:20 suppression/unknown: "firedrill: ignore" is not understood: write "firedrill: ignore", the name of a check, " -- " and the reason`}},
-		"of itself":                    {"for: 1h", "for: 1h # firedrill: ignore suppression/unused -- x", []string{fmt.Sprintf(finding, 10), strings.Replace(unused("rules/stemedb.yml:10:20 suppression/unused"), "header/duration", "suppression/unused", 1)}},
+		"right before the rule":       {"      - alert: CertificateExpiringSoon", "      # firedrill: ignore header/duration -- a rehearsal\n      # of the rule\n      - alert: CertificateExpiringSoon", nil},
+		"among its lines":             {"for: 1h", "# firedrill: ignore header/duration -- a rehearsal\n        for: 1h", nil},
+		"behind the value":            {"for: 1h", "for: 1h # firedrill: ignore header/duration -- a rehearsal", nil},
+		"in the expression":           {"            < 7", "            # firedrill: ignore header/duration -- a rehearsal\n            < 7", nil},
+		"on top of the file":          {"groups:\n", "# Ours.\n\n# firedrill: ignore header/duration -- a rehearsal\n---\ngroups:\n", nil},
+		"of another check":            {"for: 1h", "for: 1h # firedrill: ignore header/alert -- a rehearsal", []string{fmt.Sprintf(finding, 10), strings.Replace(unused("rules/shop.yml:10:20 suppression/unused"), "header/duration", "header/alert", 1)}},
+		"before another rule":         {"      - alert: BackupTooOld", "      # firedrill: ignore header/duration -- a rehearsal\n      - alert: BackupTooOld", []string{fmt.Sprintf(finding, 10), unused("rules/shop.yml:20:9 suppression/unused")}},
+		"before the rules of a group": {"    rules:", "    # firedrill: ignore header/duration -- a rehearsal\n    rules:", []string{unused("rules/shop.yml:5:7 suppression/unused"), fmt.Sprintf(finding, 11)}},
+		"without a reason":            {"for: 1h", "for: 1h # firedrill: ignore header/duration", []string{fmt.Sprintf(finding, 10), `rules/shop.yml:10:20 suppression/reason: header/duration is not suppressed, since the comment gives no reason: write " -- " and the reason after its name`}},
+		"with an empty reason":        {"for: 1h", "for: 1h # firedrill: ignore header/duration -- ", []string{fmt.Sprintf(finding, 10), `rules/shop.yml:10:20 suppression/reason: header/duration is not suppressed, since the comment gives no reason: write " -- " and the reason after its name`}},
+		"of an unknown check":         {"for: 1h", "for: 1h # firedrill: ignore header/durations -- x", []string{fmt.Sprintf(finding, 10), `rules/shop.yml:10:20 suppression/unknown: there is no check "header/durations": name one that firedrill check --list lists, such as header/duration`}},
+		"of no check":                 {"for: 1h", "for: 1h # firedrill: ignore", []string{fmt.Sprintf(finding, 10), `rules/shop.yml:10:20 suppression/unknown: "firedrill: ignore" is not understood: write "firedrill: ignore", the name of a check, " -- " and the reason`}},
+		"of itself":                   {"for: 1h", "for: 1h # firedrill: ignore suppression/unused -- x", []string{fmt.Sprintf(finding, 10), strings.Replace(unused("rules/shop.yml:10:20 suppression/unused"), "header/duration", "suppression/unused", 1)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			copyGood(t)
-			sabotage(t, rules, tc.old, tc.new)
-			sabotage(t, rules, "for: 1h", broken)
+			edit(t, rules, tc.old, tc.new)
+			edit(t, rules, "for: 1h", broken)
 			NewWithT(t).Expect(run(t)).To(Equal(tc.want))
 		})
 	}
@@ -45,7 +45,7 @@ func TestSuppressions(t *testing.T) {
 
 func TestSuppressionsInARunbook(t *testing.T) {
 	const comment = "<!-- firedrill: ignore runbook/program -- comes with the next image -->"
-	const found = `runbooks/BackupTooOld.md:%d:%d runbook/program: the host has no program "nope": mend the name, or install it and add it to programs.txt`
+	const found = `runbooks/BackupTooOld.md:%d:%d runbook/program: the host has no program "nope": fix the name, or install it and add it to programs.txt`
 	const unused = `runbooks/BackupTooOld.md:%d:6 suppression/unused: runbook/program finds nothing that this comment covers: remove it, or put it right before what it is meant for`
 	for name, tc := range map[string]struct {
 		old, new string
@@ -60,15 +60,15 @@ func TestSuppressionsInARunbook(t *testing.T) {
 		"on top of the file":            {"# Backup", comment + "\n\n# Backup", nil},
 		"before a paragraph":            {"### If", comment + "\n\nText.\n\n### If", []string{fmt.Sprintf(unused, 12), fmt.Sprintf(found, 19, 1)}},
 		"before another heading":        {"## Resolution", comment + "\n\n## Impact\n\nNone.\n\n## Resolution", []string{fmt.Sprintf(unused, 10), fmt.Sprintf(found, 21, 1)}},
-		"behind all else":               {"start stemedb-backup.service\n```\n", "start stemedb-backup.service\n```\n\n" + comment + "\n", []string{fmt.Sprintf(found, 15, 1), fmt.Sprintf(unused, 18)}},
+		"behind all else":               {"start shop-backup.service\n```\n", "start shop-backup.service\n```\n\n" + comment + "\n", []string{fmt.Sprintf(found, 15, 1), fmt.Sprintf(unused, 18)}},
 		"in a fence that is shown":      {"### If", "```text\n" + comment + "\n```\n\n### If", []string{fmt.Sprintf(found, 19, 1)}},
-		"in a list, before its fence":   {"```bash\nsystemctl start stemedb-backup.service\n```", "1. Do:\n\n   " + comment + "\n   ```bash\n   systemctl start stemedb-backup.service\n   ```\n", nil},
+		"in a list, before its fence":   {"```bash\nsystemctl start shop-backup.service\n```", "1. Do:\n\n   " + comment + "\n   ```bash\n   systemctl start shop-backup.service\n   ```\n", nil},
 		"in a list, its fence outside":  {"```bash\n", "1. Do:\n\n   " + comment + "\n\n```bash\n", []string{fmt.Sprintf(strings.Replace(unused, ":6 ", ":9 ", 1), 16), fmt.Sprintf(found, 19, 1)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			copyGood(t)
-			sabotage(t, backup, tc.old, tc.new)
-			sabotage(t, backup, "systemctl start", "nope start")
+			edit(t, backup, tc.old, tc.new)
+			edit(t, backup, "systemctl start", "nope start")
 			NewWithT(t).Expect(run(t)).To(Equal(tc.want))
 		})
 	}
@@ -78,9 +78,9 @@ func TestASuppressionOfWhatCouldNotRunIsNotUnused(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
 	for _, name := range []string{"route/receiver", "runbook/program", "runbook/spec"} {
-		sabotage(t, backup, "# Backup", "<!-- firedrill: ignore "+name+" -- for a while -->\n# Backup")
+		edit(t, backup, "# Backup", "<!-- firedrill: ignore "+name+" -- for a while -->\n# Backup")
 	}
-	sabotage(t, rules, "groups:", "# firedrill: ignore route/receiver -- for a while\n# firedrill: ignore header/duration -- so be it\n# firedrill: ignore trigger/threshold -- so be it\ngroups:")
+	edit(t, rules, "groups:", "# firedrill: ignore route/receiver -- for a while\n# firedrill: ignore header/duration -- so be it\n# firedrill: ignore trigger/threshold -- so be it\ngroups:")
 	g.Expect(run(t)).To(HaveLen(6))
 	g.Expect(runOn(t, Inputs{Rules: "rules", Runbooks: "runbooks"})).To(HaveLen(2))
 	g.Expect(runOn(t, Inputs{Rules: "rules"})).To(BeEmpty())
@@ -108,7 +108,7 @@ func TestSlip(t *testing.T) {
 }
 
 func FuzzSuppressions(f *testing.F) {
-	rules, err := os.ReadFile("testdata/good/rules/stemedb.yml")
+	rules, err := os.ReadFile("testdata/good/rules/shop.yml")
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
-// templates demands that what the templates of an alert show is there to be shown.
+// templates demands that the labels which the templates of an alert show can exist, and that no label shows the value.
 func (c *checker) templates(alert rule.Alert, expr parser.Expr) {
 	alternatives := c.series.alternatives(expr)
 	for field, texts := range map[string]map[string]string{"labels": alert.Labels, "annotations": alert.Annotations} {
@@ -41,12 +41,12 @@ func (c *checker) templates(alert rule.Alert, expr parser.Expr) {
 					if len(alternatives) > 1 {
 						where = fmt.Sprintf(" where it fires by %s", excerpt(alert.Expr, alt.expr))
 					}
-					mend := "keep that label in the expression, or leave it out of the template"
+					fix := "keep that label in the expression, or leave it out of the template"
 					if value, ok := alert.Labels[use.label]; ok {
-						mend = fmt.Sprintf("the rule's own labels are not in $labels: write %q out", value)
+						fix = fmt.Sprintf("the rule's own labels are not in $labels: write %q out", value)
 					}
 					c.reportAt(alert, key, use.offset, "template/label", "the %s %q of %s shows nothing for $labels.%s%s, since the series of its expression have %s; %s",
-						what, name, alert.Name, use.label, where, alt.labels, mend)
+						what, name, alert.Name, use.label, where, alt.labels, fix)
 					break
 				}
 			}
@@ -54,7 +54,7 @@ func (c *checker) templates(alert rule.Alert, expr parser.Expr) {
 	}
 }
 
-// String tells the labels of an outcome, as the object of a sentence.
+// String describes the labels of an outcome, as the object of a sentence.
 func (o outcome) String() string {
 	names := slices.Sorted(maps.Keys(o.names))
 	names = slices.DeleteFunc(names, func(name string) bool { return name == model.MetricNameLabel })
@@ -111,12 +111,12 @@ type use struct {
 }
 
 // uses returns what a template shows unconditionally, in the order of its text. A label that a condition around it
-// asks about is left out: whoever wrote that knows that it can be missing.
+// tests is left out: its author knows that it can be missing.
 func uses(text string) []use {
 	tree := parse.New("template")
 	tree.Mode = parse.SkipFuncCheck
 	if _, err := tree.Parse(preamble+text, "", "", map[string]*parse.Tree{}); err != nil {
-		return nil // what does not parse has been refused
+		return nil // render reports what does not parse
 	}
 	w := &walker{}
 	w.list(tree.Root, dotIsData, nil)
@@ -144,15 +144,15 @@ func (w *walker) list(list *parse.ListNode, d dot, known map[string]bool) {
 	for _, node := range list.Nodes {
 		switch n := node.(type) {
 		case *parse.ActionNode:
-			if len(n.Pipe.Decl) == 0 { // what becomes of a variable is not followed
+			if len(n.Pipe.Decl) == 0 { // variables are not followed
 				w.pipe(n.Pipe, d, known)
 			}
 		case *parse.IfNode:
-			inner := asked(n.Pipe, d, known)
+			inner := tested(n.Pipe, d, known)
 			w.list(n.List, d, inner)
 			w.list(n.ElseList, d, inner)
 		case *parse.WithNode:
-			inner := asked(n.Pipe, d, known)
+			inner := tested(n.Pipe, d, known)
 			w.list(n.List, dotOf(n.Pipe, d), inner)
 			w.list(n.ElseList, d, inner)
 		case *parse.RangeNode:
@@ -163,8 +163,8 @@ func (w *walker) list(list *parse.ListNode, d dot, known map[string]bool) {
 	}
 }
 
-// asked returns the labels that are known to be missing at times, once a condition has asked about its own.
-func asked(pipe *parse.PipeNode, d dot, known map[string]bool) map[string]bool {
+// tested returns the labels that are known to be missing at times, with those that a condition tests.
+func tested(pipe *parse.PipeNode, d dot, known map[string]bool) map[string]bool {
 	condition := &walker{}
 	condition.all(pipe, d)
 	inner := maps.Clone(known)
@@ -194,7 +194,7 @@ func (w *walker) all(node parse.Node, d dot) {
 	}
 }
 
-// choosing are the functions that make something of a label that is missing.
+// choosing are the functions that are used to handle a missing label.
 var choosing = []string{"or", "and", "not", "eq", "ne", "lt", "le", "gt", "ge", "len"}
 
 func (w *walker) pipe(pipe *parse.PipeNode, d dot, known map[string]bool) {
@@ -236,13 +236,14 @@ func (w *walker) command(cmd *parse.CommandNode, d dot, known map[string]bool) {
 	}
 }
 
-// dataPath returns the way from Prometheus's data to what a node shows, such as Labels, instance; nil where it is another.
+// dataPath returns the path in Prometheus's template data to what a node shows, such as Labels, instance; nil where it shows
+// something else.
 func dataPath(node parse.Node, d dot) ([]string, parse.Pos) {
 	switch n := node.(type) {
 	case *parse.VariableNode:
 		pos := n.Pos
 		if len(n.Ident) > 1 {
-			pos -= parse.Pos(len(n.Ident[0])) // it is where the first field stands
+			pos -= parse.Pos(len(n.Ident[0])) // its position is that of the first field
 		}
 		switch n.Ident[0] {
 		case "$":
@@ -271,7 +272,7 @@ func dataPath(node parse.Node, d dot) ([]string, parse.Pos) {
 	return nil, 0
 }
 
-// dotOf returns what a pipeline makes of the dot in the block that it opens.
+// dotOf returns what the dot is in the block that a pipeline opens.
 func dotOf(pipe *parse.PipeNode, d dot) dot {
 	if len(pipe.Cmds) != 1 || len(pipe.Cmds[0].Args) != 1 {
 		return dotIsOther

@@ -31,17 +31,17 @@ func (d direction) String() string {
 }
 
 // agreement compares what a text says of an alert's condition, in words or in PromQL, with the alert's expression. It
-// judges only what it understands: other words, other units and other expressions are passed over.
+// judges only what it understands, and ignores other words, units and expressions.
 func (c *checker) agreement(alert rule.Alert, expr parser.Expr, text, what, file string, line int) {
 	where := func(part string) string { return c.where(file, line, part) }
 	before := len(c.findings)
 	c.words(alert, expr, text, what, where)
-	if len(c.findings) == before { // the same disagreement is said once
+	if len(c.findings) == before { // the same disagreement is reported once
 		c.quotations(alert, expr, text, what, where)
 	}
 }
 
-// where returns the place of a part of the text that begins on a line, as precisely as it can be found there.
+// where returns the place of a part of the text that begins on a line: with its column where it is found.
 func (c *checker) where(file string, line int, part string) string {
 	const most = 5 // lines that a summary may be folded over
 	for n := line; n < line+most; n++ {
@@ -72,7 +72,7 @@ func (c *checker) words(alert rule.Alert, expr parser.Expr, text, what string, w
 		agrees := func(t threshold) bool { return cl.side == unknown || t.side == unknown || t.side == cl.side }
 		if !slices.ContainsFunc(same, agrees) {
 			c.reportRange(alert, "expr", same[0].offset, same[0].end, "trigger/direction",
-				"%s fires at %s, that is %s %s, but its %s says %q (%s), that is %s: turn the comparison round, or mend the text",
+				"%s fires at %s, that is %s %s, but its %s says %q (%s), that is %s: reverse the comparison, or fix the text",
 				alert.Name, same[0].text, same[0].side, cl.in(same[0].value), what, cl.text, where(cl.text), cl.side)
 		}
 	}
@@ -97,7 +97,7 @@ func (c *checker) quotations(alert rule.Alert, expr parser.Expr, text, what stri
 	actual := findThresholds(alert.Expr, expr)
 	for _, at := range quotation.FindAllStringIndex(text, -1) {
 		if next, _ := utf8.DecodeRuneInString(text[at[1]:]); next == '%' || unicode.IsLetter(next) {
-			continue // a number with a unit is for words
+			continue // words checks a number with a unit
 		}
 		source := strings.TrimRight(text[at[0]:at[1]], " .")
 		quoted, err := promql.ParseExpr(source)
@@ -127,7 +127,7 @@ type claim struct {
 	unit    string    // in which the text counts
 }
 
-// in writes seconds in the claim's unit, so that the two can be compared at sight.
+// in writes seconds in the claim's unit, so that the two can be compared.
 func (c claim) in(seconds float64) string {
 	n := strconv.FormatFloat(seconds/units[c.unit], 'g', 6, 64)
 	if n != "1" {
@@ -170,7 +170,7 @@ func findClaims(text string) []claim {
 		if compound := part(1); compound != "" {
 			d, err := model.ParseDuration(compound)
 			if err != nil {
-				continue // more than there is time
+				continue // too large for a duration
 			}
 			cl.seconds = time.Duration(d).Seconds()
 		} else {
@@ -253,7 +253,7 @@ func findThresholds(source string, expr parser.Expr) []threshold {
 	return found
 }
 
-// mirrored are the comparisons that are another when their sides are exchanged.
+// mirrored are the comparisons that change when their sides are exchanged.
 var mirrored = map[parser.ItemType]parser.ItemType{parser.LSS: parser.GTR, parser.LTE: parser.GTE, parser.GTR: parser.LSS, parser.GTE: parser.LTE}
 
 // compare brings a comparison into the form of a threshold.
@@ -298,7 +298,7 @@ func compare(e *parser.BinaryExpr) (threshold, bool) {
 	return t, true
 }
 
-// line is an expression read as scale*v + constant, where v stands for all in it that varies.
+// line is an expression read as scale*v + constant, where v is all in it that varies.
 type line struct{ scale, constant float64 }
 
 func (l line) times(f float64) line { return line{l.scale * f, l.constant * f} }

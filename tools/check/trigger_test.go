@@ -26,7 +26,7 @@ func TestFindClaims(t *testing.T) {
 		"no backup within 26 hours":                                                          {`"within 26 hours" 93600 `},
 		"it hasn't run within 2 Weeks":                                                       {`"within 2 Weeks" 1209600 `},
 		"no rush: exceeds 250ms":                                                             {`"exceeds 250ms" 0.25 above`},
-		"certificate for stemedb.example.com is left with less than 10 mins":                 {`"less than 10 mins" 600 below`},
+		"certificate for shop.example.com is left with less than 10 mins":                    {`"less than 10 mins" 600 below`},
 		"5 errors, 1,000 seconds, TLS1.2s, 10 GiB, 5 m, v1.5h.2, in X days":                  nil,
 		"{{ $value | humanizeDuration }} left, {{ printf \"3 days\" }}":                      nil,
 		"99999999999999999999h99999999999999999999m, 1" + strings.Repeat("0", 400) + " days": nil,
@@ -107,7 +107,7 @@ func TestAgreementPassesOver(t *testing.T) {
 		"cert_seconds < 7 * 86400":                                      "cert_seconds < 604800",
 		"not even cert_seconds < 7 weeks or errors < 3":                 "cert_seconds < 49 * 86400",
 		"disk_free < 10% or disk_free <= 0.":                            "disk_free <= 0",
-		"a target is gone (up == 0)":                                    "up{job=\"stemedb-api\"} == 0",
+		"a target is gone (up == 0)":                                    "up{job=\"shop-api\"} == 0",
 		"x < 3 4":                                                       "x < 5",
 	} {
 		t.Run(text, func(t *testing.T) {

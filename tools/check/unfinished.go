@@ -7,10 +7,10 @@ import (
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
-// todo is what a skeleton has in the places that are to be filled in, alone or at the beginning of a name.
+// todo is what a skeleton has in the places to fill in, alone or at the beginning of a name.
 var todo = regexp.MustCompile(`\bTODO(?:\b|_\w*)`)
 
-// unfinished demands that nobody is called by a skeleton. Comments in rules may say what they like.
+// unfinished demands that an alert has no TODO in its fields. Comments in rule files may have one.
 func (c *checker) unfinished(alert rule.Alert) {
 	fields := map[string]string{"expr": alert.Expr}
 	for name, value := range alert.Labels {
@@ -22,19 +22,19 @@ func (c *checker) unfinished(alert rule.Alert) {
 	for field, value := range fields {
 		if found := todo.FindStringIndex(value); found != nil {
 			kind, name, _ := strings.Cut(field, ".")
-			c.reportAt(alert, field, found[0], "alert/unfinished", "%s is not filled in, since its %s says %q: write what it is to say",
+			c.reportAt(alert, field, found[0], "alert/unfinished", "%s is not filled in, since its %s says %q: replace it with the real text",
 				alert.Name, strings.TrimSpace(strings.TrimSuffix(kind, "s")+" "+name), value[found[0]:found[1]])
 		}
 	}
 }
 
-// finished demands that nobody reads a skeleton at night.
-func (c *checker) finished(name string, book book) {
+// finished demands that a runbook has no TODO.
+func (c *checker) finished(name string, doc document) {
 	line := 0
-	for text := range strings.Lines(book.text) {
+	for text := range strings.Lines(doc.text) {
 		line++
 		if found := todo.FindStringIndex(text); found != nil {
-			c.report("runbook/unfinished", book.Path, line, 1+len([]rune(text[:found[0]])), "the runbook of %s is not filled in (%q): write what whoever is called is to read",
+			c.report("runbook/unfinished", doc.Path, line, 1+len([]rune(text[:found[0]])), "the runbook of %s is not filled in (%q): replace it with what the on-call needs to know",
 				name, text[found[0]:found[1]])
 		}
 	}

@@ -21,15 +21,15 @@ var (
 		`IFS|INVOCATION_ID|KUBECONFIG|LANG|LANGUAGE|LINENO|LINES|LOGNAME|MACHTYPE|MAIL|MAPFILE|OLDPWD|OPTARG|OPTERR|OPTIND|OSTYPE|PAGER|PATH|PIPESTATUS|` +
 		`PPID|PROMPT_COMMAND|PWD|RANDOM|REPLY|SECONDS|SHELL|SHELLOPTS|SHLVL|SRANDOM|TERM|TMPDIR|TZ|UID|USER|VISUAL)$`)
 
-	// external are the labels that Prometheus's configuration usually adds to whatever it sends.
+	// external are the usual names of external labels, which Prometheus's configuration adds to alerts.
 	external = regexp.MustCompile(`^(cluster|datacenter|dc|env|environment|monitor|prometheus|prometheus_replica|region|replica|tenant|zone)$`)
 
 	templateLabel = regexp.MustCompile(`(?:\$labels|\.Labels)\.([A-Za-z_]\w*)`)
 )
 
-// variables finds shell variables in the steps of a runbook that nothing sets where an alert leads to it. Each branch is followed in a shell of its own, which
-// knows the labels of the alert; the sections outside of the resolution share another here, since to read one after
-// the other is their use.
+// variables finds shell variables in the steps of a runbook that nothing sets when an alert leads to it. Each branch is
+// followed in a separate shell, which has the labels of the alert; the sections outside of the resolution share one here,
+// since they are followed one after the other.
 func (c *checker) variables(alert rule.Alert, expr parser.Expr, scripts []script) {
 	for _, s := range scripts {
 		if isOpen(s.file) {
@@ -88,7 +88,7 @@ func (c *checker) variables(alert rule.Alert, expr parser.Expr, scripts []script
 				if near != "" {
 					hint = fmt.Sprintf(" ($%s is)", near)
 				}
-				c.reportPlace(place, "runbook/variable", "$%s is no label of %s, whose labels are %s, and nothing sets it before%s: mend the name, or set it in a step",
+				c.reportPlace(place, "runbook/variable", "$%s is not a label of %s, whose labels are %s, and nothing sets it before%s: fix the name, or set it in a step",
 					name, alert.Name, strings.Join(slices.Sorted(maps.Keys(known)), ", "), hint)
 			case near != "":
 				c.reportPlace(place, "runbook/misspelling", "nothing is known to set $%s: write $%s if that is meant", name, near)
@@ -97,7 +97,7 @@ func (c *checker) variables(alert rule.Alert, expr parser.Expr, scripts []script
 	}
 }
 
-// isBare reports whether a use of a variable takes it for granted that it is set.
+// isBare reports whether a use of a variable assumes that it is set.
 func isBare(use *syntax.ParamExp) bool {
 	if use.Param == nil || !shellName.MatchString(use.Param.Value) || use.Excl || use.IsSet || use.Names != 0 {
 		return false
@@ -112,9 +112,9 @@ func isBare(use *syntax.ParamExp) bool {
 	return true
 }
 
-// nearest returns the name that a person may have meant, out of labels and variables that are set.
+// nearest returns the name that may have been meant, out of labels and variables that are set.
 func nearest(name string, labels map[string]bool, set map[string]int) string {
-	const shortest = 4 // of shorter names too many are one slip apart
+	const shortest = 4 // too many shorter names differ in one character
 	var near []string
 	for _, candidates := range [][]string{slices.Collect(maps.Keys(labels)), slices.Collect(maps.Keys(set))} {
 		for _, candidate := range candidates {

@@ -87,10 +87,10 @@ func TestCheckOfAChange(t *testing.T) {
 	replace(t, "rules/tls.yml", "<= 0", "< 0")
 	status, stdout, _ = firedrill(t, t.Context(), "check", "--alertmanager=", "--changed-since=HEAD")
 	g.Expect(status).To(Equal(refuted))
-	g.Expect(stdout).To(ContainSubstring("called by Expired has no runbook"))
+	g.Expect(stdout).To(ContainSubstring("Expired has no runbook"))
 	g.Expect(stdout).NotTo(ContainSubstring("Soon"))
 
 	status, stdout, _ = firedrill(t, t.Context(), "check", "--alertmanager=")
 	g.Expect(status).To(Equal(refuted))
-	g.Expect(stdout).To(ContainSubstring("called by Soon has no runbook"))
+	g.Expect(stdout).To(ContainSubstring("Soon has no runbook"))
 }

@@ -18,21 +18,20 @@ import (
 	"github.com/stemedb/firedrill/tools/finding"
 )
 
-// inputs is what is to be proven: rules, runbooks, the way from an alert to a person, the host and the specs.
+// inputs are the rules, the runbooks, the routing, the host and the specs.
 type inputs struct {
 	check.Inputs
-	changed *change.Set    // nil to look at all
+	changed *change.Set    // nil to check all
 	cmd     *cobra.Command // whose flags they are
 }
 
-// inventory is what our own targets export, and boards what our own alerts link to: they say nothing of other rules
-// than ours.
+// The defaults of --metrics and --dashboards. They belong to the default of --rules, and are not used for other rules.
 const (
-	inventory = "fixtures/inventory/*.prom"
-	boards    = "fixtures/grafana"
+	inventory  = "fixtures/inventory/*.prom"
+	dashboards = "fixtures/grafana"
 )
 
-// optional are the inputs that are left out where a flag empties them, or where no flag names them and they are not there.
+// optional are the inputs that are left out where a flag empties them, or where no flag names them and they do not exist.
 var optional = []string{"runbooks", "alertmanager", "programs", "specs"}
 
 func (in *inputs) addFlags(cmd *cobra.Command) {
@@ -42,8 +41,8 @@ func (in *inputs) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&in.Alertmanager, "alertmanager", "fixtures/alertmanager/alertmanager.yml", "Alertmanager's configuration")
 	cmd.Flags().StringVar(&in.Programs, "programs", "fixtures/inventory/programs.txt", "file with the names of the host's programs, one a line")
 	cmd.Flags().StringVar(&in.Specs, "specs", "e2e", "folder of the Go specs that follow the runbooks")
-	cmd.Flags().StringArrayVar(&in.Metrics, "metrics", nil, "file or URL with metrics as a target exports them; may be repeated (default, for our own rules, "+inventory+")")
-	cmd.Flags().StringVar(&in.Dashboards, "dashboards", "", "folder of Grafana dashboards (default, for our own rules, "+boards+")")
+	cmd.Flags().StringArrayVar(&in.Metrics, "metrics", nil, "file or URL with metrics as a target exports them; may be repeated (default, with the default --rules, "+inventory+")")
+	cmd.Flags().StringVar(&in.Dashboards, "dashboards", "", "folder of Grafana dashboards (default, with the default --rules, "+dashboards+")")
 }
 
 // present returns the inputs without those that are left out, and which those are.
@@ -62,8 +61,8 @@ func (in *inputs) present() (check.Inputs, []string) {
 		if !in.cmd.Flags().Changed("metrics") {
 			found.Metrics, _ = filepath.Glob(inventory) // a pattern that is well formed
 		}
-		if _, err := os.Stat(boards); err == nil && !in.cmd.Flags().Changed("dashboards") {
-			found.Dashboards = boards
+		if _, err := os.Stat(dashboards); err == nil && !in.cmd.Flags().Changed("dashboards") {
+			found.Dashboards = dashboards
 		}
 	}
 	if len(found.Metrics) == 0 {
@@ -72,13 +71,13 @@ func (in *inputs) present() (check.Inputs, []string) {
 	return found, out
 }
 
-// output is how findings are told.
+// output is how findings are written.
 type output struct {
 	format string
 	strict bool
 }
 
-// check tells what in the inputs disagrees. The error is errRefuted when that is to fail.
+// check writes the findings. The error is errRefuted if there are errors.
 func (in *inputs) check(ctx context.Context, w io.Writer, out output) error {
 	if !slices.Contains(finding.Formats, out.format) {
 		return fmt.Errorf("--format %q: choose one of %s", out.format, strings.Join(finding.Formats, ", "))
@@ -103,9 +102,9 @@ func (in *inputs) check(ctx context.Context, w io.Writer, out output) error {
 	if err := report.Write(w, out.format, isColored(w)); err != nil {
 		return fmt.Errorf("writing the findings: %w", err)
 	}
-	if out.format == "text" || out.format == "github" { // for people, or next to what is
+	if out.format == "text" || out.format == "github" { // read by people
 		for _, skipped := range set.Skipped {
-			fmt.Fprintf(w, "check: passed over %s, %s\n", skipped.File, skipped.Why)
+			fmt.Fprintf(w, "check: skipped %s, %s\n", skipped.File, skipped.Why)
 		}
 		fmt.Fprintf(w, "check: %d alerts, %d errors, %d warnings", len(set.Alerts), report.Count(finding.Error), report.Count(finding.Warning))
 		if len(without) > 0 {
@@ -134,9 +133,9 @@ func checkCommand() *cobra.Command {
 		Short: "Compare rules, runbooks, routes, the host and the specs with each other",
 		Long: `Compare rules, runbooks, routes, the host and the specs with each other, before anything is
 started. An input that a flag empties (--runbooks=) is left out, and so is one that no flag
-names where its default is not there.
+names and whose default does not exist.
 
-A finding is taken back by a comment with the reason, right before the rule or among its lines,
+A finding is suppressed by a comment with the reason, right before the rule or among its lines,
 before a paragraph, fence or heading of a runbook, or at the top of a file:
 
   # firedrill: ignore CHECK -- reason
@@ -145,7 +144,7 @@ before a paragraph, fence or heading of a runbook, or at the top of a file:
 It is a hook of pre-commit as well: firedrill-check.
 
 Exit status: 0 no errors, though there may be warnings; 1 errors, or with --strict warnings;
-2 unusable input, which is told on stderr in every format.`,
+2 unusable input, which is reported on stderr in every format.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if list {
@@ -166,6 +165,6 @@ Exit status: 0 no errors, though there may be warnings; 1 errors, or with --stri
 	cmd.Flags().StringVar(&out.format, "format", "text", strings.Join(finding.Formats, ", "))
 	cmd.Flags().BoolVar(&out.strict, "strict", false, "fail on warnings too")
 	cmd.Flags().StringVar(&changedSince, "changed-since", "", "report only on what git sees changed since this revision, such as origin/main")
-	cmd.Flags().BoolVar(&list, "list", false, "list the checks and end")
+	cmd.Flags().BoolVar(&list, "list", false, "list the checks and exit")
 	return cmd
 }

@@ -18,8 +18,8 @@ func indexCommand() *cobra.Command {
 		Use:   "index",
 		Short: "Write the index of the runbooks, as the README of their folder",
 		Long: `Index writes ` + check.IndexFile + ` into the folder of the runbooks: each alert with its severity, condition, duration,
-owner and the branches of its runbook, and the procedures that runbooks lead to. From then on firedrill check
-says when it is out of date. A ` + check.IndexFile + ` that somebody else wrote is left as it is.`,
+the branches of its runbook and the labels that nearly all alerts have, and the procedures that runbooks link to.
+From then on firedrill check reports an index that is out of date. A ` + check.IndexFile + ` that is not such an index is left as it is.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if runbooks == "" {
@@ -32,10 +32,10 @@ says when it is out of date. A ` + check.IndexFile + ` that somebody else wrote 
 			file := filepath.Join(runbooks, check.IndexFile)
 			old, err := os.ReadFile(file)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("reading the index that there is: %w", err)
+				return fmt.Errorf("reading the existing index: %w", err)
 			}
 			if err == nil && !check.IsIndex(old) {
-				return fmt.Errorf("%s: is no index that firedrill wrote: give it another name, if it is to stay", file)
+				return fmt.Errorf("%s: not an index that firedrill wrote: give it another name to keep it", file)
 			}
 			if err := os.WriteFile(file, content, 0o644); err != nil {
 				return fmt.Errorf("writing the index: %w", err)

@@ -13,7 +13,7 @@ func TestIndex(t *testing.T) {
 	t.Chdir(lay(t, set(t, "true")))
 	status, stdout, stderr := firedrill(t, t.Context(), "check", "--alertmanager=")
 	g.Expect(status).To(Equal(proven), stdout+stderr)
-	g.Expect("runbooks/README.md").NotTo(BeAnExistingFile(), "nobody needs an index")
+	g.Expect("runbooks/README.md").NotTo(BeAnExistingFile(), "an index is optional")
 
 	status, stdout, stderr = firedrill(t, t.Context(), "index")
 	g.Expect(status).To(Equal(proven), stderr)
@@ -37,10 +37,10 @@ func TestIndex(t *testing.T) {
 	}
 	status, _, stderr = firedrill(t, t.Context(), "index")
 	g.Expect(status).To(Equal(proven), stderr)
-	g.Expect(os.ReadFile("runbooks/README.md")).To(Equal(content), "it is made anew")
+	g.Expect(os.ReadFile("runbooks/README.md")).To(Equal(content), "it is up to date again")
 }
 
-func TestIndexKeepsAReadmeOfSomebodyElse(t *testing.T) {
+func TestIndexKeepsAnotherReadme(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(lay(t, set(t, "true")))
 	g.Expect(os.WriteFile("runbooks/README.md", []byte("# How we work\n"), 0o644)).To(Succeed())
@@ -48,7 +48,7 @@ func TestIndexKeepsAReadmeOfSomebodyElse(t *testing.T) {
 	g.Expect(status).To(Equal(proven), stdout+stderr)
 	status, stdout, stderr = firedrill(t, t.Context(), "index")
 	g.Expect([]any{status, stdout, stderr}).To(Equal([]any{unusable, "",
-		"firedrill: runbooks/README.md: is no index that firedrill wrote: give it another name, if it is to stay\n"}))
+		"firedrill: runbooks/README.md: not an index that firedrill wrote: give it another name to keep it\n"}))
 	g.Expect(os.ReadFile("runbooks/README.md")).To(BeEquivalentTo("# How we work\n"))
 
 	status, _, stderr = firedrill(t, t.Context(), "index", "--runbooks=nowhere")

@@ -19,7 +19,7 @@ func TestNewAlert(t *testing.T) {
 
 	status, _, stderr = firedrill(t, t.Context(), "new", "alert", "DiskFull")
 	g.Expect(status).To(Equal(unusable))
-	g.Expect(stderr).To(Equal("firedrill: rules/disk_full.yml:4: there is an alert DiskFull already: choose another name\n"))
+	g.Expect(stderr).To(Equal("firedrill: rules/disk_full.yml:4: an alert DiskFull exists already: choose another name\n"))
 	status, _, stderr = firedrill(t, t.Context(), "new")
 	g.Expect(status).To(Equal(unusable))
 	g.Expect(stderr).To(Equal("firedrill: new what? write firedrill new alert NAME\n"))

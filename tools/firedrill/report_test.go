@@ -113,7 +113,7 @@ func TestReportVerify(t *testing.T) {
 	if status, stdout, stderr := firedrill(t, t.Context(), "report", "verify", "report"); status != refuted || stdout != "more.txt is not in SHA256SUMS\n" || stderr != "" {
 		t.Errorf("status %d, %s%s", status, stdout, stderr)
 	}
-	if status, stdout, stderr := firedrill(t, t.Context(), "report", "verify", "build"); status != unusable || stdout != "" || !strings.Contains(stderr, "build is no report") {
+	if status, stdout, stderr := firedrill(t, t.Context(), "report", "verify", "build"); status != unusable || stdout != "" || !strings.Contains(stderr, "build is not a report") {
 		t.Errorf("status %d, %s%s", status, stdout, stderr)
 	}
 }
@@ -174,8 +174,8 @@ func TestReportMerge(t *testing.T) {
 	for says, args := range map[string]string{
 		`required flag(s) "into" not set`:   "report merge one two",
 		"both have the proof":               "report merge one one --into=other",
-		"none is no report":                 "report merge one none --into=other",
-		"build holds something, but no rep": "report merge one --into=build",
+		"none is not a report":              "report merge one none --into=other",
+		"build is not empty, and not a rep": "report merge one --into=build",
 	} {
 		if status, _, stderr := firedrill(t, t.Context(), strings.Fields(args)...); status != unusable || !strings.Contains(stderr, says) {
 			t.Errorf("%s: status %d, %s", args, status, stderr)

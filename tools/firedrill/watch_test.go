@@ -62,14 +62,14 @@ func TestWatch(t *testing.T) {
 	g.Expect(until()).To(MatchRegexp(`^\d\d:\d\d:\d\d watching rules, runbooks, routes.yml\n(?s:.*)check: 1 alerts, 1 errors, 0 warnings(?:; .*)?\n$`))
 
 	replace(t, "rules/tls.yml", "alert: CertificateExpiringSoon", "alert: CertificateSoon")
-	block := until("saved rules/tls.yml\n", "whoever is called by CertificateSoon has no runbook")
+	block := until("saved rules/tls.yml\n", "CertificateSoon has no runbook")
 	g.Expect(block).NotTo(ContainSubstring("\x1b"), "no screen is cleared that is none")
 
 	// As an editor saves that keeps the old version until the new one is whole.
 	g.Expect(os.WriteFile("rules/.tls.yml.swp", []byte("groups: ["), 0o644)).To(Succeed())
 	g.Expect(os.WriteFile("rules/tls.yml~", []byte(sound["rules/tls.yml"]), 0o644)).To(Succeed())
 	g.Expect(os.Rename("rules/tls.yml~", "rules/tls.yml")).To(Succeed())
-	block = until("whoever is called by CertificateExpiringSoon has no runbook")
+	block = until("CertificateExpiringSoon has no runbook")
 	g.Expect(block).To(ContainSubstring("saved rules/tls.yml\n"))
 
 	// In a folder that is new, and in one that goes away as a whole.
@@ -106,14 +106,14 @@ func TestWatchAFolderThatIsReplaced(t *testing.T) {
 	g.Expect(os.Rename("others", "rules")).To(Succeed())
 	until("saved rules\n", "check: 1 alerts, 1 errors, 0 warnings")
 	replace(t, "rules/tls.yml", "alert: CertificateExpiringSoon", "alert: CertificateSoon")
-	until("whoever is called by CertificateSoon has no runbook")
+	until("CertificateSoon has no runbook")
 	g.Expect(os.WriteFile("rules/more/new.yml", []byte("groups:\n- name: g\n  rules: [{record: up:sum, expr: sum(up)}]\n"), 0o644)).To(Succeed())
 	until("saved rules/more/new.yml\n")
 
 	g.Expect(os.RemoveAll("rules")).To(Succeed())
 	until("check: rules: cannot be read as a folder of rules")
 	g.Expect(os.CopyFS("rules", os.DirFS("old"))).To(Succeed())
-	until("whoever is called by CertificateExpiringSoon has no runbook")
+	until("CertificateExpiringSoon has no runbook")
 	g.Expect(end()).To(Equal(proven))
 }
 

@@ -16,9 +16,10 @@ import (
 // The names under which a spec or a suite adds what it knows to Ginkgo's report. Of several under one name, the last
 // counts.
 const (
-	EntryName   = "firedrill"       // an Entry
-	ProofName   = "firedrill proof" // a Proof; what Ginkgo knows of it as well can be left out
-	WorldUpName = "world up"        // how long a suite's world took to be up, a time.Duration
+	EntryName     = "firedrill"       // an Entry
+	ProofName     = "firedrill proof" // a Proof; what Ginkgo knows of it as well can be left out
+	TestbedUpName = "testbed up"      // how long a suite's testbed took to start, a time.Duration
+	WorldUpName   = TestbedUpName     // until the suites use that
 	// EvidenceName is for the folder in which a spec kept evidence of its failure.
 	EvidenceName = "evidence"
 )
@@ -27,7 +28,7 @@ const (
 type Entry struct {
 	Alert  string
 	Branch string        // the branch of the runbook, or what else was tried
-	What   string        // what happened: "cleared"
+	What   string        // what happened: "fired, runbook followed, resolved"
 	Leapt  time.Duration // how much time was leapt
 	// Beyond is the time from the fault to the arrival of the resolution, less what the runbook's own commands took; 0
 	// where nothing was resolved.
@@ -48,15 +49,27 @@ func FromGinkgo(r io.Reader) (Journal, error) {
 			return Journal{}, err
 		}
 	}
-	slices.SortStableFunc(j.Proofs, func(a, b Proof) int {
-		return cmp.Or(cmp.Compare(a.Alert, b.Alert), cmp.Compare(a.Branch, b.Branch))
-	})
+	Sort(j.Proofs)
 	for _, p := range j.Proofs {
 		if p.Drill != nil {
 			j.Kind = KindDrill
 		}
 	}
 	return j, nil
+}
+
+// Sort puts proofs in the order in which they are shown: by alert and branch, and what is not about an alert, whose name
+// is in parentheses, last.
+func Sort(proofs []Proof) {
+	other := func(p Proof) int {
+		if strings.HasPrefix(p.Alert, "(") {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(proofs, func(a, b Proof) int {
+		return cmp.Or(other(a)-other(b), cmp.Compare(a.Alert, b.Alert), cmp.Compare(a.Branch, b.Branch))
+	})
 }
 
 func (j *Journal) addSuite(suite types.Report) error {
@@ -74,11 +87,11 @@ func (j *Journal) addSuite(suite types.Report) error {
 	for _, spec := range suite.SpecReports {
 		var up time.Duration
 		for _, entry := range spec.ReportEntries {
-			if entry.Name == WorldUpName {
+			if entry.Name == TestbedUpName {
 				if err := json.Unmarshal([]byte(entry.Value.AsJSON), &up); err != nil {
-					return fmt.Errorf("reading the entry %q: %w", WorldUpName, err)
+					return fmt.Errorf("reading the entry %q: %w", TestbedUpName, err)
 				}
-				j.Run.Worlds = append(j.Run.Worlds, Seconds(up))
+				j.Run.Testbeds = append(j.Run.Testbeds, Seconds(up))
 			}
 		}
 		verdict := judge(spec)
@@ -90,7 +103,7 @@ func (j *Journal) addSuite(suite types.Report) error {
 		if err != nil {
 			return err
 		}
-		p.Started = p.Started.Add(up) // the world was not there for this one alone
+		p.Started = p.Started.Add(up) // the testbed is not for this spec alone
 		j.Proofs = append(j.Proofs, p)
 	}
 	// A suite can fail with no spec to blame, as when it was interrupted, or could not be compiled.

@@ -37,14 +37,15 @@ func fromGinkgo(t *testing.T, suites ...types.Report) (Journal, error) {
 }
 
 func TestFromGinkgo(t *testing.T) {
-	teardown := in(types.SpecStateFailed, "the world did not go", passed(""))
+	teardown := in(types.SpecStateFailed, "the testbed was not removed", passed(""))
 	teardown.LeafNodeType = types.NodeTypeAfterSuite
 	j, err := fromGinkgo(t, types.Report{
 		SuiteDescription: "TLS", SuiteSucceeded: false, StartTime: at(90), EndTime: ended,
 		SpecReports: types.SpecReports{
 			teardown,
-			with(WorldUpName, 8*time.Second, passed("A", "is proven")),
-			with(EntryName, Entry{Alert: "B", Branch: "If", What: "cleared", Leapt: time.Hour, Beyond: time.Second}, passed("B", "is cleared")),
+			with(EntryName, Entry{Alert: "(contract)"}, passed("A", "is about no alert")),
+			with(TestbedUpName, 8*time.Second, passed("A", "is proven")),
+			with(EntryName, Entry{Alert: "B", Branch: "If", What: "resolved", Leapt: time.Hour, Beyond: time.Second}, passed("B", "is resolved")),
 			with(ProofName, renewed(), with(EntryName, Entry{Alert: "C"}, passed("C", "is told in full"))),
 			with(EvidenceName, "../../build/evidence/D-fails", in(types.SpecStateTimedout, "it took too long", passed("D", "fails"))),
 			in(types.SpecStateInterrupted, "Interrupted by User", passed("E", "is interrupted")),
@@ -62,29 +63,30 @@ func TestFromGinkgo(t *testing.T) {
 	}
 	want := []string{
 		"A|is proven||true||0s",
-		"AfterSuite|||false|the world did not go|0s",
-		"B|If|cleared|true||1h0m0s",
-		"CertificateExpiringSoon|If Using Let's Encrypt|fired, was followed, cleared|true||1h0m0s",
+		"AfterSuite|||false|the testbed was not removed|0s",
+		"B|If|resolved|true||1h0m0s",
+		"CertificateExpiringSoon|If The Timer Didn't Run|fired, runbook followed, resolved|true||1h0m0s",
 		"D|fails||false|it took too long|0s",
 		"E|is interrupted||unknown|interrupted: Interrupted by User|0s",
 		"F|is not come to||unknown|it did not run: skipped|0s",
 		"G|is not written||unknown|it did not run: pending|0s",
 		"H|skips itself||unknown|skipped: no network|0s",
+		"(contract)|||true||0s",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("the proofs are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	told := j.Proofs[3]
-	if told.Suite != "TLS" || told.Spec != "C is told in full" || len(told.Steps) != 9 || !told.Started.Equal(at(60)) {
+	if told.Suite != "TLS" || told.Spec != "C is told in full" || len(told.Steps) != 5 || !told.Started.Equal(at(60)) {
 		t.Errorf("the proof that is told in full is %+v", told)
 	}
 	if first := j.Proofs[0]; !first.Started.Equal(at(52)) {
-		t.Errorf("the proof that the world came up for began at %s, want %s: it is not what that took", first.Started, at(52))
+		t.Errorf("the proof whose testbed was started first began at %s, want %s: without the start of the testbed", first.Started, at(52))
 	}
 	if j.Proofs[4].Evidence != "evidence/D-fails" {
 		t.Errorf("the evidence is %q", j.Proofs[4].Evidence)
 	}
-	if j.Kind != KindProof || !j.Run.Started.Equal(at(90)) || len(j.Run.Worlds) != 1 || j.Run.Worlds[0] != secs(8) {
+	if j.Kind != KindProof || !j.Run.Started.Equal(at(90)) || len(j.Run.Testbeds) != 1 || j.Run.Testbeds[0] != secs(8) {
 		t.Errorf("the run is %s, %+v", j.Kind, j.Run)
 	}
 	var b bytes.Buffer

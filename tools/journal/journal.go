@@ -1,9 +1,9 @@
-// Package journal is what a run of the suites leaves as data: what was proven, with what, and how it went, moment by
-// moment. Reports are made of it.
+// Package journal is the record of a run of the suites as data: what was proven, with which versions, and each step with
+// its time. Reports are made of it.
 //
 // All moments are UTC. Those of a proof are on one axis, the time line that its Prometheus has at the end of the spec: a
-// leap of an hour has moved all that was before it back by that hour. Only when a spec Started is told in the machine's
-// own time, which agrees with Prometheus's at the end of the spec.
+// leap of an hour has moved all that was before it back by that hour. Only Started is in the machine's
+// time, which agrees with Prometheus's at the end of the spec.
 package journal
 
 import "time"
@@ -23,7 +23,7 @@ const (
 // Verdict is whether something is proven.
 type Verdict string
 
-// The verdicts. What was not tried to its end is neither true nor false.
+// The verdicts. What did not run to its end is neither true nor false.
 const (
 	True    Verdict = "true"
 	False   Verdict = "false"
@@ -53,8 +53,8 @@ type Run struct {
 	Commit string `json:"commit,omitempty"`
 	// Dirty says that the working tree was not what Commit holds.
 	Dirty bool `json:"dirty,omitempty"`
-	// Worlds is how long each world took to be up.
-	Worlds []Seconds `json:"worlds_up_seconds,omitempty"`
+	// Testbeds is how long each testbed took to start.
+	Testbeds []Seconds `json:"testbeds_up_seconds,omitempty"`
 }
 
 // Component is a program that took part, as in Prometheus 3.16.0.
@@ -70,7 +70,7 @@ type Image struct {
 	Digest    string `json:"digest"` // as in sha256:…, of the image's configuration
 }
 
-// Input is a file that was put to the proof.
+// Input is a rule file or a runbook of the run.
 type Input struct {
 	Path   string `json:"path"`   // relative to the repository, with slashes
 	SHA256 string `json:"sha256"` // in hexadecimal
@@ -82,7 +82,7 @@ type Proof struct {
 	Spec    string  `json:"spec"` // its full text; empty for what concerns the suite as a whole
 	Alert   string  `json:"alert"`
 	Branch  string  `json:"branch"` // the branch of the runbook, or what else was tried
-	What    string  `json:"what"`   // what happened: "cleared"
+	What    string  `json:"what"`   // what happened: "fired, runbook followed, resolved"
 	Verdict Verdict `json:"verdict"`
 	Failure string  `json:"failure,omitempty"` // why the verdict is not true
 

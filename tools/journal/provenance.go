@@ -5,12 +5,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -40,7 +43,7 @@ func Inputs(rules, runbooks string) ([]Input, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("hashing what is to be proven: %w", err)
+			return nil, fmt.Errorf("hashing rules and runbooks: %w", err)
 		}
 		sum := sha256.Sum256(content)
 		found = append(found, Input{Path: inRepository(file), SHA256: hex.EncodeToString(sum[:])})
@@ -65,44 +68,46 @@ func inRepository(file string) string {
 	return filepath.ToSlash(file)
 }
 
-// modules are the programs whose versions go.mod says.
-var modules = []struct{ name, path string }{
-	{"Prometheus", "github.com/prometheus/prometheus"},
-	{"Alertmanager", "github.com/prometheus/alertmanager"},
-	{"Pebble", "github.com/letsencrypt/pebble/v2"},
-	{"Versity S3 Gateway", "github.com/versity/versitygw"},
-}
+// versionSuffix is the end of a module's path from its second major version on.
+var versionSuffix = regexp.MustCompile(`/v\d+$`)
 
-// Versions are those of the programs that are built from the go.mod of the working directory.
+// Versions are those of the tools in the go.mod of the working directory, which the suites run: one for each module, named
+// after it.
 func Versions(ctx context.Context) ([]Component, error) {
-	args := []string{"list", "-m", "-f", "{{.Version}}"}
-	for _, module := range modules {
-		args = append(args, module.path)
+	out, err := exec.CommandContext(ctx, "go", "mod", "edit", "-json").Output()
+	var mod struct {
+		Tool, Require []struct{ Path, Version string }
 	}
-	out, err := exec.CommandContext(ctx, "go", args...).Output()
-	lines := strings.Fields(string(out))
-	if err != nil || len(lines) != len(modules) {
-		return nil, fmt.Errorf("asking go for the versions in go.mod: %w", cmp.Or(err, errors.New("it did not tell each")))
+	if err == nil {
+		err = json.Unmarshal(out, &mod)
 	}
-	var found []Component
-	for i, module := range modules {
-		found = append(found, Component{Name: module.name, Version: release(module.path, lines[i])})
+	if err != nil {
+		return nil, fmt.Errorf("reading the tools in go.mod: %w", err)
+	}
+	found := []Component{}
+	for _, module := range mod.Require {
+		for _, tool := range mod.Tool {
+			if strings.HasPrefix(tool.Path+"/", module.Path+"/") {
+				found = append(found, Component{Name: path.Base(versionSuffix.ReplaceAllString(module.Path, "")), Version: release(module.Path, module.Version)})
+				break
+			}
+		}
 	}
 	return found, nil
 }
 
-// release is a version as its project tells it: Prometheus 3.16.0 is the module's v0.316.0,
+// release is the version of a project's release: Prometheus 3.16.0 is the module's v0.316.0,
 // https://github.com/prometheus/prometheus#prometheus-code-base
-func release(path, version string) string {
+func release(module, version string) string {
 	number := strings.TrimPrefix(version, "v")
-	if minor, ok := strings.CutPrefix(number, "0.3"); ok && path == modules[0].path && len(minor) > 2 {
+	if minor, ok := strings.CutPrefix(number, "0.3"); ok && module == "github.com/prometheus/prometheus" && len(minor) > 2 {
 		return "3." + strings.TrimPrefix(minor[:2], "0") + minor[2:]
 	}
 	return number
 }
 
-// Commit is git's name of what is checked out in the working directory, and whether the working tree differs from it; empty
-// where there is no git.
+// Commit is the commit that is checked out in the working directory, and whether the working tree differs from it; empty
+// outside of a git repository.
 func Commit(ctx context.Context) (name string, dirty bool) {
 	head, err := exec.CommandContext(ctx, "git", "rev-parse", "HEAD").Output()
 	if err != nil {

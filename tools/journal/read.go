@@ -24,6 +24,7 @@ func Read(r io.Reader) (Journal, error) {
 	if header.Schema != Schema {
 		return Journal{}, fmt.Errorf("the journal's schema is %.60q: this firedrill reads %q", header.Schema, Schema)
 	}
+	text = bytes.Replace(text, []byte(`"worlds_up_seconds":`), []byte(`"testbeds_up_seconds":`), 1) // its name in older journals
 	var j Journal
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
@@ -31,7 +32,7 @@ func Read(r io.Reader) (Journal, error) {
 		return Journal{}, located(text, err)
 	}
 	if err := j.check(); err != nil {
-		return Journal{}, fmt.Errorf("the journal is not as schema.json has it: %w", err)
+		return Journal{}, fmt.Errorf("the journal does not match schema.json: %w", err)
 	}
 	return j, nil
 }
@@ -79,7 +80,7 @@ func (j Journal) check() error {
 	}
 	for i, input := range j.Inputs {
 		if !sha256Form.MatchString(input.SHA256) {
-			return fmt.Errorf("inputs[%d].sha256 is %.80q: write 64 hexadecimal digits, in small letters", i, input.SHA256)
+			return fmt.Errorf("inputs[%d].sha256 is %.80q: write 64 hexadecimal digits in lower case", i, input.SHA256)
 		}
 	}
 	for i, p := range j.Proofs {

@@ -20,7 +20,7 @@ func TestReadRefuses(t *testing.T) {
 		{`"kind": "proof"`, `"kind": "prof"`, `kind is "prof": write "proof" or "drill"`},
 		{`"kind":`, `"sort":`, `unknown field "sort"`},
 		{`"verdict": "true"`, `"verdict": "maybe"`, `proofs[0].verdict is "maybe"`},
-		{`"leapt_seconds": 3600`, `"leapt_seconds": "1h"`, `"1h" is no duration: write a number of seconds`},
+		{`"leapt_seconds": 3600`, `"leapt_seconds": "1h"`, `"1h" is not a duration: write a number of seconds`},
 		{`"leapt_seconds": 3600`, `"leapt_seconds": 1e99`, `less than 290 years`},
 		{`"op": "<"`, `"op": "<>"`, `proofs[1].rule.threshold.op is "<>"`},
 		{`"state": "pending"`, `"state": "waiting"`, `proofs[1].bands[1].state is "waiting"`},
@@ -42,11 +42,22 @@ func TestReadRefuses(t *testing.T) {
 		}
 	}
 	for text, says := range map[string]string{
-		`[1]`: "write [seconds since 1970, value]", `["x",1]`: "no number of seconds", `[1,null]`: "its value is no number", `[1,"one"]`: "its value is no number", `[1e300,1]`: "no number of seconds",
+		`[1]`: "write [seconds since 1970, value]", `["x",1]`: "not a number of seconds", `[1,null]`: "its value is not a number", `[1,"one"]`: "its value is not a number", `[1e300,1]`: "not a number of seconds",
 	} {
 		if err := new(Sample).UnmarshalJSON([]byte(text)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+}
+
+func TestReadOlderJournals(t *testing.T) {
+	text, err := os.ReadFile("testdata/proof.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := Read(strings.NewReader(strings.Replace(string(text), "testbeds_up_seconds", "worlds_up_seconds", 1)))
+	if err != nil || len(j.Run.Testbeds) != 2 {
+		t.Errorf("%v, %v", j.Run.Testbeds, err)
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 
 func TestOf(t *testing.T) {
 	for expr, want := range map[string]string{
-		"stemedb_tls_cert_expiry_seconds < 7 * 86400":                                "stemedb_tls_cert_expiry_seconds, seconds, < 604800",
-		"604800 > stemedb_tls_cert_expiry_seconds":                                   "stemedb_tls_cert_expiry_seconds, seconds, < 604800",
+		"shop_tls_cert_expiry_seconds < 7 * 86400":                                   "shop_tls_cert_expiry_seconds, seconds, < 604800",
+		"604800 > shop_tls_cert_expiry_seconds":                                      "shop_tls_cert_expiry_seconds, seconds, < 604800",
 		"(free_bytes / size_bytes < -(0.25 - 1) ^ 2)":                                "free_bytes / size_bytes, ratio, < -0.5625",
 		"time() - backup_timestamp_seconds > 86400":                                  "time() - backup_timestamp_seconds, seconds, > 86400",
 		"backup_timestamp_seconds > 1":                                               "backup_timestamp_seconds, , > 1",
@@ -23,7 +23,7 @@ func TestOf(t *testing.T) {
 		"free_bytes < bool 5":                                                        "free_bytes < bool 5, , -",
 		"1 < 2":                                                                      "1 < 2, , -",
 		"increase(read_bytes_total[1h]) > 1 / 0":                                     "increase(read_bytes_total[1h]) > 1 / 0, bytes, -",
-		"this is no PromQL":                                                          "this is no PromQL, , -",
+		"this is not PromQL":                                                         "this is not PromQL, , -",
 	} {
 		r, s := Of(rule.Alert{Expr: expr, For: time.Minute, File: "f", Line: 3})
 		threshold := "-"

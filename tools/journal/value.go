@@ -23,10 +23,10 @@ func (s Seconds) MarshalJSON() ([]byte, error) {
 func (s *Seconds) UnmarshalJSON(text []byte) error {
 	var seconds float64
 	if err := json.Unmarshal(text, &seconds); err != nil {
-		return fmt.Errorf("%s is no duration: write a number of seconds", text)
+		return fmt.Errorf("%s is not a duration: write a number of seconds", text)
 	}
 	if math.Abs(seconds) > 290*365*86400 {
-		return fmt.Errorf("%s seconds are no duration: write less than 290 years", text)
+		return fmt.Errorf("%s seconds are not a duration: write less than 290 years", text)
 	}
 	*s = Seconds(math.Round(seconds * float64(time.Second)))
 	return nil
@@ -60,10 +60,10 @@ func (s Sample) MarshalJSON() ([]byte, error) {
 func (s *Sample) UnmarshalJSON(text []byte) error {
 	var pair []json.RawMessage
 	if err := json.Unmarshal(text, &pair); err != nil || len(pair) != 2 {
-		return fmt.Errorf("%.60s is no sample: write [seconds since 1970, value]", text)
+		return fmt.Errorf("%.60s is not a sample: write [seconds since 1970, value]", text)
 	}
 	if err := json.Unmarshal(pair[0], &s.At); err != nil || math.Abs(s.At) > 1e11 {
-		return fmt.Errorf("%.60s is no sample: its time is no number of seconds since 1970", text)
+		return fmt.Errorf("%.60s is not a sample: its time is not a number of seconds since 1970", text)
 	}
 	var word string
 	if json.Unmarshal(pair[1], &word) == nil && (word == "NaN" || word == "+Inf" || word == "-Inf") {
@@ -71,7 +71,7 @@ func (s *Sample) UnmarshalJSON(text []byte) error {
 		return nil
 	}
 	if string(pair[1]) == "null" || json.Unmarshal(pair[1], &s.Value) != nil {
-		return fmt.Errorf(`%.60s is no sample: its value is no number, nor "NaN", "+Inf" or "-Inf"`, text)
+		return fmt.Errorf(`%.60s is not a sample: its value is not a number, nor "NaN", "+Inf" or "-Inf"`, text)
 	}
 	return nil
 }

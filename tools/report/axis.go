@@ -7,13 +7,13 @@ import (
 	"github.com/stemedb/firedrill/tools/journal"
 )
 
-// axis puts time on a line: what was lived through in proportion, each leap at the same width, however long it is.
+// axis maps times to positions: real time in proportion, each leap at the same width, however long it is.
 type axis struct {
 	left, right float64
 	pieces      []piece
 }
 
-// piece is a part of the axis: a leap, or time that was lived through.
+// piece is a part of the axis: a leap, or real time.
 type piece struct {
 	from, to time.Time
 	x0, x1   float64
@@ -73,7 +73,7 @@ func newAxis(from, to time.Time, leaps []journal.Leap, left, right float64) axis
 	return a
 }
 
-// at is where a moment stands; what lies outside stands at the end.
+// at is the position of a time; times outside of the axis are at its ends.
 func (a axis) at(t time.Time) float64 {
 	for _, p := range a.pieces {
 		if t.Before(p.from) {
@@ -86,7 +86,7 @@ func (a axis) at(t time.Time) float64 {
 	return a.right
 }
 
-// within is the piece that a moment lies in, as a number.
+// within is the number of the piece that a time is in.
 func (a axis) within(t time.Time) int {
 	for i, p := range a.pieces {
 		if !t.After(p.to) {
@@ -96,19 +96,19 @@ func (a axis) within(t time.Time) int {
 	return len(a.pieces)
 }
 
-// tick is a moment that the axis names.
+// tick is a labelled time on the axis.
 type tick struct {
 	at time.Time
 	x  float64
 }
 
-// steps are how far ticks can be apart.
+// steps are the possible distances between ticks.
 var steps = []time.Duration{
 	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute,
 	10 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour,
 }
 
-// ticks are round moments at least so far apart, and none within a leap, whose ends tell enough.
+// ticks are round times at least that far apart, none of them within a leap.
 func (a axis) ticks(apart float64) []tick {
 	var found []tick
 	last := a.left - apart
@@ -124,7 +124,7 @@ func (a axis) ticks(apart float64) []tick {
 				break
 			}
 		}
-		if float64(p.to.Sub(p.from))/float64(step) > 1000 { // years: nothing that a proof lives through
+		if float64(p.to.Sub(p.from))/float64(step) > 1000 { // years, which no proof takes
 			step = p.to.Sub(p.from) / 8
 		}
 		begun := false
@@ -137,7 +137,7 @@ func (a axis) ticks(apart float64) []tick {
 				last, begun = x, true
 			}
 		}
-		// A short piece has one tick all the same: it tells on which side of a leap we are.
+		// A short piece has one tick as well, to show the time beside a leap.
 		if middle := (p.x0 + p.x1) / 2; !begun && middle >= last+apart && p.x1-p.x0 > 8 {
 			t := p.from.Add(p.to.Sub(p.from) / 2).Round(time.Second)
 			found = append(found, tick{t, a.at(t)})

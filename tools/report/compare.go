@@ -6,7 +6,7 @@ import (
 	"github.com/stemedb/firedrill/tools/journal"
 )
 
-// comparison is a run against the one before it.
+// comparison is a run compared with the previous one.
 type comparison struct {
 	Against *journal.Journal
 	Proven  int // that were not before
@@ -15,18 +15,18 @@ type comparison struct {
 	changes map[key]change
 }
 
-// change is a proof against the one before it.
+// change is a proof compared with the one of the previous run.
 type change struct {
-	Word  string // empty where nothing is worth a word
+	Word  string // empty where there is nothing to say
 	Class string // better or worse, or empty
 }
 
-// key tells proofs apart.
+// key identifies a proof.
 type key struct{ suite, spec, alert, branch string }
 
 func keyOf(p journal.Proof) key { return key{p.Suite, p.Spec, p.Alert, p.Branch} }
 
-// compare compares a run with the one before it, if there is one.
+// compare compares a run with the previous one, if it is given.
 func compare(j journal.Journal, previous *journal.Journal) comparison {
 	c := comparison{Against: previous, changes: map[key]change{}}
 	if previous == nil {
@@ -66,7 +66,7 @@ func compare(j journal.Journal, previous *journal.Journal) comparison {
 	return c
 }
 
-// pace says whether a proof was faster or slower, where it was so by a second and by a tenth: less than that is chance.
+// pace says whether a proof was faster or slower, where it was so by a second and by a tenth: less is chance.
 func pace(now, before time.Duration) change {
 	switch difference := now - before; {
 	case max(difference, -difference) < max(time.Second, before/10):

@@ -11,7 +11,7 @@ import (
 	"github.com/stemedb/firedrill/tools/journal"
 )
 
-// event is a line of the table that says what a timeline draws.
+// event is a row of the table beside a timeline.
 type event struct {
 	At    time.Time
 	What  string
@@ -39,7 +39,7 @@ func events(p journal.Proof) []event {
 		add(s.At, "step %d, %s: %s", i+1, ended(s), brief(s.Command, 100))
 	}
 	for i, n := range p.Notifications {
-		add(n.At, "notification %s: %s is told that %s is %s", letter(i), n.Receiver, n.Labels["alertname"], n.Status)
+		add(n.At, "notification %s: %s is notified that %s is %s", letter(i), n.Receiver, n.Labels["alertname"], n.Status)
 	}
 	if p.Drill != nil {
 		for i, m := range p.Drill.Timeline {
@@ -69,7 +69,7 @@ func valueAt(p journal.Proof, at time.Time) string {
 	return strings.Join(values, "; ")
 }
 
-// describe says in a few sentences what a timeline shows.
+// describe is a timeline in a few sentences.
 func describe(p journal.Proof, from, to time.Time) string {
 	sentences := []string{fmt.Sprintf("From %s to %s.", moment(from), moment(to))}
 	say := func(format string, args ...any) { sentences = append(sentences, fmt.Sprintf(format, args...)) }
@@ -101,8 +101,8 @@ func describe(p journal.Proof, from, to time.Time) string {
 		say("%s.", plural(len(p.Steps), "step", "steps"))
 	}
 	for _, n := range p.Notifications {
-		say("%s is told %s at %s.", n.Receiver, n.Status, clock(n.At))
+		say("%s is notified of %s at %s.", n.Receiver, n.Status, clock(n.At))
 	}
-	say("A table below says the same.")
+	say("A table below shows the same.")
 	return strings.Join(sentences, " ")
 }

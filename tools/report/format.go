@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// parts are what a duration is told in, each with how many of it make the one before it.
+// parts are the units of a duration.
 var parts = []struct {
 	unit time.Duration
 	name string
@@ -20,7 +20,7 @@ var parts = []struct {
 func span(d time.Duration) string {
 	switch {
 	case d < 0:
-		return "−" + span(max(-d, -(d+1))) // the least has no opposite
+		return "−" + span(max(-d, -(d+1))) // the least duration has no negative
 	case d == 0:
 		return "0s"
 	case d < time.Second:
@@ -33,7 +33,7 @@ func span(d time.Duration) string {
 			continue
 		}
 		next := parts[min(i+1, len(parts)-1)]
-		if rounded := d.Round(next.unit); rounded != d { // which can make a minute of 59.6s
+		if rounded := d.Round(next.unit); rounded != d { // 59.6s can become a minute
 			return span(rounded)
 		}
 		if d%part.unit == 0 {
@@ -69,7 +69,7 @@ func value(v float64, unit string) string {
 	return decimal(v)
 }
 
-// decimal is a number of at most four digits that count, as people write it where that is short.
+// decimal is a number with four significant digits, without an exponent where that is short.
 func decimal(v float64) string {
 	if size := math.Abs(v); size != 0 && (size < 1e-4 || size >= 1e7) {
 		return strconv.FormatFloat(v, 'g', 4, 64)
@@ -82,7 +82,7 @@ func decimal(v float64) string {
 	return strings.Replace(text, "-", "−", 1)
 }
 
-// words say what a comparison with a threshold means.
+// words are the comparisons with a threshold in words.
 var words = map[string]string{"<": "below", "<=": "at or below", ">": "above", ">=": "at or above", "==": "at", "!=": "at anything but"}
 
 // labelled is a series by its labels, as PromQL writes them.

@@ -29,7 +29,7 @@ type (
 		PassedTests   []string   `json:"passedTests"`
 		WarnedTests   []string   `json:"warnedTests"`
 		FailedTests   []string   `json:"failedTests"`
-		// Journal is an extension field, which has a URI for its name. Whoever signs the statement signs the journal with it.
+		// Journal is an extension field, whose name is a URI. A signature of the statement covers the journal as well.
 		Journal resource `json:"https://github.com/stemedb/firedrill/journal/v1"`
 	}
 )

@@ -91,7 +91,7 @@ func (d *picture) bands() {
 	}
 }
 
-// marker is a mark on a lane, at a moment.
+// marker is a mark on a lane, at a time.
 type marker struct {
 	at    time.Time
 	label string // in the mark
@@ -175,20 +175,20 @@ func (d *picture) steps() {
 	d.mark("steps", marks, func(x, y float64) string {
 		failed := d.p.Steps[number].Verdict() == journal.False
 		number++
-		if failed { // another shape, for whoever does not see the colour
+		if failed { // another shape, for readers who do not see the colour
 			return fmt.Sprintf(`<path d="M%.1f %.1fl13 13l-13 13l-13 -13z"/>`, x, y-13)
 		}
 		return fmt.Sprintf(`<circle cx="%.1f" cy="%.1f" r="10"/>`, x, y)
 	})
 }
 
-// notifications draws what the receivers were told, lettered as below.
+// notifications draws the notifications, lettered as below.
 func (d *picture) notifications() {
 	var marks []marker
 	for i, n := range d.p.Notifications {
 		marks = append(marks, marker{
 			at: n.At, label: letter(i), aside: n.Receiver + ": " + n.Status, class: "notification " + n.Status, href: d.id + "-notifications",
-			title: fmt.Sprintf("notification %s, %s: %s was told that %s is %s", letter(i), clock(n.At), n.Receiver, n.Labels["alertname"], n.Status),
+			title: fmt.Sprintf("notification %s, %s: %s was notified that %s is %s", letter(i), clock(n.At), n.Receiver, n.Labels["alertname"], n.Status),
 		})
 	}
 	d.mark("notified", marks, func(x, y float64) string {

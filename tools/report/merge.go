@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/xml"
 	"fmt"
 	"os"
@@ -25,7 +24,7 @@ func Merge(shards []string, dir string, previous *journal.Journal) (journal.Jour
 			return journal.Journal{}, err
 		}
 		if len(wrong) > 0 {
-			return journal.Journal{}, fmt.Errorf("%s is not as it was written: %s", shard, wrong[0])
+			return journal.Journal{}, fmt.Errorf("%s was changed after it was written: %s", shard, wrong[0])
 		}
 		j, err := ReadJournal(shard)
 		if err != nil {
@@ -43,9 +42,7 @@ func Merge(shards []string, dir string, previous *journal.Journal) (journal.Jour
 		documents = append(documents, document)
 		s.Evidence = append(s.Evidence, filepath.Join(shard, "evidence"))
 	}
-	slices.SortStableFunc(s.Journal.Proofs, func(a, b journal.Proof) int {
-		return cmp.Or(cmp.Compare(a.Alert, b.Alert), cmp.Compare(a.Branch, b.Branch))
-	})
+	journal.Sort(s.Journal.Proofs)
 	var err error
 	if s.JUnit, err = joinJUnit(documents); err != nil {
 		return journal.Journal{}, err
@@ -73,7 +70,7 @@ func join(into *journal.Journal, j journal.Journal) error {
 	}
 	for _, p := range j.Proofs {
 		if have[keyOf(p)] {
-			return fmt.Errorf("both have the proof %q of %s (%s): give each shard specs of its own", p.Spec, p.Alert, p.Suite)
+			return fmt.Errorf("both have the proof %q of %s (%s): run each spec in one shard only", p.Spec, p.Alert, p.Suite)
 		}
 	}
 	if j.Kind == journal.KindDrill {
@@ -86,7 +83,7 @@ func join(into *journal.Journal, j journal.Journal) error {
 		into.Run.Ended = j.Run.Ended
 	}
 	into.Run.Dirty = into.Run.Dirty || j.Run.Dirty
-	into.Run.Worlds = append(into.Run.Worlds, j.Run.Worlds...)
+	into.Run.Testbeds = append(into.Run.Testbeds, j.Run.Testbeds...)
 	for _, image := range j.Images { // those that each built for itself can differ in their digests
 		if !slices.Contains(into.Images, image) {
 			into.Images = append(into.Images, image)

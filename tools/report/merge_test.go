@@ -18,7 +18,7 @@ func shards(t *testing.T, change func(second *journal.Journal)) []string {
 	t.Helper()
 	first, second := example(t, "proof"), example(t, "proof")
 	evidence := t.TempDir()
-	lay(t, "log", evidence, filepath.Base(first.Proofs[1].Evidence), "log.txt")
+	writeFile(t, "log", evidence, filepath.Base(first.Proofs[1].Evidence), "log.txt")
 	first.Proofs, second.Proofs = first.Proofs[2:], second.Proofs[:2]
 	second.Run.Started = second.Run.Started.Add(-1e9)
 	second.Run.Dirty = false
@@ -40,7 +40,7 @@ func TestMerge(t *testing.T) {
 	for i, p := range j.Proofs {
 		got, want = append(got, name(p)), append(want, name(whole.Proofs[i]))
 	}
-	if !slices.Equal(got, want) || !j.Run.Started.Equal(whole.Run.Started.Add(-1e9)) || !j.Run.Dirty || len(j.Run.Worlds) != 4 || len(j.Images) != 2 {
+	if !slices.Equal(got, want) || !j.Run.Started.Equal(whole.Run.Started.Add(-1e9)) || !j.Run.Dirty || len(j.Run.Testbeds) != 4 || len(j.Images) != 2 {
 		t.Errorf("proofs %q, run %+v, images %v", got, j.Run, j.Images)
 	}
 	files := content(t, into)
@@ -66,10 +66,10 @@ func TestMerge(t *testing.T) {
 
 func TestMergeRefuses(t *testing.T) {
 	for says, change := range map[string]func(*journal.Journal){
-		`both have the proof "Each branch`:                                             func(j *journal.Journal) { j.Proofs = example(t, "proof").Proofs[1:3] },
+		`both have the proof "CertificateExpiringSoon is`:                              func(j *journal.Journal) { j.Proofs = example(t, "proof").Proofs[1:3] },
 		`different rules or runbooks: rules/api.yml is not the`:                        func(j *journal.Journal) { j.Inputs = j.Inputs[1:] },
 		`different rules or runbooks: rules/tls.yml is not the`:                        func(j *journal.Journal) { j.Inputs[1].SHA256 = strings.Repeat("0", 64) },
-		`their versions differ: Pebble is not the same in both`:                        func(j *journal.Journal) { j.Versions[2].Version = "2.9" },
+		`their versions differ: alertmanager is not the same in both`:                  func(j *journal.Journal) { j.Versions[1].Version = "0.33" },
 		`one is of commit "7c1d9a40be2f6d1e0a5b8c3f4e2d1a0b9c8d7e6f", the other of ""`: func(j *journal.Journal) { j.Run.Commit = "" },
 		`one was made by firedrill v0.4.1, the other by v0.5`:                          func(j *journal.Journal) { j.Run.Firedrill = "v0.5" },
 	} {
@@ -82,11 +82,11 @@ func TestMergeRefuses(t *testing.T) {
 		}
 	}
 	both := shards(t, func(*journal.Journal) {})
-	lay(t, "{}", both[1], JournalFile)
-	if _, err := Merge(both, filepath.Join(t.TempDir(), "report"), nil); err == nil || !strings.Contains(err.Error(), "is not as it was written: journal.json was changed") {
+	writeFile(t, "{}", both[1], JournalFile)
+	if _, err := Merge(both, filepath.Join(t.TempDir(), "report"), nil); err == nil || !strings.Contains(err.Error(), "was changed after it was written: journal.json was changed") {
 		t.Error(err)
 	}
-	if _, err := Merge([]string{t.TempDir()}, filepath.Join(t.TempDir(), "report"), nil); err == nil || !strings.Contains(err.Error(), "is no report") {
+	if _, err := Merge([]string{t.TempDir()}, filepath.Join(t.TempDir(), "report"), nil); err == nil || !strings.Contains(err.Error(), "is not a report") {
 		t.Error(err)
 	}
 }

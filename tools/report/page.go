@@ -42,12 +42,12 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"short":   func(commit string) string { return commit[:min(12, len(commit))] },
 }).Parse(pageText))
 
-// typed is a command line as it can be typed.
+// typed is a command line quoted for a shell.
 func typed(args []string) string {
 	var words []string
 	for _, arg := range args {
 		word, err := syntax.Quote(arg, syntax.LangBash)
-		if err != nil { // a byte that no shell can be given
+		if err != nil { // a byte that a shell cannot be given
 			word = strconv.Quote(arg)
 		}
 		words = append(words, word)
@@ -55,7 +55,7 @@ func typed(args []string) string {
 	return strings.Join(words, " ")
 }
 
-// verdictMark is a verdict as it is shown: a sign and a word, so that no colour is needed.
+// verdictMark is a verdict as it is shown: a sign and a word, not only a colour.
 type verdictMark struct{ Sign, Word, Class string }
 
 var marks = map[journal.Verdict]verdictMark{
@@ -89,7 +89,7 @@ type proofView struct {
 	Legend   []legend
 }
 
-// Told says whether there is more to tell of a proof than a line of the table holds.
+// Told says whether a proof has more than fits into a row of the table.
 func (v proofView) Told() bool {
 	return v.Timeline != "" || v.Failure != "" || v.Rule != nil || v.Evidence != ""
 }
@@ -107,7 +107,7 @@ type drillView struct {
 	Objectives []objective
 }
 
-// objective is what was demanded of a recovery, and what came of it.
+// objective is an objective of a recovery, and what was measured.
 type objective struct {
 	What, Demanded, Measured string
 	Verdict                  journal.Verdict
@@ -136,7 +136,7 @@ func writePage(j journal.Journal, previous *journal.Journal) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// judgeObjectives has the headline tell of objectives that were missed, or not measured.
+// judgeObjectives adds the objectives that were missed or not measured to the headline.
 func (p *page) judgeObjectives() {
 	missed, open := 0, 0
 	for _, d := range p.Drills {
@@ -176,7 +176,7 @@ func headline(s Summary) (journal.Verdict, string) {
 	case s.Failed > 0:
 		return journal.False, fmt.Sprintf("Not proven: %d of %d failed", s.Failed, all)
 	case s.Unknown > 0:
-		return journal.Unknown, fmt.Sprintf("Not known: %d of %d did not run to the end", s.Unknown, all)
+		return journal.Unknown, fmt.Sprintf("Unknown: %d of %d did not run to the end", s.Unknown, all)
 	case all == 1:
 		return journal.True, "Proven"
 	}
@@ -273,7 +273,7 @@ func objectives(d journal.Drill) []objective {
 	return found
 }
 
-// Word is what came of an objective.
+// Word is the result of an objective.
 func (o objective) Word() string {
 	return map[journal.Verdict]string{journal.True: "met", journal.False: "missed", journal.Unknown: "unknown"}[o.Verdict]
 }

@@ -152,7 +152,7 @@ func TestAVerdictIsNeverAColourAlone(t *testing.T) {
 		`<span class="pill unknown"><span aria-hidden="true">?</span> unknown</span>`,
 		`<h1><span class="sign" aria-hidden="true">✗</span> Not proven: 1 of 5 failed, 1 unknown</h1>`,
 		`exit 1, expected 0, 7.9s`,
-		`<code>firedrill prove --focus &#34;Let&#39;s Encrypt&#34; ./e2e/...</code>`,
+		`<code>firedrill prove --focus &#34;Didn&#39;t Run&#34; ./e2e/...</code>`,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %s", want)
@@ -166,10 +166,10 @@ func TestAVerdictIsNeverAColourAlone(t *testing.T) {
 func TestWhatAnAuditorAsks(t *testing.T) {
 	page := pageOf(t, example(t, "drill"), nil)
 	for _, want := range []string{
-		"Proven, all 2, but 2 objectives were missed", "A host is lost", "20260309", "7c1d9a40be2f6d1e0a5b8c3f4e2d1a0b9c8d7e6f", "Prometheus</dt><dd>3.16.0",
+		"Proven, all 2, but 2 objectives were missed", "A host is lost", "20260309", "7c1d9a40be2f6d1e0a5b8c3f4e2d1a0b9c8d7e6f", "prometheus</dt><dd>3.16.0",
 		"sha256:4a1e0c7b9d3f5a2e8c6b1d0f7e9a3c5b2d4f6a8c0e1b3d5f7a9c2e4b6d8f0a1c", strings.Repeat("6e7f8a9b", 8), "2026-03-09 10:07:15 UTC",
 		"Recovery time (RTO)</th><td class=\"number\">15m</td><td class=\"number\">6m1s</td>", "✗</span> missed", "✓</span> met", "41.5s",
-		"Pebble is not Let&#39;s Encrypt", "firedrill leaves it blank", "Deviations from the plan",
+		"the operator&#39;s network", "firedrill leaves it blank", "Deviations from the plan",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
@@ -207,11 +207,11 @@ func TestObjectives(t *testing.T) {
 
 func TestHeadline(t *testing.T) {
 	for want, s := range map[string]Summary{
-		"Nothing was tried":         {},
-		"Proven":                    {Passed: 1},
-		"Proven, all 3":             {Passed: 3},
-		"Not proven: 2 of 3 failed": {Passed: 1, Failed: 2},
-		"Not known: 1 of 3 did not run to the end": {Passed: 2, Unknown: 1},
+		"Nothing was tried":                      {},
+		"Proven":                                 {Passed: 1},
+		"Proven, all 3":                          {Passed: 3},
+		"Not proven: 2 of 3 failed":              {Passed: 1, Failed: 2},
+		"Unknown: 1 of 3 did not run to the end": {Passed: 2, Unknown: 1},
 	} {
 		if _, got := headline(s); got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -227,7 +227,7 @@ func TestProofsWithoutATimeline(t *testing.T) {
 		j.Proofs[i] = journal.Proof{Alert: p.Alert, Branch: p.Branch, Verdict: p.Verdict, Failure: p.Failure, Started: p.Started, Ended: p.Ended}
 	}
 	page := pageOf(t, j, nil)
-	if strings.Contains(page, "<figure") || strings.Count(page, `<article id="proof-`) != 2 || !strings.Contains(page, "Certbot failed to authenticate") {
+	if strings.Contains(page, "<figure") || strings.Count(page, `<article id="proof-`) != 2 || !strings.Contains(page, "The authority refused shop.example.com") {
 		t.Errorf("the proofs are told otherwise than they should:\n%s", page)
 	}
 	elements(t, page)
@@ -332,18 +332,18 @@ func TestCompare(t *testing.T) {
 	}
 	now := journal.Journal{Proofs: []journal.Proof{
 		proof("faster", journal.True, 40*time.Second), proof("slower", journal.True, 52*time.Second), proof("same", journal.True, 44*time.Second), proof("brief", journal.True, 900*time.Millisecond),
-		proof("mended", journal.True, 1), proof("broken", journal.False, 1), proof("lost", journal.Unknown, 1), proof("still", journal.False, 1), proof("new", journal.True, 1), proof("settled", journal.True, 1),
+		proof("fixed", journal.True, 1), proof("broken", journal.False, 1), proof("lost", journal.Unknown, 1), proof("still", journal.False, 1), proof("new", journal.True, 1), proof("settled", journal.True, 1),
 	}}
 	before := journal.Journal{Proofs: []journal.Proof{
 		proof("faster", journal.True, 45*time.Second), proof("slower", journal.True, 45*time.Second), proof("same", journal.True, 45*time.Second), proof("brief", journal.True, 100*time.Millisecond),
-		proof("mended", journal.False, 1), proof("broken", journal.True, 1), proof("lost", journal.True, 1), proof("still", journal.False, 1), proof("settled", journal.Unknown, 1), proof("gone", journal.True, 1),
+		proof("fixed", journal.False, 1), proof("broken", journal.True, 1), proof("lost", journal.True, 1), proof("still", journal.False, 1), proof("settled", journal.Unknown, 1), proof("gone", journal.True, 1),
 	}}
 	c := compare(now, &before)
 	var got []string
 	for _, p := range now.Proofs {
 		got = append(got, fmt.Sprintf("%s: %s (%s)", p.Alert, c.of(p).Word, c.of(p).Class))
 	}
-	want := []string{"faster: 5s faster (better)", "slower: 7s slower (worse)", "same: as fast as before ()", "brief: as fast as before ()", "mended: newly proven (better)",
+	want := []string{"faster: 5s faster (better)", "slower: 7s slower (worse)", "same: as fast as before ()", "brief: as fast as before ()", "fixed: newly proven (better)",
 		"broken: newly failed (worse)", "lost: was proven (worse)", "still: not proven before either ()", "new: new ()", "settled: newly proven (better)"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want\n%q", got, want)

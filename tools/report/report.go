@@ -1,5 +1,5 @@
-// Package report tells what a run of the suites proved: as a table on the terminal, and as a folder with a page for
-// people, a journal for programs, and what an auditor needs to trust the two.
+// Package report shows what a run of the suites proved: as a table on the terminal, and as a folder with a page for
+// people, a journal for programs, and the checksums and statement that an auditor needs.
 package report
 
 import (
@@ -14,14 +14,14 @@ import (
 	"github.com/stemedb/firedrill/tools/journal"
 )
 
-// Summary is what a run of the suites came to.
+// Summary is the result of a run of the suites.
 type Summary struct {
 	Passed, Failed, Unknown int
 
 	rows  []row
 	took  time.Duration
 	leapt time.Duration
-	up    []journal.Seconds // of each world
+	up    []journal.Seconds // of each testbed
 }
 
 // row is one line of the table.
@@ -32,7 +32,7 @@ type row struct {
 
 // Summarize makes the summary of a journal.
 func Summarize(j journal.Journal) Summary {
-	s := Summary{took: j.Run.Ended.Sub(j.Run.Started), up: j.Run.Worlds}
+	s := Summary{took: j.Run.Ended.Sub(j.Run.Started), up: j.Run.Testbeds}
 	for _, p := range j.Proofs {
 		line := row{p.Alert, p.Branch, cmp.Or(p.What, "passed"), took(p), p.Leapt.Duration(), p.Beyond.Duration()}
 		switch p.Verdict {
@@ -51,10 +51,10 @@ func Summarize(j journal.Journal) Summary {
 	return s
 }
 
-// took is how long a proof really took.
+// took is how long a proof took, without leaps.
 func took(p journal.Proof) time.Duration { return p.Ended.Sub(p.Started) }
 
-// Write writes the table, sorted by alert, and the totals.
+// Write writes the table, in the order of the journal, and the totals.
 func (s Summary) Write(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "ALERT\tBRANCH, OR WHAT WAS TRIED\tWHAT HAPPENED\tTOOK\tLEAPT")
@@ -79,16 +79,16 @@ func (s Summary) Write(w io.Writer) error {
 	return err
 }
 
-// figures says how fast it was: the worlds, and of all that was resolved the slowest.
+// figures are how long the testbeds took to start, and the slowest resolution.
 func (s Summary) figures() []string {
 	var figures []string
 	tenths := func(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }
 	switch len(s.up) {
 	case 0:
 	case 1:
-		figures = append(figures, "world up in "+tenths(s.up[0].Duration()))
+		figures = append(figures, "testbed up in "+tenths(s.up[0].Duration()))
 	default:
-		figures = append(figures, fmt.Sprintf("%d worlds up, side by side, in %s to %s", len(s.up), tenths(slices.Min(s.up).Duration()), tenths(slices.Max(s.up).Duration())))
+		figures = append(figures, fmt.Sprintf("%d testbeds up, side by side, in %s to %s", len(s.up), tenths(slices.Min(s.up).Duration()), tenths(slices.Max(s.up).Duration())))
 	}
 	if len(s.rows) > 0 {
 		if slowest := slices.MaxFunc(s.rows, func(a, b row) int { return cmp.Compare(a.beyond, b.beyond) }); slowest.beyond > 0 {

@@ -60,20 +60,20 @@ func TestTable(t *testing.T) {
 	setup := spec(time.Second, "")
 	setup.LeafNodeType = types.NodeTypeSynchronizedBeforeSuite
 	for _, up := range []time.Duration{8040 * time.Millisecond, 12 * time.Second} {
-		setup.ReportEntries = append(setup.ReportEntries, types.ReportEntry{Name: journal.WorldUpName, Value: types.WrapEntryValue(up)})
+		setup.ReportEntries = append(setup.ReportEntries, types.ReportEntry{Name: journal.TestbedUpName, Value: types.WrapEntryValue(up)})
 	}
 
 	summary, err := read(written(t,
 		types.Report{StartTime: began, EndTime: began.Add(3*time.Minute + 11*time.Second + 700*time.Millisecond), SuiteSucceeded: false, SpecReports: types.SpecReports{
 			setup,
-			with(spec(12345*time.Millisecond, "CertificateExpiringSoon", "is cleared by"), journal.Entry{Alert: "CertificateExpiringSoon", Branch: "If Using Let's Encrypt", What: "cleared", Leapt: time.Hour, Beyond: 9 * time.Second}),
-			failed(with(spec(71*time.Second, "CertificateExpiringSoon", "is cleared by"), journal.Entry{Alert: "CertificateExpiringSoon", Branch: "If Renewal Fails", What: "cleared", Leapt: 90 * time.Minute, Beyond: 16310 * time.Millisecond}),
-				types.SpecStateTimedout, "Expected the alert to be cleared, but\n  CertificateExpiringSoon{domain=\"stemedb.example.com\"} is firing: 6d23h left (< 7d, rules/tls.yml:12),\n  for 1h0m42s, evaluated 1s ago"),
+			with(spec(12345*time.Millisecond, "CertificateExpiringSoon", "is resolved by"), journal.Entry{Alert: "CertificateExpiringSoon", Branch: "If The Timer Didn't Run", What: "resolved", Leapt: time.Hour, Beyond: 9 * time.Second}),
+			failed(with(spec(71*time.Second, "CertificateExpiringSoon", "is resolved by"), journal.Entry{Alert: "CertificateExpiringSoon", Branch: "If Renewal Fails", What: "resolved", Leapt: 90 * time.Minute, Beyond: 16310 * time.Millisecond}),
+				types.SpecStateTimedout, "Expected the alert to be resolved, but\n  CertificateExpiringSoon{domain=\"shop.example.com\"} is firing: 6d23h left (< 7d, rules/tls.yml:12),\n  for 1h0m42s, evaluated 1s ago"),
 			with(spec(5*time.Second, "CertificateExpired", "fires"), journal.Entry{Alert: "CertificateExpired", Branch: "the boundary at 0, über Nacht", Leapt: 28*time.Hour + 30*time.Minute}),
 			skipped,
 		}, SuiteConfig: types.SuiteConfig{LabelFilter: "!left-out"}},
 		types.Report{StartTime: began, EndTime: began.Add(40 * time.Millisecond), SuiteSucceeded: true, SpecReports: types.SpecReports{
-			spec(40*time.Millisecond, "Sabotage", "of the threshold", "is caught"),
+			with(spec(40*time.Millisecond, "The harness fails when"), journal.Entry{Alert: "(sabotage)", Branch: "the threshold is 70 days"}),
 		}}))
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func TestTable(t *testing.T) {
 }
 
 func TestFailuresWithoutASpec(t *testing.T) {
-	setup := failed(types.SpecReport{LeafNodeType: types.NodeTypeSynchronizedBeforeSuite, RunTime: time.Second}, types.SpecStateFailed, "the world did not come up")
+	setup := failed(types.SpecReport{LeafNodeType: types.NodeTypeSynchronizedBeforeSuite, RunTime: time.Second}, types.SpecStateFailed, "the testbed did not start")
 	for name, suite := range map[string]types.Report{
 		"the setup failed":      {SuiteDescription: "TLS", SpecReports: types.SpecReports{setup}},
 		"the suite interrupted": {SuiteDescription: "TLS", SpecialSuiteFailureReasons: []string{"Interrupted by User"}},
@@ -110,7 +110,7 @@ func TestFailuresWithoutASpec(t *testing.T) {
 			if err := summary.Write(&table); err != nil {
 				t.Fatal(err)
 			}
-			if summary.Failed+summary.Unknown != 1 || !strings.Contains(table.String(), "FAILED: the world") && !strings.Contains(table.String(), "UNKNOWN: Interrupted by User") {
+			if summary.Failed+summary.Unknown != 1 || !strings.Contains(table.String(), "FAILED: the testbed") && !strings.Contains(table.String(), "UNKNOWN: Interrupted by User") {
 				t.Errorf("%d failed, %d unknown:\n%s", summary.Failed, summary.Unknown, table.String())
 			}
 		})

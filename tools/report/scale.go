@@ -6,7 +6,7 @@ import (
 	"github.com/stemedb/firedrill/tools/journal"
 )
 
-// scale puts values on a line, the greatest on top.
+// scale maps values to heights, the greatest on top.
 type scale struct {
 	low, high   float64
 	top, bottom float64
@@ -70,7 +70,7 @@ func (s scale) ticks() []float64 {
 	return found
 }
 
-// isClose says that the scale shows a time so close to the threshold that it is told by its distance from it.
+// isClose says that the scale is so close to a threshold in seconds that values are shown as distances from it.
 func (s scale) isClose() bool {
 	return s.unit == "seconds" && s.threshold != nil && s.high-s.low < math.Abs(s.threshold.Value)/20
 }

@@ -71,7 +71,7 @@ func TestNoSecretIsInAReport(t *testing.T) {
 	plant(&d.Scenario.Name, &d.Scenario.Description, &d.Timeline[0].What, &d.Deviations[0], &d.Findings[0], &d.Limits[0])
 	j.Proofs[1].Evidence = "evidence/spec"
 	evidence := t.TempDir()
-	lay(t, planted, evidence, "spec", "log.txt")
+	writeFile(t, planted, evidence, "spec", "log.txt")
 	var escaped strings.Builder
 	if err := xml.EscapeText(&escaped, []byte(planted)); err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ type picture struct {
 	y    float64 // how far down it is drawn
 }
 
-// add adds markup; what stands in texts has to be escaped before.
+// add adds markup. Texts in it must be escaped.
 func (d *picture) add(format string, args ...any) {
 	fmt.Fprintf(d, format, args...)
 	d.WriteByte('\n')
@@ -187,7 +187,7 @@ func (d *picture) signal() {
 	d.y = bottom + laneGap
 }
 
-// line draws a series, broken where it has no value, and dotted in leaps, where its target was not asked.
+// line draws a series, with gaps where it has no value, and dotted in leaps, where its target was not scraped.
 func (d *picture) line(series journal.Series, sc scale, number int) {
 	paths := map[bool]*strings.Builder{false: {}, true: {}}
 	silence := d.silence(series)
@@ -207,7 +207,7 @@ func (d *picture) line(series journal.Series, sc scale, number int) {
 			fmt.Fprintf(path, "M%.1f %.1f", x, y)
 		case drawn != here:
 			fmt.Fprintf(path, "M%.1f %.1fL%.1f %.1f", lastX, lastY, x, y)
-		case math.Abs(x-lastX) < .7 && math.Abs(y-lastY) < .7: // nobody sees it
+		case math.Abs(x-lastX) < .7 && math.Abs(y-lastY) < .7: // too close to be seen
 			last = sample
 			continue
 		default:
@@ -242,5 +242,5 @@ func (d *picture) silence(series journal.Series) map[int]float64 {
 	return silence
 }
 
-// wide is about how wide a label is: without the fonts of its reader it is only a guess, on the safe side.
+// wide is an upper estimate of the width of a label: the reader's fonts are not known.
 func wide(text string) float64 { return 6.6 * float64(len([]rune(text))) }

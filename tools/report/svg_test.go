@@ -129,16 +129,16 @@ func TestTimeline(t *testing.T) {
 	picture := string(timeline("p", p))
 	for _, want := range []string{
 		`>leapt 1h</text>`, `>threshold: below 7d</text>`, `class="band pending"`, `class="band firing"`, `class="band resolved"`, `>firing</text>`,
-		`>page: firing</text>`, `>page: resolved</text>`, `href="#p-step-9"`, `class="mark step shown"`, `class="series s1 held"`, `fill="url(#p-leap)"`,
-		"<title>step 2, 10:14:07, exit 1, as expected: echo | openssl", ">9 Mar, UTC</text>",
+		`>oncall: firing</text>`, `>oncall: resolved</text>`, `href="#p-step-5"`, `class="mark step shown"`, `class="series s1 held"`, `fill="url(#p-leap)"`,
+		"<title>step 1, 10:14:07, exit 1, as expected: echo | openssl", ">9 Mar, UTC</text>",
 		"CertificateExpiringSoon is inactive at 09:13:41, pending at 09:13:55, firing at 10:13:55, resolved at 10:14:22.",
-		"stemedb_tls_cert_expiry_seconds begins at 7d and ends at 90d", "The rule&#39;s threshold is below 7d.", "1h are leapt at 09:13:59.", "page is told firing at 10:14:05.",
+		"shop_tls_cert_expiry_seconds begins at 7d and ends at 90d", "The rule&#39;s threshold is below 7d.", "1h are leapt at 09:13:59.", "oncall is notified of firing at 10:14:05.",
 	} {
 		if !strings.Contains(picture, want) {
 			t.Errorf("the timeline lacks %s", want)
 		}
 	}
-	if n := strings.Count(picture, `class="mark step`); n != 9 {
+	if n := strings.Count(picture, `class="mark step`); n != 5 {
 		t.Errorf("there are %d steps", n)
 	}
 	if failed := string(timeline("p", example(t, "proof").Proofs[1])); strings.Count(failed, `class="mark step failed"`) != 1 {
@@ -147,7 +147,7 @@ func TestTimeline(t *testing.T) {
 	if timeline("p", journal.Proof{Rule: p.Rule, Signal: &journal.Signal{Expr: "up"}}) != "" {
 		t.Error("nothing is drawn")
 	}
-	if lone := string(timeline("p", journal.Proof{Notifications: p.Notifications[:1]})); !strings.Contains(lone, ">page: firing</text>") {
+	if lone := string(timeline("p", journal.Proof{Notifications: p.Notifications[:1]})); !strings.Contains(lone, ">oncall: firing</text>") {
 		t.Error("a lone notification is not drawn")
 	}
 }
@@ -203,8 +203,8 @@ func TestEvents(t *testing.T) {
 	for _, want := range []string{
 		"09:13:59 1h are leapt, to 10:13:59, in 4.6s | 7d",
 		"10:13:55 within the leap, CertificateExpiringSoon goes from pending to firing | 7d",
-		"10:14:05 notification a: page is told that CertificateExpiringSoon is firing | 7d",
-		"10:14:18 step 8, only shown, not run: systemctl restart stemedb-api | 7d",
+		"10:14:05 notification a: oncall is notified that CertificateExpiringSoon is firing | 7d",
+		"10:14:18 step 4, only shown, not run: systemctl restart shop-api | 7d",
 		"10:14:22 CertificateExpiringSoon is resolved, for 9s | 90d",
 	} {
 		if !strings.Contains(all, want) {

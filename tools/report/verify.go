@@ -16,12 +16,12 @@ import (
 )
 
 // Verify compares each file of a report with its manifest, and returns a sentence for each that was changed, is missing
-// or is there in addition, in the order of their names. Who can change a file can change the manifest
-// too: against that the in-toto statement is there to be signed. The error is for what is no report, or cannot be read.
+// or is there in addition, in the order of their names. The manifest can be changed
+// as well: a signature of the in-toto statement protects against that. It is an error if dir is not a report, or cannot be read.
 func Verify(dir string) ([]string, error) {
 	text, err := os.ReadFile(filepath.Join(dir, ManifestFile))
 	if err != nil {
-		return nil, fmt.Errorf("%s is no report: it has no %s (%w)", dir, ManifestFile, err)
+		return nil, fmt.Errorf("%s is not a report: it has no %s (%w)", dir, ManifestFile, err)
 	}
 	sums, err := readManifest(text)
 	if err != nil {
@@ -29,7 +29,7 @@ func Verify(dir string) ([]string, error) {
 	}
 	for _, name := range []string{PageFile, JournalFile, JUnitFile, StatementFile} {
 		if _, ok := sums[name]; !ok {
-			return nil, fmt.Errorf("%s is no report: its %s does not list %s", dir, ManifestFile, name)
+			return nil, fmt.Errorf("%s is not a report: its %s does not list %s", dir, ManifestFile, name)
 		}
 	}
 	var wrong []string
@@ -49,7 +49,7 @@ func Verify(dir string) ([]string, error) {
 		case !listed:
 			wrong = append(wrong, fmt.Sprintf("%s is not in %s", name, ManifestFile))
 		case !entry.Type().IsRegular():
-			wrong = append(wrong, name+" is no regular file")
+			wrong = append(wrong, name+" is not a regular file")
 		default:
 			sum, err := sumOf(file)
 			if err != nil {
@@ -82,16 +82,16 @@ func readManifest(text []byte) (map[string]string, error) {
 		found := manifestLine.FindStringSubmatch(scanner.Text())
 		switch {
 		case found == nil:
-			return nil, fmt.Errorf("line %d, %.80q, is none of sha256sum's: write 64 hexadecimal digits, two blanks and a path", number, scanner.Text())
+			return nil, fmt.Errorf("line %d, %.80q, is not a line of sha256sum: write 64 hexadecimal digits, two blanks and a path", number, scanner.Text())
 		case !local(found[2]):
-			return nil, fmt.Errorf("line %d names %.80q, which is no path within the report", number, found[2])
+			return nil, fmt.Errorf("line %d names %.80q, which is not a path within the report", number, found[2])
 		case sums[found[2]] != "":
 			return nil, fmt.Errorf("line %d names %s a second time", number, found[2])
 		}
 		sums[found[2]] = found[1]
 	}
 	if err := scanner.Err(); err != nil {
-		return nil, errors.New("it has a line that is too long to be one of sha256sum's")
+		return nil, errors.New("it has a line that is too long for sha256sum")
 	}
 	return sums, nil
 }

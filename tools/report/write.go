@@ -44,8 +44,8 @@ func Write(dir string, s Source) (journal.Journal, error) {
 	}
 	f := files{secrets: s.Secrets, content: map[string][]byte{}}
 
-	// All that follows is made of the journal that has no secrets any more: a secret that was cut short, as a headline is,
-	// could not be told any more.
+	// All that follows is made of the journal without secrets: a secret that was cut short, as in a headline, could not be
+	// recognised any more.
 	j, text, err := without(s.Secrets, s.Journal)
 	if err != nil {
 		return journal.Journal{}, err
@@ -87,7 +87,7 @@ func without(secrets redact.Redactor, j journal.Journal) (journal.Journal, []byt
 	return clean, text, nil
 }
 
-// files are the files of a report, by their paths in it, with slashes. Nothing comes into a report but through add.
+// files are the files of a report, by their paths in it, with slashes. All files of a report are added by add.
 type files struct {
 	secrets redact.Redactor
 	content map[string][]byte
@@ -96,8 +96,8 @@ type files struct {
 // add adds a file without the secrets that are in it.
 func (f files) add(name string, content []byte) { f.content[name] = f.secrets.Bytes(content) }
 
-// addEvidence adds a folder of evidence from the first of the folders that holds it. Evidence that could not be kept is
-// no reason to lose the rest.
+// addEvidence adds a folder of evidence from the first of the folders that holds it. Missing evidence is
+// not an error.
 func (f files) addEvidence(name string, folders []string) error {
 	for _, folder := range folders {
 		from := filepath.Join(folder, path.Base(name))
@@ -134,7 +134,7 @@ func (f files) manifest() []byte {
 	return b.Bytes()
 }
 
-// write writes the files beside dir first, so that there is never half a report.
+// write writes the files beside dir first, so that a report is never incomplete.
 func (f files) write(dir string) error {
 	dir = filepath.Clean(dir)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
@@ -179,7 +179,7 @@ func Replaceable(dir string) error {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, ManifestFile)); len(entries) > 0 && err != nil {
-		return fmt.Errorf("%s holds something, but no report (it has no %s): move it away, or name another folder", dir, ManifestFile)
+		return fmt.Errorf("%s is not empty, and not a report (it has no %s): move it away, or name another folder", dir, ManifestFile)
 	}
 	return nil
 }
@@ -201,7 +201,7 @@ func ReadJournal(name string) (journal.Journal, error) {
 	return j, nil
 }
 
-// local says whether a name is a path within a report, as Write writes it.
+// local says whether a name is a path within a report, in the form that Write uses.
 func local(name string) bool {
 	return name == path.Clean(name) && filepath.IsLocal(filepath.FromSlash(name)) && !strings.ContainsAny(name, "\\\x00")
 }

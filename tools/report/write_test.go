@@ -37,8 +37,8 @@ func writtenTo(t *testing.T, s Source) string {
 	return dir
 }
 
-// lay makes a file, and the folders above it.
-func lay(t *testing.T, content string, path ...string) {
+// writeFile makes a file, and the folders above it.
+func writeFile(t *testing.T, content string, path ...string) {
 	t.Helper()
 	if err := put(filepath.Join(path...), []byte(content)); err != nil {
 		t.Fatal(err)
@@ -75,12 +75,12 @@ func names(files map[string]string) []string {
 
 func TestWhatAReportHolds(t *testing.T) {
 	evidence := t.TempDir()
-	const folder = "clears-CertificateExpiringSoon-If-Renewal-Fails"
-	lay(t, "Certbot failed", evidence, folder, "logs", "certbot.txt")
-	lay(t, "of another run", evidence, "another", "alerts.txt")
+	const folder = "CertificateExpiringSoon-If-Renewal-Fails"
+	writeFile(t, "renewal failed", evidence, folder, "logs", "renewal.txt")
+	writeFile(t, "of another run", evidence, "another", "alerts.txt")
 	dir := writtenTo(t, Source{Journal: example(t, "proof"), JUnit: []byte(junit), Evidence: []string{filepath.Join(evidence, "none"), evidence}})
 	files := content(t, dir)
-	want := []string{ManifestFile, "evidence/" + folder + "/logs/certbot.txt", PageFile, JournalFile, JUnitFile, StatementFile}
+	want := []string{ManifestFile, "evidence/" + folder + "/logs/renewal.txt", PageFile, JournalFile, JUnitFile, StatementFile}
 	if got := names(files); !slices.Equal(got, want) {
 		t.Errorf("it holds %q, want %q", got, want)
 	}
@@ -112,7 +112,7 @@ func TestWhatAReportHolds(t *testing.T) {
 func TestAReportReplacesAReportOnly(t *testing.T) {
 	s := Source{Journal: example(t, "drill"), JUnit: []byte(junit)}
 	dir := writtenTo(t, s)
-	lay(t, "", dir, "old")
+	writeFile(t, "", dir, "old")
 	if _, err := Write(dir, s); err != nil {
 		t.Fatal(err)
 	}
@@ -122,14 +122,14 @@ func TestAReportReplacesAReportOnly(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, ManifestFile)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Write(dir, s); err == nil || !strings.Contains(err.Error(), "holds something, but no report") {
+	if _, err := Write(dir, s); err == nil || !strings.Contains(err.Error(), "is not empty, and not a report") {
 		t.Error(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, PageFile)); err != nil {
 		t.Error(err)
 	}
 	file := filepath.Join(t.TempDir(), "file")
-	lay(t, "", file)
+	writeFile(t, "", file)
 	if _, err := Write(file, s); err == nil {
 		t.Error("a file was replaced")
 	}
@@ -137,18 +137,18 @@ func TestAReportReplacesAReportOnly(t *testing.T) {
 
 func TestVerify(t *testing.T) {
 	evidence := t.TempDir()
-	lay(t, "log", evidence, "clears-CertificateExpiringSoon-If-Renewal-Fails", "log.txt")
+	writeFile(t, "log", evidence, "CertificateExpiringSoon-If-Renewal-Fails", "log.txt")
 	for name, test := range map[string]struct {
 		harm func(dir string)
 		says string
 	}{
-		"changed": {func(dir string) { lay(t, "{}", dir, JournalFile) }, "journal.json was changed: its SHA-256 is 44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a, not "},
-		"missing": {func(dir string) { os.RemoveAll(filepath.Join(dir, "evidence")) }, "evidence/clears-CertificateExpiringSoon-If-Renewal-Fails/log.txt is missing"},
-		"added":   {func(dir string) { lay(t, "", dir, "evidence", "more.txt") }, "evidence/more.txt is not in SHA256SUMS"},
+		"changed": {func(dir string) { writeFile(t, "{}", dir, JournalFile) }, "journal.json was changed: its SHA-256 is 44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a, not "},
+		"missing": {func(dir string) { os.RemoveAll(filepath.Join(dir, "evidence")) }, "evidence/CertificateExpiringSoon-If-Renewal-Fails/log.txt is missing"},
+		"added":   {func(dir string) { writeFile(t, "", dir, "evidence", "more.txt") }, "evidence/more.txt is not in SHA256SUMS"},
 		"another thing": {func(dir string) {
 			os.Remove(filepath.Join(dir, PageFile))
 			os.Symlink(JournalFile, filepath.Join(dir, PageFile))
-		}, "index.html is no regular file"},
+		}, "index.html is not a regular file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := writtenTo(t, Source{Journal: example(t, "proof"), JUnit: []byte(junit), Evidence: []string{evidence}})
@@ -165,21 +165,21 @@ func TestVerifyNeedsAReport(t *testing.T) {
 	sum := strings.Repeat("0a", 32)
 	for manifest, says := range map[string]string{
 		"":                             "does not list index.html",
-		"hello\n":                      `line 1, "hello", is none of sha256sum's`,
-		sum + "  a\n" + sum + "  ../b": `line 2 names "../b", which is no path within the report`,
-		sum + "  /etc/passwd\n":        "no path within the report",
+		"hello\n":                      `line 1, "hello", is not a line of sha256sum`,
+		sum + "  a\n" + sum + "  ../b": `line 2 names "../b", which is not a path within the report`,
+		sum + "  /etc/passwd\n":        "not a path within the report",
 		sum + "  a\n" + sum + "  a\n":  "line 2 names a a second time",
 		strings.Repeat("x", 100<<10):   "a line that is too long",
 		sum + "  index.html\n":         "does not list journal.json",
-		strings.ToUpper(sum) + "  a\n": "is none of sha256sum's",
+		strings.ToUpper(sum) + "  a\n": "is not a line of sha256sum",
 	} {
 		dir := t.TempDir()
-		lay(t, manifest, dir, ManifestFile)
+		writeFile(t, manifest, dir, ManifestFile)
 		if _, err := Verify(dir); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%.40q: %v, want %s", manifest, err, says)
 		}
 	}
-	if _, err := Verify(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is no report: it has no SHA256SUMS") {
+	if _, err := Verify(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is not a report: it has no SHA256SUMS") {
 		t.Error(err)
 	}
 }

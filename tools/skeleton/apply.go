@@ -15,13 +15,13 @@ type change struct {
 	old, new []byte // old is nil for a file that must not be there yet
 }
 
-// apply makes all changes, or none: where one fails, those before it are taken back.
+// apply makes all changes, or none: where one fails, those before it are undone.
 func apply(changes []change) (err error) {
 	var undo []func() error
 	defer func() {
 		for i := len(undo) - 1; err != nil && i >= 0; i-- {
 			if failed := undo[i](); failed != nil {
-				err = errors.Join(err, fmt.Errorf("taking back what was written: %w", failed))
+				err = errors.Join(err, fmt.Errorf("undoing what was written: %w", failed))
 			}
 		}
 	}()
@@ -42,7 +42,7 @@ func apply(changes []change) (err error) {
 		}
 		file, err := os.OpenFile(c.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("%s is there already: remove it, or choose another name", c.path)
+			return fmt.Errorf("%s exists already: remove it, or choose another name", c.path)
 		}
 		if err != nil {
 			return fmt.Errorf("writing: %w", err)
@@ -72,10 +72,9 @@ func makeFolder(path string) (made []string, err error) {
 	return made, nil
 }
 
-// replace puts another content in the place of a file's, unless it has been edited meanwhile. A reader sees the one or
-// the other.
+// replace replaces the content of a file, unless it was edited meanwhile. A reader sees the old or the new content.
 func replace(path string, old, new []byte) error {
-	path, err := filepath.EvalSymlinks(path) // the file, and not a link to it
+	path, err := filepath.EvalSymlinks(path) // the file, not a link to it
 	if err != nil {
 		return err
 	}
@@ -94,7 +93,7 @@ func replace(path string, old, new []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name()) // nothing is there once it is renamed
+	defer os.Remove(file.Name()) // fails once it is renamed
 	_, err = file.Write(new)
 	if err := errors.Join(err, file.Chmod(info.Mode()), file.Close()); err != nil {
 		return err

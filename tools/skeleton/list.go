@@ -17,25 +17,25 @@ import (
 // list is a YAML file that ends in a list to which an item is added.
 type list struct {
 	path string
-	item []byte   // indented as it is to stand in a new file
+	item []byte   // indented as in a new file
 	head string   // of a new file, up to the list
 	in   []string // the keys that lead to the list, each to the last element of the one before
 }
 
-// add plans the item's place at the end of the file. What is in the file already stays as it is, to the byte; where the
-// item cannot simply be added behind it, that is an error.
+// add plans the item's place at the end of the file. The content of the file stays as it is, to the byte; it is an error
+// if the item cannot be added behind it.
 func (l list) add() ([]change, error) {
 	old, err := os.ReadFile(l.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return []change{{path: l.path, new: append([]byte(l.head), l.item...)}}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading what is there: %w", err)
+		return nil, fmt.Errorf("reading the file to add to: %w", err)
 	}
 	if len(old) > rule.MaxFileSize {
-		return nil, fmt.Errorf("%s: is too large (%d bytes) to add to: name another file with --file", l.path, len(old))
+		return nil, fmt.Errorf("%s: too large (%d bytes) to add to: name another file with --file", l.path, len(old))
 	}
-	refusal := fmt.Errorf("%s: does not end in a list of %s, in lines of its own, that another can be added to: name another file with --file",
+	refusal := fmt.Errorf("%s: does not end in a list of %s, one on a line, to which another can be added: name another file with --file",
 		l.path, l.in[len(l.in)-1])
 	indent, ok := l.indentation(old)
 	if !ok {

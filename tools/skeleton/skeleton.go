@@ -7,15 +7,18 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 
+	"github.com/stemedb/firedrill/tools/check"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -24,7 +27,7 @@ var files embed.FS
 
 var templates = template.Must(template.ParseFS(files, "*.tmpl"))
 
-// Folders is where a project has its rules, its runbooks and its suites. Those that are missing are made.
+// Folders are where a project has its rules, its runbooks and its suites. Missing ones are made.
 type Folders struct {
 	Rules, Runbooks, Suites string
 }
@@ -36,21 +39,22 @@ var (
 )
 
 // Alert writes the skeleton of an alert, all of it or nothing, and returns the paths of the files that it has written or
-// added to. The rule stands in the file of that name in the folder of rules, behind the rules that are there; for "", in
-// a new file named after the alert. It is an error when there is such an alert or file already, and when the name is
-// none for an alert.
+// added to. The rule goes into the file of that name in the folder of rules, behind the rules in it; for "", into a new
+// file named after the alert. It is an error if the alert or a new file exists already, or if the name does not suit an
+// alert.
 func Alert(name, file string, in Folders) ([]string, error) {
 	if !alertName.MatchString(name) {
-		return nil, fmt.Errorf("%q is no name for an alert: write it in words without spaces that begin in upper case, such as BackupTooOld", name)
+		return nil, fmt.Errorf("%q is not a name for an alert: write it in words without spaces that begin in upper case, such as BackupTooOld", name)
 	}
 	others, err := alerts(in.Rules)
 	if err != nil {
 		return nil, err
 	}
 	s := skeleton{Alert: name, Snake: snake(name), Title: words(name, " "), RunbookURL: runbookURL(name, others), in: in}
+	s.Labels = slices.DeleteFunc(check.UsualLabels(others), func(name string) bool { return name == "severity" })
 	for _, other := range others {
 		if strings.EqualFold(other.Name, name) {
-			return nil, fmt.Errorf("%s:%d: there is an alert %s already: choose another name", other.File, other.Line, other.Name)
+			return nil, fmt.Errorf("%s:%d: an alert %s exists already: choose another name", other.File, other.Line, other.Name)
 		}
 	}
 	mayExist := file != ""
@@ -64,7 +68,7 @@ func Alert(name, file string, in Folders) ([]string, error) {
 	s.DashboardURL = dashboardURL(s.Rules, others)
 	s.Runbook = filepath.Join(in.Runbooks, name+".md")
 	if _, err := os.Lstat(s.Rules); err == nil && !mayExist {
-		return nil, fmt.Errorf("%s is there already: to add the alert to it, write --file %s", s.Rules, file)
+		return nil, fmt.Errorf("%s exists already: to add the alert to it, write --file %s", s.Rules, file)
 	}
 
 	var changes []change
@@ -85,9 +89,10 @@ func Alert(name, file string, in Folders) ([]string, error) {
 	return written, nil
 }
 
-// skeleton is what the templates know.
+// skeleton is the data of the templates.
 type skeleton struct {
 	Alert, Snake, Title string
+	Labels              []string // beside severity, that nearly all alerts have
 	RunbookURL          string
 	DashboardURL        string // empty where no alert has one
 	Rules, Runbook      string // paths
@@ -132,7 +137,7 @@ func (s *skeleton) runbook() ([]change, error) {
 	return []change{{path: s.Runbook, new: content}}, err
 }
 
-// spec writes a spec of its own into the suite of the rule file, and the suite where there is none.
+// spec writes a spec into the suite of the rule file, and the suite where it does not exist.
 func (s *skeleton) spec() ([]change, error) {
 	folder := filepath.Join(s.in.Suites, s.stem)
 	var changes []change
@@ -147,7 +152,7 @@ func (s *skeleton) spec() ([]change, error) {
 			return -1
 		}, strings.ToLower(s.stem))
 		if !token.IsIdentifier(s.Package) || s.Package == "main" {
-			return nil, fmt.Errorf("%q makes no name for a Go package, which the suite of %s is: name a file with --file whose name begins with a letter and is no word of Go's", s.stem, s.Rules)
+			return nil, fmt.Errorf("%q is not a name for a Go package, which the suite of %s needs: name a file with --file whose name begins with a letter and is not a Go keyword", s.stem, s.Rules)
 		}
 		content, err := s.render("suite.go.tmpl")
 		if err != nil {
@@ -161,15 +166,12 @@ func (s *skeleton) spec() ([]change, error) {
 	if err != nil {
 		return nil, err
 	}
-	// In one word: Go would build a windows_test.go everywhere, but a node_windows_test.go on Windows alone.
+	// In one word: Go builds a node_windows_test.go on Windows only.
 	return append(changes, change{path: filepath.Join(folder, strings.ToLower(s.Alert)+"_test.go"), new: content}), nil
 }
 
-// runsSpecs is how a suite begins: by Ginkgo itself, or by what our suites share.
-var runsSpecs = regexp.MustCompile(`\b(RunSpecs|drill\.Run)\(`)
-
-// suite returns the name of the Go package of the Ginkgo suite in a folder. The error is fs.ErrNotExist where the folder
-// holds no Go file.
+// suite returns the name of the Go package of the Ginkgo suite in a folder: that of its first test file that imports
+// Ginkgo. The error is fs.ErrNotExist where the folder has no Go file.
 func suite(folder string) (string, error) {
 	paths, err := filepath.Glob(filepath.Join(folder, "*.go"))
 	if err != nil {
@@ -179,22 +181,20 @@ func suite(folder string) (string, error) {
 		return "", fs.ErrNotExist
 	}
 	for _, path := range paths {
-		content, err := os.ReadFile(path)
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
 		if err != nil {
-			return "", fmt.Errorf("looking for a suite in %s: %w", folder, err)
+			return "", fmt.Errorf("looking for a suite: %w", err)
 		}
-		if strings.HasSuffix(path, "_test.go") && runsSpecs.Match(content) {
-			file, err := parser.ParseFile(token.NewFileSet(), path, content, parser.PackageClauseOnly)
-			if err != nil {
-				return "", fmt.Errorf("looking for a suite: %w", err)
-			}
+		if strings.HasSuffix(path, "_test.go") && slices.ContainsFunc(file.Imports, func(i *ast.ImportSpec) bool {
+			return strings.HasPrefix(i.Path.Value, `"github.com/onsi/ginkgo/`)
+		}) {
 			return file.Name.Name, nil
 		}
 	}
-	return "", fmt.Errorf("%s holds Go files, but no suite: name a file with --file whose name is not that of the folder", folder)
+	return "", fmt.Errorf("%s has Go files, but no Ginkgo suite: name another file with --file", folder)
 }
 
-// alerts reads the alerts that there are. A folder that is missing or empty has none.
+// alerts reads the existing alerts. A missing or empty folder has none.
 func alerts(folder string) ([]rule.Alert, error) {
 	if _, files, err := rule.Walk(folder); err != nil || len(files) == 0 {
 		return nil, nil
@@ -205,7 +205,7 @@ func alerts(folder string) ([]rule.Alert, error) {
 // stem returns the name of a rule file without its extension.
 func stem(file string) (string, error) {
 	if !fileName.MatchString(file) || !rule.IsFile(file) && !rule.IsTest(file) {
-		return "", fmt.Errorf("%q is no name for a rule file: write a name without a folder, such as tls.yml", file)
+		return "", fmt.Errorf("%q is not a name for a rule file: write a name without a folder, such as tls.yml", file)
 	}
 	stem := strings.TrimSuffix(file, filepath.Ext(file))
 	if rule.IsTest(file) {

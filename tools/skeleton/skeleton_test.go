@@ -15,7 +15,7 @@ import (
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
-var ours = Folders{"rules", "runbooks", "e2e"}
+var folders = Folders{"rules", "runbooks", "e2e"}
 
 // root is the repository's, from this package.
 const root = "../.."
@@ -39,25 +39,39 @@ func tree(t *testing.T) map[string]string {
 	return found
 }
 
-// copyOurs makes a copy of what we have the working directory, as a Go module of its own.
-func copyOurs(t *testing.T) {
+// project makes a small project the working directory, as a Go module: the example of package check, with links to
+// dashboards, a promtool test and a suite.
+func project(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"rules", "runbooks", "e2e", "tools"} {
-		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join(root, name))); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.CopyFS(dir, os.DirFS("../check/testdata/good")); err != nil {
+		t.Fatal(err)
 	}
 	for _, name := range []string{"go.mod", "go.sum"} {
 		content, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		writeFile(t, filepath.Join(dir, name), string(content))
 	}
 	t.Chdir(dir)
+	rules, err := os.ReadFile("rules/shop.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, "rules/shop.yml", strings.ReplaceAll(string(rules), "          runbook_url", "          dashboard_url: https://grafana.example.com/d/shop\n          runbook_url"))
+	writeFile(t, "rules/shop_test.yml", "rule_files: [shop.yml]\nevaluation_interval: 1m\ntests:\n  - name: no series\n    alert_rule_test:\n      - {eval_time: 0m, alertname: BackupTooOld}\n")
+	writeFile(t, "e2e/shop/suite_test.go", "package shop\n\nimport (\n\t\"testing\"\n\n\t\"github.com/onsi/ginkgo/v2\"\n)\n\nfunc TestShop(t *testing.T) { ginkgo.RunSpecs(t, \"shop\") }\n")
+}
+
+func writeFile(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // finish runs a program and returns what it printed, and whether its exit status was 0.
@@ -94,37 +108,37 @@ func TestASkeletonFailsUntilItIsFilledIn(t *testing.T) {
 		unfinished   []string
 		rules, tests string
 	}{
-		"in files of its own": {
+		"in new files": {
 			written: []string{"rules/disk_full.yml", "rules/disk_full_test.yml", "runbooks/DiskFull.md",
 				"e2e/disk_full/suite_test.go", "e2e/disk_full/diskfull_test.go"},
 			suite: "./e2e/disk_full",
 			unfinished: []string{
 				"rules/disk_full.yml:5 alert/unfinished", "rules/disk_full.yml:9 alert/unfinished",
 				"rules/disk_full.yml:11 alert/unfinished", "rules/disk_full.yml:12 alert/unfinished",
-				"rules/disk_full.yml:14 alert/unfinished", // which dashboard
+				"rules/disk_full.yml:14 alert/unfinished", // the dashboard
 			},
 			rules: "rules/disk_full.yml", tests: "rules/disk_full_test.yml",
 		},
 		"among others": {
-			file:    "tls.yml",
-			written: []string{"rules/tls.yml", "rules/tls_test.yml", "runbooks/DiskFull.md", "e2e/tls/diskfull_test.go"},
-			suite:   "./e2e/tls",
+			file:    "shop.yml",
+			written: []string{"rules/shop.yml", "rules/shop_test.yml", "runbooks/DiskFull.md", "e2e/shop/diskfull_test.go"},
+			suite:   "./e2e/shop",
 			unfinished: []string{
-				"rules/tls.yml:106 alert/unfinished", "rules/tls.yml:110 alert/unfinished",
-				"rules/tls.yml:112 alert/unfinished", "rules/tls.yml:113 alert/unfinished",
+				"rules/shop.yml:33 alert/unfinished", "rules/shop.yml:37 alert/unfinished",
+				"rules/shop.yml:39 alert/unfinished", "rules/shop.yml:40 alert/unfinished",
 			},
-			rules: "rules/tls.yml", tests: "rules/tls_test.yml",
+			rules: "rules/shop.yml", tests: "rules/shop_test.yml",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			copyOurs(t)
+			project(t)
 			before := tree(t)
 			g.Expect(findings(t)).To(BeEmpty())
-			g.Expect(Alert("DiskFull", c.file, ours)).To(Equal(c.written))
+			g.Expect(Alert("DiskFull", c.file, folders)).To(Equal(c.written))
 
 			for path, content := range tree(t) {
-				g.Expect(content).To(HavePrefix(before[path]), "%s: what was there is there still", path)
+				g.Expect(content).To(HavePrefix(before[path]), "%s keeps its content", path)
 			}
 			g.Expect(findings(t)).To(ContainElements(c.unfinished))
 			g.Expect(findings(t)).To(ContainElements("runbooks/DiskFull.md:5 runbook/unfinished", "runbooks/DiskFull.md:29 runbook/unfinished"))
@@ -145,41 +159,44 @@ func TestASkeletonFailsUntilItIsFilledIn(t *testing.T) {
 			g.Expect(passed).To(BeTrue(), output)
 			g.Expect(output).To(BeEmpty())
 
-			// Another one of the same name is refused, and leaves no trace.
+			// The same name is refused a second time, and nothing is written.
 			before = tree(t)
-			_, err = Alert("DiskFull", "other.yml", ours)
-			g.Expect(err).To(MatchError(MatchRegexp(`rules/\w+\.yml:\d+: there is an alert DiskFull already`)))
+			_, err = Alert("DiskFull", "other.yml", folders)
+			g.Expect(err).To(MatchError(MatchRegexp(`rules/\w+\.yml:\d+: an alert DiskFull exists already`)))
 			g.Expect(tree(t)).To(Equal(before))
 		})
 	}
 }
 
-// A spec that is not filled in fails in a suite that runs, here without a world.
+// A spec that is not filled in fails in a suite that runs.
 func TestTheSpecFails(t *testing.T) {
 	g := NewWithT(t)
-	copyOurs(t)
-	_, err := Alert("NodeWindows", "", ours)
+	project(t)
+	_, err := Alert("NodeWindows", "", folders)
 	g.Expect(err).NotTo(HaveOccurred())
 	output, passed := finish(".", "go", "test", "./e2e/node_windows")
 	g.Expect(passed).To(BeFalse())
-	g.Expect(output).To(ContainSubstring("TODO: break something real, see NodeWindows fire, follow runbooks/NodeWindows.md, see it clear"))
+	g.Expect(output).To(ContainSubstring("TODO: inject a real fault, wait until NodeWindows fires, follow runbooks/NodeWindows.md, wait until it is resolved"))
 	g.Expect(output).To(ContainSubstring("Ran 1 of 1 Specs"))
 }
 
 func TestInAnEmptyFolder(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(t.TempDir())
-	_, err := Alert("TLSCertExpired2Soon", "", ours)
+	_, err := Alert("TLSCertExpired2Soon", "", folders)
 	g.Expect(err).NotTo(HaveOccurred())
 	alerts, err := rule.LoadDir("rules")
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(alerts).To(HaveLen(1))
 	g.Expect(alerts[0].File).To(Equal("rules/tls_cert_expired2_soon.yml"))
 	g.Expect(alerts[0].Annotations["runbook_url"]).To(Equal("https://example.com/TODO/runbooks/TLSCertExpired2Soon.md"))
-	g.Expect(findings(t)).To(ContainElement("rules/tls_cert_expired2_soon.yml:13 alert/unfinished"), "the address")
+	g.Expect(findings(t)).To(ContainElement("rules/tls_cert_expired2_soon.yml:12 alert/unfinished"), "the address")
+	rules, err := os.ReadFile("rules/tls_cert_expired2_soon.yml")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(string(rules)).NotTo(ContainSubstring("team"), "no other alert has such a label")
 
-	// The next one follows its address, and finds its suite.
-	_, err = Alert("Other", "tls_cert_expired2_soon.yml", ours)
+	// The next one has a similar address, and finds the suite.
+	_, err = Alert("Other", "tls_cert_expired2_soon.yml", folders)
 	g.Expect(err).NotTo(HaveOccurred())
 	alerts, err = rule.LoadDir("rules")
 	g.Expect(err).NotTo(HaveOccurred())
@@ -197,7 +214,7 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// Whatever is wrong, nothing is written.
+// On an error, nothing is written.
 func TestRefuses(t *testing.T) {
 	const group = "groups:\n- name: g\n  rules:\n"
 	for name, c := range map[string]struct {
@@ -205,25 +222,25 @@ func TestRefuses(t *testing.T) {
 		there       map[string]string
 		says        string
 	}{
-		"lower case":               {alert: "diskFull", says: `"diskFull" is no name for an alert`},
-		"upper case alone":         {alert: "README", says: `"README" is no name for an alert`},
-		"a path":                   {alert: "../DiskFull", says: `"../DiskFull" is no name for an alert`},
-		"words":                    {alert: "Disk Full", says: `"Disk Full" is no name for an alert`},
-		"no name":                  {alert: "", says: `"" is no name for an alert`},
-		"a file in another folder": {alert: "DiskFull", file: "../tls.yml", says: `"../tls.yml" is no name for a rule file`},
-		"a file of another kind":   {alert: "DiskFull", file: "tls.json", says: `"tls.json" is no name for a rule file`},
+		"lower case":               {alert: "diskFull", says: `"diskFull" is not a name for an alert`},
+		"upper case alone":         {alert: "README", says: `"README" is not a name for an alert`},
+		"a path":                   {alert: "../DiskFull", says: `"../DiskFull" is not a name for an alert`},
+		"words":                    {alert: "Disk Full", says: `"Disk Full" is not a name for an alert`},
+		"no name":                  {alert: "", says: `"" is not a name for an alert`},
+		"a file in another folder": {alert: "DiskFull", file: "../tls.yml", says: `"../tls.yml" is not a name for a rule file`},
+		"a file of another kind":   {alert: "DiskFull", file: "tls.json", says: `"tls.json" is not a name for a rule file`},
 		"the name of a test":       {alert: "DiskTest", says: `"disk_test.yml" is the name of a promtool test`},
-		"a word of Go's":           {alert: "DiskFull", file: "range.yml", says: `"range" makes no name for a Go package`},
-		"the same name, nearly":    {alert: "DiskFull", there: map[string]string{"rules/a.yml": group + "  - {alert: DiskFULL, expr: up}\n"}, says: "rules/a.yml:4: there is an alert DiskFULL already"},
+		"a Go keyword":             {alert: "DiskFull", file: "range.yml", says: `"range" is not a name for a Go package`},
+		"the same name, nearly":    {alert: "DiskFull", there: map[string]string{"rules/a.yml": group + "  - {alert: DiskFULL, expr: up}\n"}, says: "rules/a.yml:4: an alert DiskFULL exists already"},
 		"rules that are none":      {alert: "DiskFull", there: map[string]string{"rules/a.yml": "groups: ["}, says: "rules/a.yml:1: not valid YAML"},
 		"the rule file is there": {alert: "DiskFull", there: map[string]string{"rules/disk_full.yml": group + "  - {alert: A, expr: up}\n"},
-			says: "rules/disk_full.yml is there already: to add the alert to it, write --file disk_full.yml"},
-		"the runbook is there": {alert: "DiskFull", there: map[string]string{"runbooks/DiskFull.md": "mine"}, says: "runbooks/DiskFull.md is there already"},
-		"the spec is there": {alert: "DiskFull", there: map[string]string{"e2e/disk_full/diskfull_test.go": "package mine\n\nvar _ = RunSpecs()\n"},
-			says: "e2e/disk_full/diskfull_test.go is there already"},
-		"a package that is no suite": {alert: "DiskFull", file: "world.yml", there: map[string]string{"e2e/world/world.go": "package world\n"}, says: "e2e/world holds Go files, but no suite"},
-		"a suite that is no Go":      {alert: "DiskFull", file: "tls.yml", there: map[string]string{"e2e/tls/suite_test.go": "pack RunSpecs("}, says: "looking for a suite: e2e/tls/suite_test.go:1:1: "},
-		"a list on one line":         {alert: "DiskFull", file: "a.yml", there: map[string]string{"rules/a.yml": "groups: [{name: g, rules: [{alert: A, expr: up}]}]\n"}, says: "rules/a.yml: does not end in a list of rules"},
+			says: "rules/disk_full.yml exists already: to add the alert to it, write --file disk_full.yml"},
+		"the runbook is there": {alert: "DiskFull", there: map[string]string{"runbooks/DiskFull.md": "mine"}, says: "runbooks/DiskFull.md exists already"},
+		"the spec is there": {alert: "DiskFull", there: map[string]string{"e2e/disk_full/diskfull_test.go": "package mine\n\nimport _ \"github.com/onsi/ginkgo/v2\"\n"},
+			says: "e2e/disk_full/diskfull_test.go exists already"},
+		"a package that is not a suite": {alert: "DiskFull", file: "client.yml", there: map[string]string{"e2e/client/client_test.go": "package client\n"}, says: "e2e/client has Go files, but no Ginkgo suite"},
+		"a suite that is not Go":        {alert: "DiskFull", file: "tls.yml", there: map[string]string{"e2e/tls/suite_test.go": "pack tls"}, says: "looking for a suite: e2e/tls/suite_test.go:1:1: "},
+		"a list on one line":            {alert: "DiskFull", file: "a.yml", there: map[string]string{"rules/a.yml": "groups: [{name: g, rules: [{alert: A, expr: up}]}]\n"}, says: "rules/a.yml: does not end in a list of rules"},
 		"something behind the list": {alert: "DiskFull", file: "a.yml", there: map[string]string{"rules/a.yml": group + "  - {alert: A, expr: up}\n  limit: 3\n"},
 			says: "rules/a.yml: does not end in a list of rules"},
 		"a second document": {alert: "DiskFull", file: "a.yml", there: map[string]string{"rules/a.yml": group + "  - {alert: A, expr: up}\n---\n"},
@@ -237,11 +254,10 @@ func TestRefuses(t *testing.T) {
 			g := NewWithT(t)
 			t.Chdir(t.TempDir())
 			for path, content := range c.there {
-				g.Expect(os.MkdirAll(filepath.Dir(path), 0o755)).To(Succeed())
-				g.Expect(os.WriteFile(path, []byte(content), 0o644)).To(Succeed())
+				writeFile(t, path, content)
 			}
 			before := tree(t)
-			_, err := Alert(c.alert, c.file, ours)
+			_, err := Alert(c.alert, c.file, folders)
 			g.Expect(err).To(MatchError(ContainSubstring(c.says)))
 			g.Expect(tree(t)).To(Equal(before))
 		})
@@ -258,7 +274,7 @@ func TestAFileThatIsEditedMeanwhileIsLeftAlone(t *testing.T) {
 	g.Expect(tree(t)).To(Equal(before))
 
 	err = apply([]change{{path: "a.yml", old: []byte("edited"), new: []byte("added")}, {path: "a.yml", new: []byte("x")}})
-	g.Expect(err).To(MatchError(ContainSubstring("is there already")))
+	g.Expect(err).To(MatchError(ContainSubstring("exists already")))
 	g.Expect(tree(t)).To(Equal(before))
 	info, err := os.Stat("a.yml")
 	g.Expect(err).NotTo(HaveOccurred())
