@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/chunks"
@@ -114,6 +115,19 @@ func newMemory(in *input, written func(name string) bool) *memory {
 	return m
 }
 
+// Storage returns a storage of these series, in memory. It is for one goroutine.
+func Storage(all []promql.Series) storage.Queryable {
+	in := newInput()
+	for _, s := range all {
+		floats := make(samples, len(s.Floats))
+		for i, p := range s.Floats {
+			floats[i] = sample{t: p.T, v: p.F}
+		}
+		in.set(s.Metric, floats, false)
+	}
+	return &memory{input: in, now: math.MaxInt64}
+}
+
 // find returns the series with these labels among those that can be written, or nil.
 func (m *memory) find(ls labels.Labels) *series {
 	for _, s := range m.byHash[ls.Hash()] {
@@ -176,12 +190,12 @@ func (q querier) Select(_ context.Context, sortSeries bool, _ *storage.SelectHin
 	}
 	set := &seriesSet{maxt: q.until}
 	for _, s := range input {
-		if !q.m.apart[s] && matches(s.labels, matchers) {
+		if !q.m.apart[s] && labels.Selector(matchers).Matches(s.labels) {
 			set.series = append(set.series, s)
 		}
 	}
 	for _, s := range own {
-		if matches(s.labels, matchers) {
+		if labels.Selector(matchers).Matches(s.labels) {
 			set.series = append(set.series, s)
 		}
 	}
@@ -207,15 +221,6 @@ func excludingLast(matchers []*labels.Matcher) func(a, b *labels.Matcher) int {
 		return 0
 	}
 	return func(a, b *labels.Matcher) int { return excludes(a) - excludes(b) }
-}
-
-func matches(ls labels.Labels, matchers []*labels.Matcher) bool {
-	for _, m := range matchers {
-		if !m.Matches(ls.Get(m.Name)) {
-			return false
-		}
-	}
-	return true
 }
 
 // LabelValues implements storage.Querier. PromQL does not ask for it.
