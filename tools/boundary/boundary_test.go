@@ -209,7 +209,7 @@ func TestGeneratedTestsPass(t *testing.T) {
 			g.Expect(os.WriteFile(path, []byte(out.String()), 0o644)).To(Succeed())
 			result, err := ruletest.Load([]string{path}, ruletest.Options{}).Run(t.Context())
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(result.Unusable()).NotTo(HaveOccurred())
+			g.Expect(result.Err()).NotTo(HaveOccurred())
 			for _, one := range result.Files[0].Tests {
 				g.Expect(one.Failures).To(BeEmpty(), one.Name)
 			}

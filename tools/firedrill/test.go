@@ -134,7 +134,7 @@ func (t ruleTests) print(w io.Writer, result *ruletest.Result) error {
 		}
 	}
 	fmt.Fprintf(w, "test: %d passed, %d failed, %d warnings\n", passed, failed, warned)
-	if err := result.Unusable(); err != nil {
+	if err := result.Err(); err != nil {
 		return err
 	}
 	if refuted {

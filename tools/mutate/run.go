@@ -50,7 +50,7 @@ func Load(ctx context.Context, files []string) (*Tests, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := result.Unusable(); err != nil {
+	if err := result.Err(); err != nil {
 		return nil, err
 	}
 	for _, f := range result.Files {
