@@ -154,7 +154,7 @@ func TestFollowGivesLabelsAsVariables(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	labels := map[string]string{
-		"domain":  "stemedb.example.com",
+		"domain":  "shop.example.com",
 		"command": "$(touch " + dir + "/x) `touch " + dir + "/x`; touch " + dir + "/x",
 		"quotes":  `it's "quoted" \ and ''`,
 		"lines":   "one\n\ttwo\r",

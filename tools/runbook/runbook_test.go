@@ -19,7 +19,7 @@ Some words first.
 
 - **Severity:** critical
 - **Alert:** ` + "`CertificateExpiringSoon`" + `
-- **Trigger:** ` + "`stemedb_tls_cert_expiry_seconds < 604800`" + `, which
+- **Trigger:** ` + "`tls_cert_expiry_seconds < 604800`" + `, which
   is 7&nbsp;days
 - **Duration**: 1h30m
 
@@ -98,7 +98,7 @@ func TestParse(t *testing.T) {
 	equal(t, "the header", r.Header, Header{
 		Severity: "critical", SeverityLine: 5,
 		Alert: "CertificateExpiringSoon", AlertLine: 6,
-		Trigger: "stemedb_tls_cert_expiry_seconds < 604800, which is 7 days", TriggerLine: 7,
+		Trigger: "tls_cert_expiry_seconds < 604800, which is 7 days", TriggerLine: 7,
 		Duration: 90 * time.Minute, DurationLine: 9,
 	})
 

@@ -124,7 +124,7 @@ func findPlaceholder(src []byte, file *syntax.File, err error) (at int, found st
 }
 
 // isPair tells "sort <in>out", two redirections without a space between them, from "curl https://<domain>/" and from
-// "certbot -d <domain> -n".
+// "deploy -d <domain> -n".
 func isPair(src []byte, from, end int) bool {
 	if from > 0 && !strings.ContainsRune(" \t\n;|&(", rune(src[from-1])) || end >= len(src) {
 		return false
