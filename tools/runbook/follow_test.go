@@ -395,7 +395,7 @@ func TestFollowTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			log, err := Follow(t.Context(), localTerminal, branch(t, "```bash {timeout=\"100ms\"}\n"+source+"\n```\n"+steps("sleep 600")), nil)
-			want := `runbooks/Test.md:13 "If Testing" 1/2: timed out after 100ms and interrupted: allow more with {timeout="..."} after the fence\'s language
+			want := `runbooks/Test.md:13 "If Testing" 1/2: timed out after 100ms and interrupted: allow more with {timeout="..."} after the fence's language
   $ ` + strings.ReplaceAll(source, "\n", "\n  > ")
 			if err == nil || !strings.HasPrefix(err.Error(), want) {
 				t.Errorf("the error is\n%v\nnot\n%s", err, want)
@@ -457,7 +457,7 @@ func TestFollowTakesItsTime(t *testing.T) {
 				_, _ = fmt.Fprintf(display, "keys %q\r\n", <-keys)
 				mark("over;130")
 			},
-			want: start + "timed out after 2m0s and interrupted: allow more with {timeout=\"...\"} after the fence\'s language\n  $ one\n  working\n  keys \"\\x03\"",
+			want: start + "timed out after 2m0s and interrupted: allow more with {timeout=\"...\"} after the fence's language\n  $ one\n  working\n  keys \"\\x03\"",
 			took: 2 * time.Minute,
 		},
 		"deaf": {
@@ -465,7 +465,7 @@ func TestFollowTakesItsTime(t *testing.T) {
 				mark("begin;0")
 				_, _ = io.WriteString(display, "working\r\n")
 			},
-			want: start + "timed out after 2m0s and interrupted: allow more with {timeout=\"...\"} after the fence\'s language\n  $ one\n  working",
+			want: start + "timed out after 2m0s and interrupted: allow more with {timeout=\"...\"} after the fence's language\n  $ one\n  working",
 			took: 2*time.Minute + interruptGrace,
 		},
 		"carrying on": {
@@ -476,7 +476,7 @@ func TestFollowTakesItsTime(t *testing.T) {
 				mark("begin;1")
 				_, _ = io.WriteString(display, "never\r\n")
 			},
-			want: start + "timed out after 2m0s and interrupted: allow more with {timeout=\"...\"} after the fence\'s language\n  $ one",
+			want: start + "timed out after 2m0s and interrupted: allow more with {timeout=\"...\"} after the fence's language\n  $ one",
 			took: 2 * time.Minute,
 		},
 		"not answered": {
