@@ -10,14 +10,14 @@ import (
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
-// Difference is the first evaluation at which two rules say something else.
+// Difference is the first evaluation at which two rules differ.
 type Difference struct {
-	At   time.Duration // since the beginning of the scenario
-	A, B []Firing      // what is firing by either rule; empty is quiet
+	At   time.Duration // since the start of the scenario
+	A, B []Firing      // what fires by either rule; empty for nothing
 }
 
-// Differ runs two rules over a scenario, evaluated every interval, and returns the first evaluation at which what is
-// firing differs, or nil where it never does. The error is ctx's or a query's.
+// Differ evaluates two rules over a scenario every interval, and returns the first evaluation at which the firing alerts
+// differ, or nil. An error comes from ctx or a query.
 func Differ(ctx context.Context, a, b rule.Alert, s Scenario, interval time.Duration) (*Difference, error) {
 	m, err := load(s.Series, s.Interval)
 	if err != nil {
@@ -37,14 +37,14 @@ func Differ(ctx context.Context, a, b rule.Alert, s Scenario, interval time.Dura
 			return nil, err
 		}
 	}
-	told := false
+	compared := false
 	for i, one := range seen[0] {
 		other := seen[1][i]
 		same := slices.EqualFunc(one.Firing, other.Firing, labels.Equal)
-		if same && (told || !one.firing()) {
+		if same && (compared || !one.firing()) {
 			continue
 		}
-		told = true // annotations are compared once: to expand them each time is most of the work
+		compared = true // annotations are compared once: expanding them takes most of the time
 		var d Difference
 		if d.At = one.At; same || one.firing() {
 			if d.A, err = runners[0].sent(ctx, m, one.At); err != nil {
@@ -65,10 +65,10 @@ func Differ(ctx context.Context, a, b rule.Alert, s Scenario, interval time.Dura
 	return nil, nil
 }
 
-// Variants are scenarios near to one: each series once more, with another value for one label, or with that label changed.
-// They tell rules apart that group, match or select differently. There are at most as many as asked for.
-func (s Scenario) Variants(most int) []Scenario {
-	type change struct{ series, label string } // an empty series stands for all of them
+// Variants returns up to limit similar scenarios: with a copy of each series with another value for one label, or with
+// that label changed. They distinguish rules that group, match or select differently.
+func (s Scenario) Variants(limit int) []Scenario {
+	type change struct{ series, label string } // an empty series stands for all
 	var changes []change
 	for _, in := range s.Series {
 		l, err := promqlParser.ParseMetric(in.Series)
@@ -102,7 +102,7 @@ func (s Scenario) Variants(most int) []Scenario {
 					variant.Series = append(variant.Series, Series{name(other), in.Values})
 				}
 			}
-			if all = append(all, variant); len(all) >= most {
+			if all = append(all, variant); len(all) >= limit {
 				return all
 			}
 		}

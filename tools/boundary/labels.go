@@ -15,16 +15,16 @@ import (
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
-// usual are the values of labels that people expect to see in a test.
-var usual = map[string]string{
+// commonValues are label values that look familiar in a test.
+var commonValues = map[string]string{
 	"instance": "host-1:9100", "job": "job-1", "namespace": "default", "mountpoint": "/data", "fstype": "ext4", "device": "sda1",
 }
 
-// labeler gives each selector of an expression the labels of one series that it selects.
+// labeler finds labels of one series for each selector of an expression.
 type labeler struct {
 	selectors []*parser.VectorSelector
-	needed    map[*parser.VectorSelector]map[string]bool // labels that are grouped by, matched on, or shown
-	fixed     map[string]string                          // the values that the expression itself names
+	needed    map[*parser.VectorSelector]map[string]bool // labels in groupings, vector matching and templates
+	fixed     map[string]string                          // values that the expression names
 }
 
 var shown = regexp.MustCompile(`(?:\$labels|\.Labels)\.([a-zA-Z_]\w*)`)
@@ -97,7 +97,7 @@ func (l *labeler) need(below parser.Expr, names []string) {
 	}
 }
 
-// match makes both sides of an operation carry the labels by which their series find each other.
+// match adds the labels by which vector matching joins both sides.
 func (l *labeler) match(n *parser.BinaryExpr) {
 	m := n.VectorMatching
 	if m == nil {
@@ -127,7 +127,7 @@ func (l *labeler) match(n *parser.BinaryExpr) {
 	}
 }
 
-// carried are the labels that matchers give to the series of an expression and that nothing aggregates away.
+// carried returns the labels that matchers require of the series of an expression and that no aggregation removes.
 func carried(expr parser.Expr) map[string]bool {
 	names := map[string]bool{}
 	parser.Inspect(expr, func(node parser.Node, path []parser.Node) error {
@@ -154,7 +154,7 @@ func carried(expr parser.Expr) map[string]bool {
 	return names
 }
 
-// of returns the labels of a series that s selects and, if that can be, no stricter selector of the same metric. It
+// of returns the labels of a series that s selects and, if possible, no stricter selector of the same metric does. It
 // returns false where no value is found that a regular expression matches.
 func (l *labeler) of(s *parser.VectorSelector) (labels.Labels, bool) {
 	values := map[string]string{}
@@ -170,7 +170,7 @@ func (l *labeler) of(s *parser.VectorSelector) (labels.Labels, bool) {
 		values[name] = value
 	}
 	for _, other := range l.selectors {
-		if sameSelector(s, other) || !selects(other.LabelMatchers, labels.FromMap(values)) || !narrower(other, s) {
+		if sameSelector(s, other) || !labels.Selector(other.LabelMatchers).Matches(labels.FromMap(values)) || !narrower(other, s) {
 			continue
 		}
 		for _, m := range other.LabelMatchers {
@@ -187,10 +187,10 @@ func (l *labeler) of(s *parser.VectorSelector) (labels.Labels, bool) {
 	return labels.FromMap(values), true
 }
 
-// narrower says whether a has matchers on labels that b leaves open.
+// narrower reports whether a has more matchers than b.
 func narrower(a, b *parser.VectorSelector) bool { return len(a.LabelMatchers) > len(b.LabelMatchers) }
 
-// suggested are values of a label that a matcher speaks of: those that it selects, or those that it leaves out.
+// suggested returns values of a label that a matcher names: those that it selects or excludes.
 func suggested(m *labels.Matcher) []string {
 	if m.Type == labels.MatchEqual || m.Type == labels.MatchNotEqual {
 		return []string{m.Value}
@@ -202,7 +202,7 @@ func suggested(m *labels.Matcher) []string {
 	return all
 }
 
-// value finds a value for one label of what s selects, for which others may be suggested.
+// value finds a value that fits for one label of a series that s selects, trying the candidates first.
 func (l *labeler) value(s *parser.VectorSelector, name string, fits func(string) bool, candidates ...string) (string, bool) {
 	constrained := false
 	for _, m := range s.LabelMatchers {
@@ -217,7 +217,7 @@ func (l *labeler) value(s *parser.VectorSelector, name string, fits func(string)
 	if !constrained || l.needed[s][name] {
 		candidates = append(candidates, l.fixed[name])
 	}
-	general := []string{cmp.Or(usual[name], name+"-1"), "other", "1", "200", "x"}
+	general := []string{cmp.Or(commonValues[name], name+"-1"), "other", "1", "200", "x"}
 	if constrained && !l.needed[s][name] {
 		general = append([]string{""}, general...)
 	}
@@ -233,7 +233,7 @@ func (l *labeler) value(s *parser.VectorSelector, name string, fits func(string)
 	return "", false
 }
 
-// example writes a short text that a regular expression matches, as far as that is easy.
+// example returns a short text that a regular expression matches, for common expressions.
 func example(re *syntax.Regexp) string {
 	var b strings.Builder
 	switch re.Op {
@@ -270,10 +270,10 @@ func example(re *syntax.Regexp) string {
 	return b.String()
 }
 
-// sameSelector says whether two selectors select the same series.
+// sameSelector reports whether two selectors select the same series.
 func sameSelector(a, b *parser.VectorSelector) bool { return key(a) == key(b) }
 
-// key is a selector without its place in time.
+// key is a selector without offset and @ modifier.
 func key(s *parser.VectorSelector) string {
 	var words []string
 	for _, m := range s.LabelMatchers {

@@ -10,12 +10,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.yaml.in/yaml/v3"
 )
 
-// WriteTests writes the scenarios as a file of promtool's unit tests, to be saved beside the rule files. The alerts were
-// derived for evaluations every interval, and so the tests say.
+// WriteTests writes the scenarios as a promtool unit test file, to be saved beside the rule files. interval is the
+// evaluation interval for which the alerts were derived.
 func WriteTests(w io.Writer, all []Derived, interval time.Duration) error {
 	var files []string
 	for _, d := range all {
@@ -24,31 +25,31 @@ func WriteTests(w io.Writer, all []Derived, interval time.Duration) error {
 		}
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# The boundaries of %s, as firedrill observed them: each threshold and `for`, one step to either side.\n", strings.Join(files, ", "))
+	fmt.Fprintf(&b, "# The thresholds of %s and their `for`, one step to either side, as observed by firedrill boundaries.\n", strings.Join(files, ", "))
 	encode(&b, mapping("rule_files", scalars(files)))
-	fmt.Fprintf(&b, "\nevaluation_interval: %s\n\ntests:\n", short(interval))
-	said := &anchors{uses: map[string]int{}, names: map[string]string{}, taken: map[string]bool{}}
+	fmt.Fprintf(&b, "\nevaluation_interval: %s\n\ntests:\n", model.Duration(interval).String())
+	anchored := &anchors{uses: map[string]int{}, names: map[string]string{}, taken: map[string]bool{}}
 	for _, d := range all {
 		for _, boundary := range d.Boundaries {
 			for _, s := range boundary.Scenarios {
-				said.count(s)
+				anchored.count(s)
 			}
 		}
 	}
-	first, told := true, map[string]bool{}
+	first, seen := true, map[string]bool{}
 	for _, d := range all {
 		for _, u := range d.Unknown {
 			fmt.Fprintf(&b, "%s  # %s is not tested here: %s: %s.\n", gap(&first), d.Alert.Name, u.Condition, strings.ReplaceAll(u.Reason, "\n", " "))
 		}
 		for _, boundary := range d.Boundaries {
 			for _, s := range boundary.Scenarios {
-				if told[s.Name] {
+				if seen[s.Name] {
 					continue // two conditions share a boundary
 				}
-				told[s.Name] = true
+				seen[s.Name] = true
 				b.WriteString(gap(&first))
 				var one bytes.Buffer
-				encode(&one, sequence(said.test(d.Alert.Name, s)))
+				encode(&one, sequence(anchored.test(d.Alert.Name, s)))
 				for line := range strings.Lines(one.String()) {
 					b.WriteString("  " + line)
 				}
@@ -62,7 +63,7 @@ func WriteTests(w io.Writer, all []Derived, interval time.Duration) error {
 	return err
 }
 
-// gap is the empty line between two tests.
+// gap returns the empty line between two tests.
 func gap(first *bool) string {
 	if *first {
 		*first = false
@@ -75,12 +76,12 @@ func encode(b *bytes.Buffer, node *yaml.Node) {
 	e := yaml.NewEncoder(b)
 	e.SetIndent(2)
 	if err := e.Encode(node); err != nil {
-		panic(err) // a tree of scalars can be written
+		panic(err) // scalars, mappings and sequences can always be encoded
 	}
 	e.Close()
 }
 
-// anchors writes alerts that are expected more than once in full only once.
+// anchors writes alerts that several checks expect in full only once.
 type anchors struct {
 	uses  map[string]int
 	names map[string]string
@@ -135,7 +136,7 @@ func (a *anchors) test(alert string, s Scenario) *yaml.Node {
 	}
 	checks := sequence()
 	for _, c := range s.Checks {
-		check := mapping("eval_time", scalar(short(c.At)), "alertname", scalar(alert))
+		check := mapping("eval_time", scalar(model.Duration(c.At).String()), "alertname", scalar(alert))
 		if len(c.Firing) > 0 {
 			check.Content = append(check.Content, scalar("exp_alerts"), a.expected(alert, c.Firing))
 		}
@@ -147,7 +148,7 @@ func (a *anchors) test(alert string, s Scenario) *yaml.Node {
 		}
 		checks.Content = append(checks.Content, check)
 	}
-	test := mapping("name", scalar(s.Name), "interval", scalar(short(s.Interval)))
+	test := mapping("name", scalar(s.Name), "interval", scalar(model.Duration(s.Interval).String()))
 	if len(s.Series) > 0 {
 		test.Content = append(test.Content, scalar("input_series"), inputs)
 	}
@@ -159,7 +160,7 @@ func scalar(text string) *yaml.Node {
 	n := &yaml.Node{}
 	n.SetString(text)
 	if _, err := strconv.Atoi(text); err == nil {
-		n.Tag = "!!int" // a number reads as text where text is asked for, and needs no quotes
+		n.Tag = "!!int" // promtool reads it as text; without the tag it would be quoted
 	}
 	return n
 }
@@ -174,7 +175,7 @@ func sequence(items ...*yaml.Node) *yaml.Node {
 	return &yaml.Node{Kind: yaml.SequenceNode, Content: items}
 }
 
-// mapping makes a mapping of alternate names and nodes.
+// mapping makes a mapping of alternating names and nodes.
 func mapping(pairs ...any) *yaml.Node {
 	m := &yaml.Node{Kind: yaml.MappingNode}
 	for _, p := range pairs {

@@ -13,35 +13,35 @@ import (
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
-// pair is a boundary: two positions of a knob, next to each other, with the condition on one side and not on the other.
+// pair is a boundary: two neighbouring values of a parameter, of which only fires makes the condition hold.
 type pair struct {
 	quiet, fires float64
-	alone        lone    // whether one of them is like neither of its neighbours, as in x == 5 or x != 5
-	beyond       float64 // then the neighbour on its other side
+	isolated     isolation // whether one of them is like neither of its neighbours, as in x == 5 or x != 5
+	beyond       float64   // then that value
 }
 
-// lone says which position of a pair stands alone.
-type lone int
+// isolation is the value of a pair that differs from both its neighbours.
+type isolation int
 
 const (
-	neither lone = iota
+	neither isolation = iota
 	fires
 	quiet
 )
 
-// cross finds where a comparison turns. Whether it does is asked of truth, in the scene.
-func (d *deriver) cross(ctx context.Context, sc *scene, b *parser.BinaryExpr, truth parser.Expr) (knob, pair, error) {
+// cross finds where a comparison changes its result. Whether it does is decided by truth, evaluated with the data.
+func (d *deriver) cross(ctx context.Context, data *dataset, b *parser.BinaryExpr, truth parser.Expr) (parameter, pair, error) {
 	var why error
-	for _, k := range d.knobs(sc, b) {
+	for _, k := range d.parameters(data, b) {
 		before := *k.of
-		root, isRoot, err := d.root(ctx, sc, k, b)
+		root, isRoot, err := d.root(ctx, data, k, b)
 		if err == nil && !isRoot {
-			root, err = d.bisect(ctx, sc, k, truth)
+			root, err = d.bisect(ctx, data, k, truth)
 		}
 		if err == nil {
 			var p pair
-			if p, err = d.neighbours(ctx, sc, k, root, d.step(b, k, root), truth); err == nil {
-				err = d.turns(ctx, sc, k, p, b)
+			if p, err = d.neighbours(ctx, data, k, root, d.step(b, k, root), truth); err == nil {
+				err = d.turns(ctx, data, k, p, b)
 			}
 			if err == nil {
 				*k.of = before
@@ -50,33 +50,34 @@ func (d *deriver) cross(ctx context.Context, sc *scene, b *parser.BinaryExpr, tr
 		}
 		*k.of = before
 		if ctx.Err() != nil {
-			return knob{}, pair{}, ctx.Err()
+			return parameter{}, pair{}, ctx.Err()
 		}
 		why = errors.Join(why, err)
 	}
 	if why == nil {
 		why = errors.New("it compares no series")
 	}
-	return knob{}, pair{}, firstOf(why)
+	return parameter{}, pair{}, firstOf(why)
 }
 
-// turns is nil where a comparison itself turns at a pair, and it is not something else in the expression that does.
-func (d *deriver) turns(ctx context.Context, sc *scene, k knob, p pair, b *parser.BinaryExpr) error {
+// turns returns an error where the comparison is the same at both values of a pair, so that something else in the
+// expression changes.
+func (d *deriver) turns(ctx context.Context, data *dataset, k parameter, p pair, b *parser.BinaryExpr) error {
 	var held [2]bool
 	for i, at := range []float64{p.quiet, p.fires} {
 		k.set(at)
 		var err error
-		if held[i], err = d.holds(ctx, sc, b); err != nil {
+		if held[i], err = d.holds(ctx, data, b); err != nil {
 			return err
 		}
 	}
 	if held[0] == held[1] {
-		return fmt.Errorf("what turns at %s is another condition", d.describe(k, p.fires))
+		return fmt.Errorf("another condition changes at %s", d.describe(k, p.fires))
 	}
 	return nil
 }
 
-// firstOf leaves of joined errors the one that counts: that of the most natural knob.
+// firstOf returns the first of joined errors: that of the most natural parameter.
 func firstOf(err error) error {
 	if all, ok := err.(interface{ Unwrap() []error }); ok && len(all.Unwrap()) > 0 {
 		return all.Unwrap()[0]
@@ -84,14 +85,15 @@ func firstOf(err error) error {
 	return err
 }
 
-// root finds the position of a knob at which both sides of a comparison are equal, where that can be seen from values.
-func (d *deriver) root(ctx context.Context, sc *scene, k knob, b *parser.BinaryExpr) (root float64, found bool, err error) {
+// root finds by the secant method the value of a parameter at which both sides of a comparison are equal, where they
+// have values.
+func (d *deriver) root(ctx context.Context, data *dataset, k parameter, b *parser.BinaryExpr) (root float64, found bool, err error) {
 	at := func(p float64) (float64, float64, bool) {
 		k.set(p)
-		left, right, ok := d.measure(ctx, sc, b)
+		left, right, ok := d.measure(ctx, data, b)
 		return left - right, max(math.Abs(left), math.Abs(right)), ok
 	}
-	if k.dial != levels || k.of.kind == steps || k.of.kind == drops || k.of.labels.Has("le") {
+	if k.attribute != seriesValue || k.of.kind == changing || k.of.kind == resetting || k.of.labels.Has("le") {
 		return 0, false, nil
 	}
 	p0 := k.of.level
@@ -106,7 +108,7 @@ func (d *deriver) root(ctx context.Context, sc *scene, k knob, b *parser.BinaryE
 		case !ok || ctx.Err() != nil:
 			return 0, false, ctx.Err()
 		case math.Abs(f1) <= 1e-9*size:
-			return tidy(significant(p1, 10)), true, nil
+			return roundOff(significant(p1, 10)), true, nil
 		case f1 == f0 || math.IsNaN(f1) || math.IsInf(f1, 0):
 			return 0, false, nil
 		}
@@ -124,27 +126,27 @@ func significant(v float64, digits int) float64 {
 	return r
 }
 
-// ladder are the positions between which a turn is looked for.
+// ladder lists the values between which bisect looks for a change.
 var ladder = []float64{0, 1, 2, 3, 5, 10, 20, 50, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e9, 1e12}
 
-// bisect finds a turn of truth without knowing values.
-func (d *deriver) bisect(ctx context.Context, sc *scene, k knob, truth parser.Expr) (float64, error) {
+// bisect finds a change of truth where the values of both sides do not show it.
+func (d *deriver) bisect(ctx context.Context, data *dataset, k parameter, truth parser.Expr) (float64, error) {
 	is := func(p float64) (bool, error) {
 		k.set(p)
-		return d.holds(ctx, sc, truth)
+		return d.holds(ctx, data, truth)
 	}
 	rungs := ladder
 	switch {
 	case k.of.labels.Has("le"):
 		rungs = []float64{0, k.of.level}
-	case k.dial == copies:
+	case k.attribute == copies:
 		rungs = ladder[:9]
-	case k.of.kind == steps, k.of.kind == drops:
+	case k.of.kind == changing, k.of.kind == resetting:
 		rungs = []float64{0, math.Max(1, float64(d.steady/d.sampled))}
-	case k.of.kind == gauge || k.of.kind == clock:
+	case k.of.kind == gauge || k.of.kind == timestamp:
 		rungs = append([]float64{-1e9, -1e6, -1e3, -100, -1}, ladder...)
 	}
-	whole := k.dial == copies || k.of.labels.Has("le") || k.of.kind == steps || k.of.kind == drops
+	whole := k.attribute == copies || k.of.labels.Has("le") || k.of.kind == changing || k.of.kind == resetting
 	low, lowIs := 0.0, false
 	for i, high := range rungs {
 		highIs, err := is(high)
@@ -173,24 +175,24 @@ func (d *deriver) bisect(ctx context.Context, sc *scene, k knob, truth parser.Ex
 				high = mid
 			}
 		}
-		return tidy(significant(high, 6)), nil
+		return roundOff(significant(high, 6)), nil
 	}
-	say := "never"
+	result := "never holds"
 	if lowIs {
-		say = "always"
+		result = "always holds"
 	}
-	return 0, fmt.Errorf("whatever the value of %s, the expression %s holds", k.of.labels.Get("__name__"), say)
+	return 0, fmt.Errorf("the expression %s for any value of %s", result, k.of.labels.Get("__name__"))
 }
 
-// step is how far apart two values are that people would call next to each other: 1 where they are counted, else one unit
-// in the last place of how the number is written.
-func (d *deriver) step(b *parser.BinaryExpr, k knob, root float64) float64 {
-	if k.dial == copies || k.of.labels.Has("le") || k.of.kind == steps || k.of.kind == drops {
+// step is the distance between neighbouring values: 1 for what is counted, else one unit in the last place of the number
+// in the expression.
+func (d *deriver) step(b *parser.BinaryExpr, k parameter, root float64) float64 {
+	if k.attribute == copies || k.of.labels.Has("le") || k.of.kind == changing || k.of.kind == resetting {
 		return 1
 	}
 	places := 0
 	for _, pair := range [][2]parser.Expr{{b.LHS, b.RHS}, {b.RHS, b.LHS}} {
-		if literal, ok := rule.Bare(pair[1]).(*parser.NumberLiteral); ok && isConstant(pair[1]) {
+		if literal, ok := rule.Bare(pair[1]).(*parser.NumberLiteral); ok {
 			if _, ok := rule.Bare(pair[0]).(*parser.VectorSelector); ok {
 				text := d.alert.Expr[literal.PosRange.Start:literal.PosRange.End]
 				if _, fraction, ok := strings.Cut(text, "."); ok && strings.Trim(fraction, "0123456789") == "" {
@@ -201,7 +203,7 @@ func (d *deriver) step(b *parser.BinaryExpr, k knob, root float64) float64 {
 	}
 	step := math.Pow10(-places)
 	for p := places; root*math.Pow10(p) != math.Trunc(root*math.Pow10(p)); p++ {
-		if p-places > 6 { // no fraction that anybody would write
+		if p-places > 6 { // not a fraction that a person would write
 			step = 1
 			if math.Abs(root) < 10 {
 				step = math.Pow10(int(math.Floor(math.Log10(math.Abs(root)))) - 1)
@@ -217,24 +219,24 @@ func (d *deriver) step(b *parser.BinaryExpr, k knob, root float64) float64 {
 }
 
 // neighbours asks the engine which of the values around root make the expression hold.
-func (d *deriver) neighbours(ctx context.Context, sc *scene, k knob, root, step float64, truth parser.Expr) (pair, error) {
+func (d *deriver) neighbours(ctx context.Context, data *dataset, k parameter, root, step float64, truth parser.Expr) (pair, error) {
 	least := math.Inf(-1)
-	if k.dial == copies || k.of.kind == counter || k.of.kind == steps || k.of.kind == drops {
+	if k.attribute == copies || k.of.kind == counter || k.of.kind == changing || k.of.kind == resetting {
 		least = 0
 	}
 	middle := math.Round(root / step)
-	value := func(i int) float64 { return tidy((middle + float64(i)) * step) }
+	value := func(i int) float64 { return roundOff((middle + float64(i)) * step) }
 	seen := map[int]bool{}
 	is := func(i int) (bool, error) {
 		if held, ok := seen[i]; ok {
 			return held, nil
 		}
 		k.set(value(i))
-		held, err := d.holds(ctx, sc, truth)
+		held, err := d.holds(ctx, data, truth)
 		seen[i] = held
 		return held, err
 	}
-	for _, i := range []int{0, -1, 1, -2, 2, -3, 3} { // the turn is between i and i+1
+	for _, i := range []int{0, -1, 1, -2, 2, -3, 3} { // the change is between i and i+1
 		if value(i) < least {
 			continue
 		}
@@ -256,12 +258,12 @@ func (d *deriver) neighbours(ctx context.Context, sc *scene, k knob, root, step 
 			beyondFires, beyondQuiet = i-1, i+2
 		}
 		for _, end := range []struct {
-			at    int
-			held  bool // what the neighbour does if the position is not alone
-			alone lone
-			other *float64
+			at       int
+			held     bool      // what the neighbour does if the position is not alone
+			isolated isolation // whether the value on the other side of one of them is like the other, as in x == 5 or x != 5
+			other    *float64
 		}{{beyondFires, true, fires, &p.quiet}, {beyondQuiet, false, quiet, &p.fires}} {
-			if value(end.at) < max(least, 0) || p.alone != neither {
+			if value(end.at) < max(least, 0) || p.isolated != neither {
 				continue
 			}
 			held, err := is(end.at)
@@ -269,32 +271,32 @@ func (d *deriver) neighbours(ctx context.Context, sc *scene, k knob, root, step 
 				return pair{}, err
 			}
 			if held != end.held {
-				p.alone, p.beyond = end.alone, value(end.at)
-				if p.beyond == 0 { // of up == 1, the other value that people think of is 0
+				p.isolated, p.beyond = end.isolated, value(end.at)
+				if p.beyond == 0 { // for up == 1, the other value of interest is 0
 					*end.other, p.beyond = p.beyond, *end.other
 				}
 			}
 		}
 		return p, nil
 	}
-	return pair{}, fmt.Errorf("the expression does not turn at %s", d.describe(k, root))
+	return pair{}, fmt.Errorf("the expression does not change at %s", d.describe(k, root))
 }
 
-// satisfy turns the scene until a demand is met.
-func (d *deriver) satisfy(ctx context.Context, sc *scene, want demand) error {
+// satisfy changes the data until a demand is met.
+func (d *deriver) satisfy(ctx context.Context, data *dataset, want demand) error {
 	b := comparison(want.expr)
 	if b == nil {
 		if s, ok := want.expr.(*parser.VectorSelector); ok {
-			for _, in := range sc.by[key(s)] {
+			for _, in := range data.by[key(s)] {
 				in.absent = !want.hold
 			}
 		}
 		return nil
 	}
-	if held, err := d.holds(ctx, sc, b); err != nil || held == want.hold {
+	if held, err := d.holds(ctx, data, b); err != nil || held == want.hold {
 		return err
 	}
-	k, p, err := d.cross(ctx, sc, b, b)
+	k, p, err := d.cross(ctx, data, b, b)
 	if err != nil {
 		return fmt.Errorf("%s cannot be met: %w", b, err)
 	}
@@ -302,12 +304,12 @@ func (d *deriver) satisfy(ctx context.Context, sc *scene, want demand) error {
 	if !want.hold {
 		near, far = far, near
 	}
-	// Well inside, where that is possible: this is not the boundary that is looked at.
+	// Well away from this boundary, which is not the one to find.
 	distance := near - far
 	well := near + math.Copysign(max(math.Abs(near), 10*math.Abs(distance)), distance)
 	if well >= 0 || near < 0 {
-		k.set(tidy(well))
-		if held, err := d.holds(ctx, sc, b); err == nil && held == want.hold {
+		k.set(roundOff(well))
+		if held, err := d.holds(ctx, data, b); err == nil && held == want.hold {
 			return nil
 		}
 	}

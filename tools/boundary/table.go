@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+
+	"github.com/prometheus/common/model"
 )
 
-// WriteTable writes one row for each boundary, and one for each part of an expression that was not understood.
+// WriteTable writes one row for each boundary, and one line for each part of an expression that was not understood.
 func WriteTable(w io.Writer, all []Derived) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ALERT\tFIRES AT\tNOT AT\tAFTER\tCLEARS WHEN")
@@ -15,7 +17,7 @@ func WriteTable(w io.Writer, all []Derived) error {
 		for _, b := range d.Boundaries {
 			after := "at once"
 			if b.After > 0 {
-				after = short(b.After)
+				after = model.Duration(b.After).String()
 			}
 			clears := append(b.Clears, "")
 			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", name, b.Fires, b.Quiet, after, clears[0])

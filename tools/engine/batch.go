@@ -16,18 +16,18 @@ import (
 // batchSlots is how many evaluations of an expression one query answers.
 const batchSlots = 300
 
-// batch holds the values of an expression at some of its group's coming slots, from one range query: by PromQL's
-// definition, the same values as so many instant queries give, for a small part of the work.
+// batch holds the values of an expression at consecutive evaluations of its group, from one range query. PromQL defines
+// them to be the same as those of instant queries, and they cost far less.
 type batch struct {
 	query       promql.Query // which owns the values
 	values      promql.Matrix
-	first, last int64 // the slots that it is about, in milliseconds
-	failed      bool  // the query has failed for one of them
+	first, last int64 // the times of the evaluations, in milliseconds
+	failed      bool  // the query failed at one of them
 }
 
-// foreseeable says whether the values of the expression at coming slots are known before the rules are evaluated up to
-// there: it selects only metrics that no rule writes, and only from the past.
-func (e *Engine) foreseeable(expr parser.Expr) bool {
+// isBatchable reports whether the values of the expression do not depend on evaluations to come: it selects only metrics
+// that no rule writes, and only from the past.
+func (e *Engine) isBatchable(expr parser.Expr) bool {
 	known := true
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 		switch n := node.(type) {
@@ -41,7 +41,7 @@ func (e *Engine) foreseeable(expr parser.Expr) bool {
 	return known
 }
 
-// selectsOthers says whether s can only select metrics that no rule writes.
+// selectsOthers reports whether s can only select metrics that no rule writes.
 func (e *Engine) selectsOthers(s *parser.VectorSelector) bool {
 	for _, m := range s.LabelMatchers {
 		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
@@ -51,8 +51,8 @@ func (e *Engine) selectsOthers(s *parser.VectorSelector) bool {
 	return false
 }
 
-// batched returns a query function that answers for the rules of the current group from batches where it can, and
-// leaves the rest to instant.
+// batched returns a query function that answers queries of the current group's rules from batches where possible, and
+// passes the others to instant.
 func (e *Engine) batched(instant rules.QueryFunc) rules.QueryFunc {
 	return func(ctx context.Context, expr string, t time.Time) (promql.Vector, error) {
 		if e.current == nil {
@@ -64,7 +64,7 @@ func (e *Engine) batched(instant rules.QueryFunc) rules.QueryFunc {
 		}
 		at := t.UnixMilli()
 		if at < b.first || at > b.last || b.query == nil {
-			if err := e.foresee(ctx, b, expr, t); err != nil {
+			if err := e.fill(ctx, b, expr, t); err != nil {
 				return nil, err
 			}
 		}
@@ -75,8 +75,8 @@ func (e *Engine) batched(instant rules.QueryFunc) rules.QueryFunc {
 	}
 }
 
-// foresee fills b from t on.
-func (e *Engine) foresee(ctx context.Context, b *batch, expr string, t time.Time) error {
+// fill fills b from t on.
+func (e *Engine) fill(ctx context.Context, b *batch, expr string, t time.Time) error {
 	b.release()
 	interval := e.current.Interval()
 	slots := min(batchSlots-1, e.until.Sub(e.current.next)/interval)
@@ -91,7 +91,7 @@ func (e *Engine) foresee(ctx context.Context, b *batch, expr string, t time.Time
 	return nil
 }
 
-// at returns the values at a slot.
+// at returns the values at a time in milliseconds.
 func (b *batch) at(t int64) promql.Vector {
 	var v promql.Vector
 	for _, s := range b.values {
@@ -112,7 +112,7 @@ func (b *batch) release() {
 	*b = batch{}
 }
 
-// release lets go of all batches: more samples may come.
+// release drops all batches, since more samples may come.
 func (e *Engine) release() {
 	for _, g := range e.groups {
 		for _, b := range g.batches {

@@ -1,9 +1,9 @@
-// Package engine is the rule evaluation of Prometheus on a virtual clock: it evaluates rule files, as they are
-// deployed, over a storage for a span of time in as little real time as that takes.
+// Package engine is Prometheus's rule evaluation on a virtual clock: it evaluates rule files as deployed, over a storage,
+// for a span of time, as fast as possible.
 //
-// The groups are those of Prometheus's own rules.Manager, evaluated by its own PromQL engine with the server's
-// defaults, so what they write is what a server would have written: ALERTS, ALERTS_FOR_STATE, the recorded series, and
-// a stale marker where one of them ends.
+// The groups are those of Prometheus's rules.Manager, evaluated by its PromQL engine with the server's defaults, so they
+// write what a server would have written: ALERTS, ALERTS_FOR_STATE, the recorded series, and a stale marker where one of
+// them ends.
 package engine
 
 import (
@@ -24,63 +24,62 @@ import (
 	"github.com/prometheus/prometheus/storage"
 )
 
-// LookbackDelta is how far back a PromQL selector looks for the newest sample of a series, as in a server with
-// default flags.
+// LookbackDelta is how far back a PromQL selector looks for the newest sample of a series, as in a server with default
+// flags.
 const LookbackDelta = 5 * time.Minute
 
-// The limits that a server with default flags sets to a query, and how long an alert's state may have gone unrecorded
-// and still be restored.
+// The default query limits of a server, and how long ago an alert's state may have been recorded to be restored.
 const (
 	queryTimeout    = 2 * time.Minute
 	queryMaxSamples = 50_000_000
 	outageTolerance = time.Hour
 )
 
-// alerts is the metric that alerting rules write an alert's state to.
+// alerts is the metric to which alerting rules write an alert's state.
 const alerts = "ALERTS"
 
-// AlertsForState is the metric that alerting rules write to since when an alert has been active. Its value is a time, in
-// whole seconds of Unix time.
+// AlertsForState is the metric to which alerting rules write the time since which an alert is active, in whole seconds
+// of Unix time.
 const AlertsForState = "ALERTS_FOR_STATE"
 
-// Config says which rules are evaluated, and what of a server's configuration they can see.
+// Config is the part of a server's configuration that rules depend on.
 type Config struct {
 	RuleFiles          []RuleFile
-	EvaluationInterval time.Duration // of the groups that have no interval of their own
-	ExternalLabels     labels.Labels // what $externalLabels is in a template
-	ExternalURL        string        // what $externalURL is in a template
+	EvaluationInterval time.Duration // of groups that set none
+	ExternalLabels     labels.Labels // $externalLabels in templates
+	ExternalURL        string        // $externalURL in templates
 }
 
-// Storage is what the rules read and what they write to. A tsdb.DB is one.
+// Storage is what the rules read and write, such as a tsdb.DB.
 type Storage interface {
 	storage.Queryable
 	storage.AppendableV2
 }
 
-// Transition is one alert going from one state to another.
+// Transition is a change of an alert's state.
 type Transition struct {
 	Alert    string
-	Labels   labels.Labels // all that the alert carries, alertname among them
+	Labels   labels.Labels // all of the alert's labels, with alertname
 	From, To string        // inactive, pending or firing
-	At       time.Time     // of the evaluation that brought the change about
+	At       time.Time     // of the evaluation that made the change
 }
 
-// Engine evaluates the rule groups of its configuration. It is not for concurrent use.
+// Engine evaluates rule groups. It is not safe for concurrent use.
 type Engine struct {
 	db          Storage
 	sink        *sink
 	queries     *promql.Engine
 	groups      []*group
-	current     *group    // the one that is being evaluated
-	until       time.Time // all but the rules' own series is there up to this time
+	current     *group    // being evaluated
+	until       time.Time // up to which the storage has all series that the rules do not write
 	recorded    map[string]bool
 	transitions []Transition
 }
 
-// group is a rule group and its place on the virtual clock.
+// group is a rule group and its position on the virtual clock.
 type group struct {
 	*rules.Group
-	alerting []*rules.AlertingRule    // in the order of the file
+	alerting []*rules.AlertingRule    // in order of the file
 	active   []map[uint64]activeAlert // of each alerting rule, after the last evaluation
 	next     time.Time                // the next evaluation
 	batches  map[string]*batch        // by expression
@@ -91,8 +90,8 @@ type activeAlert struct {
 	state  rules.AlertState
 }
 
-// New loads the rule files and returns an engine that evaluates them over db.
-// An error names the file and, where the fault has a place in it, the line and column.
+// New loads the rule files and returns an engine that evaluates them over db. An error names the file and, if it has a
+// position in it, line and column.
 func New(cfg Config, db Storage) (*Engine, error) {
 	if cfg.EvaluationInterval <= 0 {
 		return nil, fmt.Errorf("evaluation interval %s: must be positive", cfg.EvaluationInterval)
@@ -152,7 +151,7 @@ func New(cfg Config, db Storage) (*Engine, error) {
 	}
 	for _, g := range e.groups {
 		for _, r := range g.Rules() {
-			if e.foreseeable(r.Query()) {
+			if e.isBatchable(r.Query()) {
 				g.batches[r.Query().String()] = &batch{}
 			}
 		}
@@ -163,16 +162,16 @@ func New(cfg Config, db Storage) (*Engine, error) {
 	return e, nil
 }
 
-// Writes says whether the rules write the metric of this name: a recorded one, ALERTS or ALERTS_FOR_STATE.
+// Writes reports whether the rules write this metric: a recorded one, ALERTS or ALERTS_FOR_STATE.
 func (e *Engine) Writes(metric string) bool {
 	return metric == alerts || metric == AlertsForState || e.recorded[metric]
 }
 
-// Resume sets the clock to the end of what the storage holds, and takes up the state in which a server that was
-// stopped there left its alerts: what is active by the data, for as long as ALERTS_FOR_STATE says. What only
-// keep_firing_for kept firing is lost, as it is in any restart of a server. Over an empty storage it is a fresh start.
+// Resume sets the clock to the end of the data, and restores the state that a server stopped there would restore: alerts
+// are active by the data, since the time in ALERTS_FOR_STATE. As in any restart of a server, an alert that only
+// keep_firing_for kept firing is lost. Over an empty storage it is a fresh start.
 //
-// Each group is then where it was after its last evaluation before end. Resume writes nothing.
+// Each group is then as it was after its last evaluation before end. Resume writes nothing.
 func (e *Engine) Resume(ctx context.Context, end time.Time) error {
 	e.sink.discard = true
 	defer func() { e.sink.discard = false }()
@@ -182,8 +181,8 @@ func (e *Engine) Resume(ctx context.Context, end time.Time) error {
 		if err != nil {
 			return fmt.Errorf("find the last evaluation of group %q in %s: %w", g.Name(), g.File(), err)
 		}
-		// The first evaluation makes the alerts that the data calls for, so that there is something to restore. The
-		// second one sees them as old as they are, and knows the series that a server would have to mark stale next.
+		// The first evaluation creates the alerts whose state is then restored. The second sees them with their real
+		// age, and records the series that a server would have to mark stale next.
 		g.Eval(ctx, at)
 		g.RestoreForState(at.Add(-g.QueryOffset()))
 		g.Eval(ctx, at)
@@ -191,14 +190,14 @@ func (e *Engine) Resume(ctx context.Context, end time.Time) error {
 			return err
 		}
 		g.observe()
-		// Samples have whole milliseconds, so at may be just before the slot that it stands for.
+		// Samples have whole milliseconds, so at may be just before the exact evaluation time.
 		g.next = g.EvalTimestamp(at.Add(time.Millisecond).UnixNano()).Add(g.Interval())
 	}
 	return nil
 }
 
 // lastEvaluation returns when the group was last evaluated: the time of the newest sample that it wrote in the last
-// intervals before end, or, where it wrote nothing, its last slot.
+// intervals before end or, if there is none, its last regular evaluation time.
 func (e *Engine) lastEvaluation(ctx context.Context, g *group, end time.Time) (_ time.Time, err error) {
 	from := end.Add(-g.QueryOffset() - 2*g.Interval())
 	q, err := e.db.Querier(from.UnixMilli(), end.UnixMilli())
@@ -240,10 +239,9 @@ func (e *Engine) lastEvaluation(ctx context.Context, g *group, end time.Time) (_
 	return g.EvalTimestamp(end.UnixNano()), nil
 }
 
-// Run evaluates the groups, each at its own slots, up to and including until; what the rules do not write themselves,
-// the storage must hold up to there already. Groups whose slots fall together are evaluated in the order of their files
-// and names. A rule that fails fails as it would in a server, and its alerts stay as they are; the error is of the
-// storage or of ctx.
+// Run evaluates the groups, each at its regular times, up to and including until. The storage must already hold all
+// series up to then that the rules do not write. Groups due at the same time are evaluated in order of file and name. A
+// rule that fails does so as in a server: its alerts keep their state. The error is of the storage or ctx.
 func (e *Engine) Run(ctx context.Context, until time.Time) error {
 	if len(e.groups) == 0 {
 		return ctx.Err()
@@ -266,10 +264,10 @@ func (e *Engine) Run(ctx context.Context, until time.Time) error {
 	}
 }
 
-// Transitions returns the changes of state that Run has seen, in the order of time.
+// Transitions returns the changes of state during Run, in order of time.
 func (e *Engine) Transitions() []Transition { return e.transitions }
 
-// observe takes down the states of the group's alerts and returns what has changed since the last time.
+// observe records the states of the group's alerts and returns what has changed since the last call.
 func (g *group) observe() []Transition {
 	var changed []Transition
 	for i, rule := range g.alerting {
@@ -304,16 +302,16 @@ func (g *group) observe() []Transition {
 	return changed
 }
 
-// sink is where the rules' samples go. A group only logs what its storage refuses; sink remembers it.
+// sink is the storage for the rules' samples. A group only logs the errors of its storage; sink keeps the first.
 type sink struct {
 	storage.AppendableV2
 	discard bool
-	err     error // the first that a healthy storage does not give
+	err     error // the first unexpected one
 }
 
 func (s *sink) AppenderV2(ctx context.Context) storage.AppenderV2 {
 	if s.discard {
-		return nowhere{}
+		return discardAppender{}
 	}
 	return &appender{s.AppendableV2.AppenderV2(ctx), s}
 }
@@ -329,7 +327,7 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 	switch {
 	case err == nil:
 	case errors.Is(err, storage.ErrOutOfOrderSample), errors.Is(err, storage.ErrDuplicateSampleForTimestamp):
-		// Two rules that write the same series: a fault of the rules, which a server logs and lives with.
+		// Two rules write the same series: a server logs that error and continues.
 	default:
 		a.sink.fail(fmt.Errorf("write %s: %w", ls, err))
 	}
@@ -346,12 +344,12 @@ func (a *appender) Commit() error {
 
 func (s *sink) fail(err error) { s.err = cmp.Or(s.err, err) }
 
-// nowhere takes samples and keeps none.
-type nowhere struct{}
+// discardAppender discards samples.
+type discardAppender struct{}
 
-func (nowhere) Append(ref storage.SeriesRef, _ labels.Labels, _, _ int64, _ float64,
+func (discardAppender) Append(ref storage.SeriesRef, _ labels.Labels, _, _ int64, _ float64,
 	_ *histogram.Histogram, _ *histogram.FloatHistogram, _ storage.AppendV2Options) (storage.SeriesRef, error) {
 	return ref, nil
 }
-func (nowhere) Commit() error   { return nil }
-func (nowhere) Rollback() error { return nil }
+func (discardAppender) Commit() error   { return nil }
+func (discardAppender) Rollback() error { return nil }

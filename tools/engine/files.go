@@ -14,8 +14,8 @@ import (
 // RuleFile is a rule file as deployed.
 type RuleFile struct {
 	Path string // where it is read
-	// Name is the path by which the server knows the file, if that is another one: /api/v1/rules tells it. The moment
-	// within the interval at which a group is evaluated follows from this name and the group's.
+	// Name is the path under which the server loads the file, if it differs: /api/v1/rules shows it. The offset of a
+	// group's evaluations within its interval is derived from this name and the group's.
 	Name string
 }
 
@@ -26,14 +26,14 @@ func (f RuleFile) name() string {
 	return f.Path
 }
 
-// ruleFiles loads the rule files that the manager asks for by the server's names for them.
+// ruleFiles loads rule files by the server's names for them.
 type ruleFiles struct {
 	parser parser.Parser
 	paths  map[string]string // by name
 }
 
-// Load implements rules.GroupLoader. It leaves the annotations out: they are written nowhere, and to expand them at each
-// evaluation is most of the work that an active alert makes.
+// Load implements rules.GroupLoader. It leaves the annotations out: they are not stored, and expanding them at each
+// evaluation takes most of the time of an active alert.
 func (f ruleFiles) Load(name string, ignoreUnknown bool, scheme model.ValidationScheme) (*rulefmt.RuleGroups, []error) {
 	path := f.paths[name]
 	content, err := os.ReadFile(path)
@@ -42,7 +42,7 @@ func (f ruleFiles) Load(name string, ignoreUnknown bool, scheme model.Validation
 	}
 	groups, errs := rulefmt.Parse(content, ignoreUnknown, scheme, f.parser, promslog.NewNopLogger())
 	for i, err := range errs {
-		// Most begin with line and column, which belong to the path.
+		// Most errors begin with line and column.
 		sep := ": "
 		if text := err.Error(); text != "" && unicode.IsDigit(rune(text[0])) {
 			sep = ":"

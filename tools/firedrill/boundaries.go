@@ -21,11 +21,11 @@ func boundariesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "boundaries [ALERT...]",
 		Short: "Show at which inputs alerts begin to fire, as observed on Prometheus's engine",
-		Long: `Shows at which inputs alerts begin to fire. From each expression firedrill derives input series just on
-either side of each threshold, runs them on Prometheus's own engine, and prints what it saw. What it does
-not understand of an expression is said below the table.
+		Long: `Shows at which inputs alerts begin to fire. From each expression firedrill derives input series on either side
+of each threshold, evaluates them with Prometheus's engine, and prints what it observed. Parts of an expression
+that it does not understand are listed below the table.
 
---generate prints the same as a file of promtool's unit tests, to be saved beside the rule files.`,
+--generate prints a promtool unit test file instead, to be saved beside the rule files.`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			alerts, err := chosen(rules, names)
 			if err != nil {
@@ -62,12 +62,12 @@ not understand of an expression is said below the table.
 		},
 	}
 	cmd.Flags().StringVar(&rules, "rules", "rules", "folder of the rule files")
-	cmd.Flags().BoolVar(&generate, "generate", false, "print promtool unit tests in place of the table")
-	cmd.Flags().DurationVar(&interval, "interval", boundary.DefaultInterval, "time between evaluations, for groups that do not say")
+	cmd.Flags().BoolVar(&generate, "generate", false, "print promtool unit tests instead of the table")
+	cmd.Flags().DurationVar(&interval, "interval", boundary.DefaultInterval, "evaluation interval of groups that set none")
 	return cmd
 }
 
-// chosen loads the alerts of a folder, those named or all.
+// chosen loads the named alerts of a folder, or all.
 func chosen(dir string, names []string) ([]rule.Alert, error) {
 	alerts, err := rule.LoadDir(dir)
 	if err != nil {
@@ -79,14 +79,14 @@ func chosen(dir string, names []string) ([]rule.Alert, error) {
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			return nil, fmt.Errorf("there is no alert %q in %s: name one of %s", name, dir, strings.Join(known, ", "))
+			return nil, fmt.Errorf("no alert %q in %s: name one of %s", name, dir, strings.Join(known, ", "))
 		}
 	}
 	if len(names) > 0 {
 		alerts = slices.DeleteFunc(alerts, func(a rule.Alert) bool { return !slices.Contains(names, a.Name) })
 	}
 	if len(alerts) == 0 {
-		return nil, fmt.Errorf("%s holds no alert: name a folder with alerting rules", dir)
+		return nil, fmt.Errorf("no alert in %s: name a folder with alerting rules", dir)
 	}
 	return alerts, nil
 }

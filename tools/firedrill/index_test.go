@@ -20,7 +20,7 @@ func TestIndex(t *testing.T) {
 	g.Expect(stdout).To(Equal("runbooks/README.md\n"))
 	content, err := os.ReadFile("runbooks/README.md")
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(string(content)).To(ContainSubstring("| [CertificateExpiringSoon](CertificateExpiringSoon.md) | critical | `stemedb_tls_cert_expiry_seconds < 604800` (7d) | 1h | [If](CertificateExpiringSoon.md#if) | infrastructure |\n"))
+	g.Expect(string(content)).To(ContainSubstring("| [CertificateExpiringSoon](CertificateExpiringSoon.md) | critical | `tls_cert_expiry_seconds < 604800` (7d) | 1h | [If](CertificateExpiringSoon.md#if) | infrastructure |\n"))
 	status, stdout, _ = firedrill(t, t.Context(), "check", "--alertmanager=")
 	g.Expect(status).To(Equal(proven), stdout)
 

@@ -69,7 +69,7 @@ var sound = map[string]string{
   - name: tls
     rules:
       - alert: CertificateExpiringSoon
-        expr: stemedb_tls_cert_expiry_seconds < 604800
+        expr: tls_cert_expiry_seconds < 604800
         for: 1h
         labels: {severity: critical, team: infrastructure}
         annotations:
@@ -119,7 +119,7 @@ func set(t *testing.T, step string) map[string]string {
 	t.Helper()
 	files := map[string]string{
 		"runbooks/CertificateExpiringSoon.md": "# T\n\n- **Severity:** critical\n- **Alert:** CertificateExpiringSoon\n- **Trigger:** it expires within 7 days\n" +
-			"- **Duration:** 1h\n\nstemedb_tls_cert_expiry_seconds\n\n## Resolution\n\n### If\n\n```bash\n" + step + "\n```\n",
+			"- **Duration:** 1h\n\ntls_cert_expiry_seconds\n\n## Resolution\n\n### If\n\n```bash\n" + step + "\n```\n",
 	}
 	maps.Copy(files, sound)
 	return files
@@ -178,7 +178,7 @@ func TestCheckKnowsWhatIsOurs(t *testing.T) {
 	for args, want := range map[string]string{
 		"check": `the panel "P" asks for c, which`,
 		"check --metrics=fixtures/inventory/a.prom":               `the panel "P" asks for b, which`,
-		"check --metrics=fixtures/inventory/a.prom --dashboards=": "asks for stemedb_tls_cert_expiry_seconds, which",
+		"check --metrics=fixtures/inventory/a.prom --dashboards=": "asks for tls_cert_expiry_seconds, which",
 		"check --rules=rules":                                     "0 errors",
 	} {
 		_, stdout, stderr := firedrill(t, t.Context(), strings.Fields(args)...)

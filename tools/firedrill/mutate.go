@@ -13,7 +13,7 @@ import (
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
-// mutation is one search for mistakes that tests would not notice.
+// mutation holds the flags of firedrill mutate.
 type mutation struct {
 	rules    string
 	tests    []string
@@ -24,20 +24,20 @@ func mutateCommand() *cobra.Command {
 	var m mutation
 	cmd := &cobra.Command{
 		Use:   "mutate [ALERT...]",
-		Short: "Change rules as people might err, and see whether their tests notice",
-		Long: `Changes each rule as a person might err, one change at a time, runs the unit tests that touch it, and lists
-the changes that no test noticed, each with an input that would tell the two rules apart. A change that can
-be shown to make no difference is listed as equivalent and does not count.
+		Short: "Make plausible mistakes in rules, and see whether their tests fail",
+		Long: `Makes plausible mistakes in each rule, one at a time, runs the unit tests that depend on it, and lists the
+changes for which all tests passed, each with an input that distinguishes the two rules. A change that makes
+no difference is listed as equivalent and does not count.
 
-Exit status: 0 the score is at least --min-score; 1 it is not; 2 the input cannot be used, or a test fails
-on the rules as they stand.`,
+Exit status: 0 the score is at least --min-score; 1 it is less; 2 the input is invalid, or a test fails on the
+unchanged rules.`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			return m.run(cmd, names)
 		},
 	}
 	cmd.Flags().StringVar(&m.rules, "rules", "rules", "folder of the rule files")
 	cmd.Flags().StringSliceVar(&m.tests, "tests", nil, "test files, or patterns for them (default: *_test.yml and *_test.yaml in the folder of the rules)")
-	cmd.Flags().Float64Var(&m.minScore, "min-score", 100, "the percentage of mutants that tests must kill, in total")
+	cmd.Flags().Float64Var(&m.minScore, "min-score", 100, "percentage of mutants that tests must kill, in total")
 	return cmd
 }
 
@@ -53,7 +53,7 @@ func (m mutation) run(cmd *cobra.Command, names []string) error {
 	if err != nil {
 		return err
 	}
-	outcomes, err := judged(cmd.Context(), alerts, files)
+	outcomes, err := runMutants(cmd.Context(), alerts, files)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (m mutation) run(cmd *cobra.Command, names []string) error {
 		if content[a.File] == "" {
 			text, err := os.ReadFile(a.File)
 			if err != nil {
-				return fmt.Errorf("reading %s again: %w", a.File, err)
+				return fmt.Errorf("read %s again: %w", a.File, err)
 			}
 			content[a.File] = string(text)
 		}
@@ -76,8 +76,8 @@ func (m mutation) run(cmd *cobra.Command, names []string) error {
 	return nil
 }
 
-// judged makes the mutants of alerts, and judges them. Of survivors it finds out what would tell them apart.
-func judged(ctx context.Context, alerts []rule.Alert, files []string) ([]mutate.Outcome, error) {
+// runMutants makes the mutants of alerts, runs the tests on them, and finds inputs that distinguish survivors.
+func runMutants(ctx context.Context, alerts []rule.Alert, files []string) ([]mutate.Outcome, error) {
 	tests, err := mutate.Load(ctx, files)
 	if err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func judged(ctx context.Context, alerts []rule.Alert, files []string) ([]mutate.
 	return outcomes, nil
 }
 
-// testFiles are the files that --tests names.
+// testFiles returns the files that --tests names.
 func (m mutation) testFiles() ([]string, error) {
 	patterns := m.tests
 	if len(patterns) == 0 {
@@ -115,7 +115,7 @@ func (m mutation) testFiles() ([]string, error) {
 	for _, p := range patterns {
 		found, err := filepath.Glob(p)
 		if err != nil {
-			return nil, fmt.Errorf("--tests %q is no pattern: %w", p, err)
+			return nil, fmt.Errorf("--tests %q is not a pattern: %w", p, err)
 		}
 		if len(found) == 0 && len(m.tests) > 0 {
 			return nil, fmt.Errorf("--tests %q matches no file: name a file of unit tests", p)

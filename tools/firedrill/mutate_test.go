@@ -39,13 +39,13 @@ func TestUnusableMutateAndBoundaries(t *testing.T) {
 		says string
 		args []string
 	}{
-		{`there is no alert "B" in rules: name one of A`, []string{"boundaries", "B"}},
-		{"none holds no alert", []string{"boundaries", "--rules=none"}},
+		{`no alert "B" in rules: name one of A`, []string{"boundaries", "B"}},
+		{"no alert in none", []string{"boundaries", "--rules=none"}},
 		{"nowhere: cannot be read as a folder of rules", []string{"mutate", "--rules=nowhere"}},
 		{"--interval 0s: give a positive duration", []string{"boundaries", "--interval=0s"}},
 		{"rules holds no *_test.yml", []string{"mutate"}},
 		{`--tests "x*.yml" matches no file`, []string{"mutate", "--tests=x*.yml"}},
-		{`--tests "[" is no pattern`, []string{"mutate", "--tests=["}},
+		{`--tests "[" is not a pattern`, []string{"mutate", "--tests=["}},
 		{"--min-score 101", []string{"mutate", "--min-score=101"}},
 	} {
 		status, stdout, stderr := firedrill(t, t.Context(), test.args...)

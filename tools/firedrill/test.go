@@ -15,7 +15,7 @@ import (
 	"github.com/stemedb/firedrill/tools/ruletest"
 )
 
-// ruleTests is one run of rule tests.
+// ruleTests holds the flags of firedrill test.
 type ruleTests struct {
 	ruletest.Options
 	run         string
@@ -30,22 +30,21 @@ func testCommand() *cobra.Command {
 		Use:   "test FILE...",
 		Short: "Run promtool's unit tests of rules, many times faster",
 		Long: `Run unit tests of rules in the format of "promtool test rules", with the verdicts of promtool
-` + ruletest.Version + `, only faster.
+` + ruletest.Version + `, but faster.
 
-With --extended, an expected alert may also have match_labels and match_annotations. They give a
-regular expression for a label or annotation, which must match all of its value. Where one of them
-stands, if only an empty one, labels (or annotations) that nothing is said of do not count:
+With --extended, an expected alert may also have match_labels and match_annotations. They give a regular
+expression for a label or annotation, which must match all of its value. With one of them, even an empty one,
+labels (or annotations) that are not named do not count:
 
     exp_alerts:
       - exp_labels: {severity: critical}       # exactly this, and
-        match_labels: {instance: "db-[0-9]+"}  # this; other labels may be there
+        match_labels: {instance: "db-[0-9]+"}  # this; other labels may exist
         match_annotations: {}                  # any annotations
 
-With --coverage, all rules are evaluated, and each alert_rule_test counts what state its alert is
-in at that moment: firing, pending, resolved (it has been firing in this test), or quiet.
+With --coverage, all rules are evaluated, and each alert_rule_test counts the state of its alert at that time:
+firing, pending, resolved (it has been firing in this test), or quiet.
 
-Exit status: 0 all tests passed; 1 one failed, or what --strict or --min-coverage demand is not
-met; 2 the input cannot be used.`,
+Exit status: 0 all tests passed; 1 one failed, or --strict or --min-coverage is not met; 2 the input is invalid.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			t.Coverage = t.Coverage || cmd.Flags().Changed("min-coverage")
@@ -54,22 +53,22 @@ met; 2 the input cannot be used.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&t.run, "run", "", "run only the tests whose name matches this regular expression")
-	flags.BoolVar(&t.Strict, "strict", false, "fail on warnings, and look for more of them: try both orders of groups, and each group's own interval")
+	flags.BoolVar(&t.Strict, "strict", false, "fail on warnings, and look for more of them: with groups in both orders and at their own intervals")
 	flags.BoolVar(&t.Extended, "extended", false, "accept match_labels and match_annotations")
 	flags.StringVar(&t.junit, "junit", "", "write the results to this file as JUnit XML")
 	flags.IntVar(&t.MaxSamples, "max-samples", ruletest.DefaultMaxSamples, "samples that one query may load")
 	flags.StringVar(&t.lookback, "lookback", model.Duration(ruletest.DefaultLookback).String(), "how far back a query looks for a sample")
-	flags.BoolVar(&t.Coverage, "coverage", false, "print in which states the tests have seen each rule")
-	flags.Float64Var(&t.minCoverage, "min-coverage", 0, "fail if less than this percentage of states was seen")
+	flags.BoolVar(&t.Coverage, "coverage", false, "print in which states the tests assert on each rule")
+	flags.Float64Var(&t.minCoverage, "min-coverage", 0, "fail if less than this percentage of states is covered")
 	return cmd
 }
 
-// test runs the tests of the files and prints what came of them.
+// test runs the tests of the files and prints the results.
 func (t ruleTests) test(cmd *cobra.Command, files []string) error {
 	if t.run != "" {
 		run, err := regexp.Compile(t.run)
 		if err != nil {
-			return fmt.Errorf("--run %q is no regular expression: %w", t.run, err)
+			return fmt.Errorf("--run %q is not a regular expression: %w", t.run, err)
 		}
 		t.Options.Run = run
 	}
@@ -79,7 +78,7 @@ func (t ruleTests) test(cmd *cobra.Command, files []string) error {
 	}
 	t.Lookback = time.Duration(lookback)
 	if t.MaxSamples < 1 {
-		return fmt.Errorf("--max-samples %d: at least 1 is needed", t.MaxSamples)
+		return fmt.Errorf("--max-samples %d: give at least 1", t.MaxSamples)
 	}
 
 	result, err := ruletest.Load(files, t.Options).Run(cmd.Context())
@@ -97,16 +96,16 @@ func (t ruleTests) test(cmd *cobra.Command, files []string) error {
 func (t ruleTests) writeJUnit(result *ruletest.Result) error {
 	file, err := os.Create(t.junit)
 	if err != nil {
-		return fmt.Errorf("writing the results as JUnit XML: %w", err)
+		return fmt.Errorf("write the JUnit XML: %w", err)
 	}
 	err = errors.Join(result.WriteJUnit(file, t.Strict), file.Close())
 	if err != nil {
-		return fmt.Errorf("writing the results as JUnit XML: %w", err)
+		return fmt.Errorf("write the JUnit XML: %w", err)
 	}
 	return nil
 }
 
-// print prints the results. The error is errRefuted if a demand is not met, and says what cannot be used, if anything.
+// print prints the results. The error is that of invalid input, or errRefuted if a test fails or a limit is not met.
 func (t ruleTests) print(w io.Writer, result *ruletest.Result) error {
 	passed, failed, warned := 0, 0, 0
 	for _, f := range result.Files {
@@ -125,19 +124,19 @@ func (t ruleTests) print(w io.Writer, result *ruletest.Result) error {
 			fmt.Fprintf(w, "warning: %s\n", warning)
 		}
 	}
-	refuted := failed > 0 || t.Strict && warned > 0
+	failing := failed > 0 || t.Strict && warned > 0
 	if result.Coverage != nil {
 		printCoverage(w, result.Coverage)
 		if percent := result.Coverage.Percent(); percent < t.minCoverage {
-			fmt.Fprintf(w, "coverage %.1f%% is less than the %v%% demanded\n", percent, t.minCoverage)
-			refuted = true
+			fmt.Fprintf(w, "coverage %.1f%% is less than --min-coverage %v%%\n", percent, t.minCoverage)
+			failing = true
 		}
 	}
 	fmt.Fprintf(w, "test: %d passed, %d failed, %d warnings\n", passed, failed, warned)
-	if err := result.Unusable(); err != nil {
+	if err := result.Err(); err != nil {
 		return err
 	}
-	if refuted {
+	if failing {
 		return errRefuted
 	}
 	return nil
@@ -169,7 +168,7 @@ func printCoverage(w io.Writer, c *ruletest.Coverage) {
 	fmt.Fprintf(w, "coverage %.1f%%\n", c.Percent())
 }
 
-// word is a state that was seen, or as many dashes.
+// word is the state if it was seen, or as many dashes.
 func word(seen bool, state string) string {
 	if seen {
 		return state

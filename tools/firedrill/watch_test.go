@@ -20,11 +20,14 @@ var watchedFiles = map[string]string{
 	"routes.yml":         "route:\n  receiver: page\nreceivers:\n  - name: page\n    webhook_configs:\n      - url: http://example.com/\n",
 }
 
-// watching runs firedrill watch. The function until returns the next block that it prints that holds all of the texts: a
-// slow save may be seen half done, in a block of its own. The function end interrupts it and returns its exit status.
+// blockLimit is how long a test waits for watch to print a block.
+const blockLimit = 30 * time.Second
+
+// watching runs firedrill watch. until returns the next printed block that contains all texts (a slow save may be seen
+// half done, in a block by itself), and fails the test after blockLimit. end interrupts watch and returns its exit status.
 func watching(t testing.TB, alertmanager string) (until func(texts ...string) string, end func() int) {
 	t.Helper()
-	ctx, interrupt := context.WithTimeout(t.Context(), time.Minute) // a block that never comes shall not be waited for longer
+	ctx, interrupt := context.WithCancel(t.Context())
 	out, w := io.Pipe()
 	status := make(chan int, 1)
 	go func() {
@@ -34,18 +37,23 @@ func watching(t testing.TB, alertmanager string) (until func(texts ...string) st
 	t.Cleanup(interrupt)
 	lines := bufio.NewScanner(out)
 	until = func(texts ...string) string {
-		var block strings.Builder
+		t.Helper()
+		defer time.AfterFunc(blockLimit, interrupt).Stop()
+		var block, last string
 		for lines.Scan() {
 			if !strings.HasPrefix(lines.Text(), "took ") {
-				block.WriteString(lines.Text() + "\n")
+				block += lines.Text() + "\n"
 				continue
 			}
-			if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(block.String(), text) }) {
-				return block.String()
+			if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(block, text) }) {
+				return block
 			}
-			block.Reset()
+			block, last = "", block
 		}
-		t.Fatalf("ended before it printed %q, after\n%s", texts, block.String())
+		if ctx.Err() != nil {
+			t.Fatalf("timed out after %s waiting for a block that contains %q; last printed:\n%s", blockLimit, texts, last+block)
+		}
+		t.Fatalf("watch ended before it printed a block that contains %q; last printed:\n%s", texts, last+block)
 		return ""
 	}
 	return until, func() int {

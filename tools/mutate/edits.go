@@ -21,11 +21,11 @@ var (
 )
 
 var (
-	turned   = map[string]string{"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "!=", "!=": "=="}
+	inverted = map[string]string{"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "!=", "!=": "=="}
 	loosened = map[string]string{"<": "<=", ">": ">=", "<=": "<", ">=": ">"}
 	setOps   = map[string][]string{"and": {"unless", "or"}, "unless": {"and"}, "or": {"and"}}
 	negated  = map[string]string{"=": "!=", "!=": "=", "=~": "!~", "!~": "=~"}
-	// The aggregations and functions that people take for each other.
+	// The aggregations and functions that are easily confused.
 	aggregations = []string{"sum", "avg", "max", "min"}
 	functions    = map[string][]string{
 		"rate": {"increase"}, "increase": {"rate"}, "avg_over_time": {"max_over_time", "min_over_time"},
@@ -33,7 +33,7 @@ var (
 	}
 )
 
-// editor finds the places in an expression's text where a person might err.
+// editor finds the places in an expression's text for plausible mistakes.
 type editor struct {
 	text  string
 	found []edit
@@ -77,18 +77,18 @@ func (e *editor) replace(what string, start, end int, to string) {
 	}
 }
 
-// isQuantile says whether a node takes a quantile of buckets, which is the same of their rates and of their increases.
+// isQuantile reports whether a node is a histogram_quantile, which is the same for rates and increases of buckets.
 func isQuantile(node parser.Node) bool {
 	c, ok := node.(*parser.Call)
 	return ok && c.Func.Name == "histogram_quantile"
 }
 
-// has says whether a word stands at a place, in whatever case.
+// has reports whether a word is at an offset, in any case.
 func (e *editor) has(at int, word string) bool {
 	return at >= 0 && at+len(word) <= len(e.text) && strings.EqualFold(e.text[at:at+len(word)], word)
 }
 
-// between is the text from one place to another, and where it begins.
+// between returns the text between two offsets, and where it begins.
 func (e *editor) between(start, end int) (string, int) {
 	if start < 0 || start > end || end > len(e.text) {
 		return "", 0
@@ -104,7 +104,7 @@ func (e *editor) operation(n *parser.BinaryExpr, thresholds map[*parser.NumberLi
 		return
 	}
 	at += start
-	if to, ok := turned[op]; ok {
+	if to, ok := inverted[op]; ok {
 		e.replace("comparison turned", at, at+len(op), to)
 	}
 	if to, ok := loosened[op]; ok {
@@ -146,7 +146,7 @@ func (e *editor) threshold(side parser.Expr, thresholds map[*parser.NumberLitera
 		e.replace("threshold one unit lower", end, end, " - 1")
 		if value != 0 {
 			if _, isParen := side.(*parser.ParenExpr); !isParen && !isProduct(side) {
-				return // 10 % of a sum are not 10 % of its last part
+				return // 10 % of a sum are not 10 % of its last term
 			}
 			e.replace("threshold 10 % higher", end, end, " * 1.1")
 			e.replace("threshold 10 % lower", end, end, " * 0.9")
@@ -183,7 +183,7 @@ func (e *editor) scaled(what string, n *parser.NumberLiteral) {
 	e.replace(what+" /10", start, end, short(n.Val/10))
 }
 
-// short writes a number without what binary fractions leave behind.
+// short writes a number without the rounding errors of binary fractions.
 func short(v float64) string {
 	v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 12, 64), 64)
 	return strconv.FormatFloat(v, 'f', -1, 64)
@@ -229,7 +229,7 @@ func (e *editor) aggregation(n *parser.AggregateExpr) {
 	e.labels(after, at, grouping, map[string]string{"by": "without", "without": "by"}, "grouping label")
 }
 
-// labels drops each label from a list such as by (job, instance), and exchanges the word before it.
+// labels drops each label from a list such as by (job, instance), and replaces by with without and the reverse.
 func (e *editor) labels(text string, start int, list *regexp.Regexp, opposite map[string]string, what string) {
 	m := list.FindStringSubmatchIndex(text)
 	if m == nil {
@@ -241,7 +241,7 @@ func (e *editor) labels(text string, start int, list *regexp.Regexp, opposite ma
 	e.dropEach(what+" dropped", text[m[4]:m[5]], start+m[4], name.FindAllStringIndex(text[m[4]:m[5]], -1))
 }
 
-// dropEach drops each item of a list, with the comma that goes with it.
+// dropEach drops each item of a list, with its comma.
 func (e *editor) dropEach(what, list string, start int, items [][]int) {
 	for i, at := range items {
 		from, to := at[0], at[1]
@@ -260,7 +260,7 @@ func (e *editor) dropEach(what, list string, start int, items [][]int) {
 func (e *editor) selector(n *parser.VectorSelector) {
 	start := int(n.PosRange.Start)
 	if n.Name != "" && e.has(start, n.Name) {
-		e.replace("metric misspelt", start, start+len(n.Name), misspelt(n.Name))
+		e.replace("metric misspelt", start, start+len(n.Name), misspell(n.Name))
 		start += len(n.Name)
 	}
 	text, start := e.between(start, int(n.PosRange.End))

@@ -11,8 +11,8 @@ import (
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
-// folded is an expression with its constants computed and its parentheses left to the tree.
-func folded(expr parser.Expr) string {
+// normalized is an expression with constants computed and without redundant parentheses.
+func normalized(expr parser.Expr) string {
 	parsed, err := promqlParser.ParseExpr(expr.String())
 	if err != nil {
 		return expr.String()
@@ -39,7 +39,7 @@ func folded(expr parser.Expr) string {
 	return rewrite(parsed).String()
 }
 
-// Equivalent says why no input can tell a mutant from the original, or "" where that cannot be shown.
+// Equivalent returns why no input can distinguish a mutant from the original, or "" if that is not known.
 func (m Mutant) Equivalent() string {
 	switch m.Field {
 	case "expr":
@@ -48,11 +48,11 @@ func (m Mutant) Equivalent() string {
 			return ""
 		}
 		after, err := promqlParser.ParseExpr(m.Mutated.Expr)
-		if err == nil && folded(before) == folded(after) {
-			return "the expression is the same once its constants are computed"
+		if err == nil && normalized(before) == normalized(after) {
+			return "the expression is the same once constants are computed"
 		}
 		if err == nil && rule.Always(before) && rule.Always(after) && !showsValue(m.Original) {
-			return "it fires whatever there is, and shows no value"
+			return "it fires for any input and shows no value"
 		}
 	case "for":
 		every := m.Original.Interval
@@ -70,7 +70,7 @@ func (m Mutant) Equivalent() string {
 	return ""
 }
 
-// valueInTemplate finds that a template looks at the value, or at all there is.
+// valueInTemplate matches templates that use the value, or the whole data.
 var valueInTemplate = regexp.MustCompile(`\$value|\.Value|\{\{-?\s*\.\s*-?\}\}`)
 
 func showsValue(a rule.Alert) bool {
@@ -84,5 +84,5 @@ func showsValue(a rule.Alert) bool {
 	return false
 }
 
-// evaluations is how many intervals pass before a `for` is met.
+// evaluations returns how many intervals a for takes.
 func evaluations(hold, every time.Duration) int64 { return int64((hold + every - 1) / every) }

@@ -1,5 +1,5 @@
-// Package mutate asks how good the tests of alerts are: it changes each rule as a person might err, one change at a time,
-// and looks whether a test notices.
+// Package mutate measures the tests of alerts: it makes one plausible mistake at a time in a rule, and sees whether a
+// test fails.
 package mutate
 
 import (
@@ -13,17 +13,17 @@ import (
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
-// Mutant is an alert with one mistake in it.
+// Mutant is an alert with one mistake.
 type Mutant struct {
 	Original, Mutated rule.Alert
-	What              string // the kind of mistake, such as "comparison turned"
-	// Field is what was changed, by the names that rule.Alert.At knows; From was replaced by To at Offset of its value.
+	What              string // the kind of mistake, such as "comparison turned" // the kind of mistake, such as "comparison turned"
+	// Field is the changed field, named as in rule.Alert.At. To replaces From at Offset of its value.
 	Field    string
 	Offset   int
 	From, To string
 }
 
-// edit replaces a part of a text, whose other parts stay as they are.
+// edit replaces a part of a text.
 type edit struct {
 	what       string
 	start, end int
@@ -32,7 +32,7 @@ type edit struct {
 
 var promqlParser = parser.NewParser(parser.Options{})
 
-// Of returns the mutants of an alert. All of them are rules that Prometheus would load.
+// Of returns the mutants of an alert, all of which Prometheus would load.
 func Of(alert rule.Alert) ([]Mutant, error) {
 	expr, err := promqlParser.ParseExpr(alert.Expr)
 	if err != nil {
@@ -54,7 +54,7 @@ func Of(alert rule.Alert) ([]Mutant, error) {
 	return append(mutants, ofFields(alert)...), nil
 }
 
-// ofFields are the mutants in everything but the expression.
+// ofFields returns the mutants of all fields but the expression.
 func ofFields(alert rule.Alert) []Mutant {
 	var mutants []Mutant
 	add := func(what, field string, offset int, from, to string, change func(*rule.Alert)) {
@@ -87,7 +87,7 @@ func ofFields(alert rule.Alert) []Mutant {
 		text := alert.Annotations[name]
 		for _, at := range labelInTemplate.FindAllStringSubmatchIndex(text, -1) {
 			label := text[at[2]:at[3]]
-			wrong := misspelt(label)
+			wrong := misspell(label)
 			changed := text[:at[2]] + wrong + text[at[3]:]
 			add("annotation label misspelt", "annotations."+name, at[2], label, wrong, func(a *rule.Alert) { a.Annotations = replaced(a.Annotations, name, changed) })
 		}
@@ -95,8 +95,8 @@ func ofFields(alert rule.Alert) []Mutant {
 	return mutants
 }
 
-// misspelt is a name as it looks when the last letter was forgotten.
-func misspelt(name string) string {
+// misspell drops the last letter of a name.
+func misspell(name string) string {
 	if len(name) < 2 {
 		return name + name
 	}
@@ -127,13 +127,13 @@ func (m Mutant) Diff(content string) string {
 		fmt.Fprintf(&b, " +%d,0 @@\n-%s\n", line-1, before)
 	case strings.HasPrefix(rest, from):
 		fmt.Fprintf(&b, " +%d @@\n-%s\n+%s\n", line, before, string(text[:column-1])+m.To+strings.TrimPrefix(rest, from))
-	default: // written over several lines, or with escapes
+	default: // written over several lines or with escapes
 		fmt.Fprintf(&b, " +%d @@\n-%s\n+%s\n", line, oneLine(m.value(m.Original)), oneLine(m.value(m.Mutated)))
 	}
 	return b.String()
 }
 
-// value is the field of an alert that the mutant changes.
+// value is the changed field of an alert, with its name.
 func (m Mutant) value(a rule.Alert) string {
 	kind, name, _ := strings.Cut(m.Field, ".")
 	switch kind {

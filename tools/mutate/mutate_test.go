@@ -284,7 +284,7 @@ total  1       1         1           50.0%
 func TestLoadRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ rules, tests, says string }{
 		"failing tests": {rulesText, "rule_files: [rules.yml]\ntests:\n- name: wrong\n  alert_rule_test:\n  - {eval_time: 1m, alertname: A, exp_alerts: [{}]}\n",
-			`the test "wrong" fails on the rules as they stand: mend that first`},
+			`the test "wrong" fails on the unchanged rules: fix it first`},
 		"no YAML":        {rulesText, "tests: [\n", "_test.yml"},
 		"no usable rule": {"groups: [\n", "rule_files: [rules.yml]\ntests:\n- alert_rule_test: [{eval_time: 1m, alertname: A}]\n", "rules.yml"},
 	} {

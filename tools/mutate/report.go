@@ -13,7 +13,7 @@ type Score struct {
 	Killed, Survived, Equivalent int
 }
 
-// Percent is how many of the mutants that tests can kill were killed; 100 where there are none.
+// Percent is the percentage of killed mutants, without equivalent ones; 100 without mutants.
 func (s Score) Percent() float64 {
 	if s.Killed+s.Survived == 0 {
 		return 100
@@ -32,7 +32,7 @@ func (s *Score) add(v Verdict) {
 	}
 }
 
-// Scores counts verdicts by alert, in the order in which alerts come, and in total.
+// Scores counts verdicts per alert, in order of the outcomes, and in total.
 func Scores(outcomes []Outcome) (alerts []Score, total Score) {
 	total.Alert = "total"
 	for _, o := range outcomes {
@@ -45,8 +45,8 @@ func Scores(outcomes []Outcome) (alerts []Score, total Score) {
 	return alerts, total
 }
 
-// Write writes survivors and equivalents, each with its change, and then the scores. Content holds the rule files by
-// their names.
+// Write writes survivors and equivalent mutants with their changes, then the scores. content holds the rule files by
+// path.
 func Write(w io.Writer, outcomes []Outcome, content map[string]string) error {
 	for _, o := range outcomes {
 		if o.Verdict == Killed {

@@ -20,7 +20,7 @@ import (
 	"github.com/stemedb/firedrill/tools/ruletest"
 )
 
-// Verdict is what became of a mutant.
+// Verdict is the result for one mutant.
 type Verdict int
 
 const (
@@ -29,34 +29,34 @@ const (
 	Equivalent                // no test can notice
 )
 
-// Outcome is the verdict on one mutant.
+// Outcome is the verdict on one mutant, and why.
 type Outcome struct {
 	Mutant
 	Verdict Verdict
-	Why     string // of an equivalent one, the reason; of a survivor, what would tell it apart
+	Why     string // for an equivalent mutant, the reason; for a survivor, an input that distinguishes it
 }
 
-// Tests runs the unit tests of rule files against mutants of their rules. It is safe for concurrent use.
+// Tests runs the unit tests of rule files on mutants of their rules. It is safe for concurrent use.
 type Tests struct {
 	suite  *ruletest.Suite
-	paths  map[string]string // the suite's name of a rule file by its absolute path
+	paths  map[string]string // of the rule files as the suite names them, by absolute path
 	groups map[string]*rulefmt.RuleGroups
 }
 
-// Load reads test files. It is an error if a test cannot be run, or fails on the rules as they stand.
+// Load reads test files. It returns an error if a test is invalid or fails on the unchanged rules.
 func Load(ctx context.Context, files []string) (*Tests, error) {
 	t := &Tests{ruletest.Load(files, ruletest.Options{}), map[string]string{}, map[string]*rulefmt.RuleGroups{}}
 	result, err := t.suite.Run(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := result.Unusable(); err != nil {
+	if err := result.Err(); err != nil {
 		return nil, err
 	}
 	for _, f := range result.Files {
 		for _, one := range f.Tests {
 			if one.Failed() {
-				return nil, fmt.Errorf("%s:%d: the test %q fails on the rules as they stand: mend that first", f.Path, one.Line, one.Name)
+				return nil, fmt.Errorf("%s:%d: the test %q fails on the unchanged rules: fix it first", f.Path, one.Line, one.Name)
 			}
 		}
 	}
@@ -78,7 +78,7 @@ func Load(ctx context.Context, files []string) (*Tests, error) {
 	return t, nil
 }
 
-// Run judges mutants, on all processors, and returns an outcome for each in their order. The error is that of ctx.
+// Run tests mutants in parallel and returns their outcomes in order. The error is ctx's.
 func (t *Tests) Run(ctx context.Context, mutants []Mutant) ([]Outcome, error) {
 	outcomes := make([]Outcome, len(mutants))
 	g, ctx := errgroup.WithContext(ctx)
@@ -103,7 +103,7 @@ func (t *Tests) Run(ctx context.Context, mutants []Mutant) ([]Outcome, error) {
 	return outcomes, nil
 }
 
-// kill says whether a test fails on a mutant.
+// kill reports whether a test fails on a mutant.
 func (t *Tests) kill(ctx context.Context, m Mutant) (bool, error) {
 	absolute, err := filepath.Abs(m.Original.File)
 	if err != nil {
@@ -120,7 +120,7 @@ func (t *Tests) kill(ctx context.Context, m Mutant) (bool, error) {
 	return result.Failed(), nil
 }
 
-// with is a copy of a file's groups with the mutant in the original's place.
+// with returns a copy of a file's groups with the mutant in place of the original.
 func with(groups *rulefmt.RuleGroups, m Mutant) *rulefmt.RuleGroups {
 	changed := &rulefmt.RuleGroups{Groups: slices.Clone(groups.Groups)}
 	for i, g := range changed.Groups {
@@ -140,15 +140,15 @@ func with(groups *rulefmt.RuleGroups, m Mutant) *rulefmt.RuleGroups {
 	return changed
 }
 
-// Derived keeps the boundaries of alerts, which are candidates for what tells a mutant from its original.
+// Derived caches the scenarios of alerts, which may distinguish a mutant from its original.
 type Derived map[string][]boundary.Scenario
 
 const (
-	mostVariants   = 12 // of one scenario
-	mostCandidates = 200
+	maxVariants   = 12 // of one scenario
+	maxCandidates = 200
 )
 
-// Distinguish finds an input at which a mutant and its original differ, and says it in words. Without one it says so.
+// Distinguish describes an input for which a mutant and its original differ, or says that it found none.
 func (d Derived) Distinguish(ctx context.Context, m Mutant) (string, error) {
 	every := m.Original.Interval
 	if every == 0 {
@@ -164,13 +164,13 @@ func (d Derived) Distinguish(ctx context.Context, m Mutant) (string, error) {
 			return "", ctx.Err()
 		}
 		if err != nil {
-			continue // an input that one of them cannot be evaluated over
+			continue // one of them cannot be evaluated with this input
 		}
 		if found != nil {
-			return inWords(s, found), nil
+			return describe(s, found), nil
 		}
 	}
-	return fmt.Sprintf("no input was found in %d that tells them apart", len(candidates)), nil
+	return fmt.Sprintf("none of %d inputs distinguishes them", len(candidates)), nil
 }
 
 func (d Derived) candidates(ctx context.Context, m Mutant, every time.Duration) ([]boundary.Scenario, error) {
@@ -191,9 +191,9 @@ func (d Derived) candidates(ctx context.Context, m Mutant, every time.Duration) 
 	}
 	all := append(slices.Clone(own), others...)
 	for _, s := range slices.Clone(all) {
-		all = append(all, s.Variants(mostVariants)...)
+		all = append(all, s.Variants(maxVariants)...)
 	}
-	return all[:min(len(all), mostCandidates)], nil
+	return all[:min(len(all), maxCandidates)], nil
 }
 
 func scenarios(ctx context.Context, a rule.Alert, every time.Duration) ([]boundary.Scenario, error) {
@@ -205,8 +205,8 @@ func scenarios(ctx context.Context, a rule.Alert, every time.Duration) ([]bounda
 	return all, err
 }
 
-// inWords says what was seen where.
-func inWords(s boundary.Scenario, d *boundary.Difference) string {
+// describe describes an input and what differs.
+func describe(s boundary.Scenario, d *boundary.Difference) string {
 	var b strings.Builder
 	for _, in := range s.Series {
 		fmt.Fprintf(&b, "%s %s\n", in.Series, in.Values)

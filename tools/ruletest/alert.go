@@ -10,46 +10,45 @@ import (
 	"github.com/prometheus/prometheus/rules"
 )
 
-// alerting is an alerting rule at work: Prometheus's own state machine, fed with the values of the expression.
-//
-// To expand templates is most of the work that an active alert makes, so what nobody looks at is not expanded. Labels
-// without a template are set on the values before the machine sees them, which gives the alerts that it would have made.
-// Annotations are left to the moments that are asserted on, unless they outlive the value that they were made of.
+// alerting evaluates an alerting rule with Prometheus's own state machine, given the values of the expression. Expanding
+// templates takes most of the time of an active alert. So labels without a template are set on the values before the
+// state machine sees them, which gives the same alerts, and annotations are expanded only when they are asserted on,
+// unless keep_firing_for makes them outlive their value.
 type alerting struct {
 	*rule
-	externalLabels labels.Labels
-	externalURL    string
-	machine        *rules.AlertingRule
-	carries        bool // the machine has the annotations
-	active         bool // after the last evaluation an alert was pending or firing
-	fired          bool // an alert has been firing
+	externalLabels  labels.Labels
+	externalURL     string
+	alertingRule    *rules.AlertingRule
+	withAnnotations bool // alertingRule expands the annotations
+	active          bool // an alert is pending or firing since the last evaluation
+	fired           bool // an alert has been firing
 }
 
 // value is one element of the vector that a rule's expression gives.
 type value struct {
 	sample promql.Sample
-	labels labels.Labels // of the alert, where the rule is plain
+	labels labels.Labels // of the alert, where the rule has static labels
 }
 
-// unused is the expression of machines, whose values come from elsewhere.
+// unused is the expression of alertingRule, whose values come from elsewhere.
 var unused = &parser.NumberLiteral{}
 
 func newAlerting(r *rule, t *testGroup) *alerting {
-	a := &alerting{rule: r, externalLabels: t.ExternalLabels, externalURL: t.ExternalURL, carries: r.keepFiring > 0 || r.queries}
+	a := &alerting{rule: r, externalLabels: t.ExternalLabels, externalURL: t.ExternalURL, withAnnotations: r.keepFiring > 0 || r.queries}
 	set, notes := r.labels, labels.EmptyLabels()
-	if a.carries {
+	if a.withAnnotations {
 		notes = r.annotations
-	} else if r.plain {
+	} else if r.staticLabels {
 		set = labels.EmptyLabels()
 	}
-	a.machine = rules.NewAlertingRule(r.name, unused, r.hold, r.keepFiring, set, notes, t.ExternalLabels, t.ExternalURL, true, quiet)
+	a.alertingRule = rules.NewAlertingRule(r.name, unused, r.hold, r.keepFiring, set, notes, t.ExternalLabels, t.ExternalURL, true, quiet)
 	return a
 }
 
-// ready says whether the machine wants the labels set on the values.
-func (a *alerting) ready() bool { return a.plain && !a.carries }
+// setsLabels reports whether the labels are set on the values.
+func (a *alerting) setsLabels() bool { return a.staticLabels && !a.withAnnotations }
 
-// labelled returns the labels of the alert that a plain rule makes of a value.
+// labelled returns the labels of the alert that a rule with static labels makes of a value.
 func (r *rule) labelled(b *labels.Builder, metric labels.Labels) labels.Labels {
 	b.Reset(metric)
 	b.Del(labels.MetricName)
@@ -57,21 +56,21 @@ func (r *rule) labelled(b *labels.Builder, metric labels.Labels) labels.Labels {
 	return b.Labels()
 }
 
-// eval takes the rule to the next evaluation and returns what it writes. The query function is for templates.
+// eval evaluates the rule once and returns what it writes. query answers the queries of templates.
 func (a *alerting) eval(ctx context.Context, at time.Time, values []value, query rules.QueryFunc) (promql.Vector, error) {
 	vector := make(promql.Vector, len(values))
 	for i, v := range values {
 		vector[i] = v.sample
-		if a.ready() {
+		if a.setsLabels() {
 			vector[i].Metric = v.labels
 		}
 	}
-	written, err := a.machine.Eval(ctx, a.group.offset, at, first(vector, query), nil, a.group.limit)
+	written, err := a.alertingRule.Eval(ctx, a.group.offset, at, first(vector, query), nil, a.group.limit)
 	a.active = len(written) > 0
 	return written, err
 }
 
-// first answers the first query, which is the rule's own, with a vector, and leaves those of templates to next.
+// first answers the first query, which is the rule's expression, with a vector, and passes those of templates to next.
 func first(vector promql.Vector, next rules.QueryFunc) rules.QueryFunc {
 	asked := false
 	return func(ctx context.Context, q string, t time.Time) (promql.Vector, error) {
@@ -88,21 +87,21 @@ type FiringAlert struct {
 	Labels, Annotations labels.Labels
 }
 
-// firing returns the alerts that are firing after the evaluation at a time, which gave these values.
+// firing returns the alerts that fire after the evaluation at a time that gave these values.
 func (a *alerting) firing(ctx context.Context, at time.Time, values []value) ([]FiringAlert, error) {
 	if !a.active {
 		return nil, nil
 	}
 	var firing []FiringAlert
-	a.machine.ForEachActiveAlert(func(alert *rules.Alert) {
+	a.alertingRule.ForEachActiveAlert(func(alert *rules.Alert) {
 		if alert.State == rules.StateFiring {
 			firing = append(firing, FiringAlert{alert.Labels, alert.Annotations})
 		}
 	})
-	if a.carries || a.annotations.IsEmpty() || len(firing) == 0 {
+	if a.withAnnotations || a.annotations.IsEmpty() || len(firing) == 0 {
 		return firing, nil
 	}
-	// A rule without `for` makes its alerts, annotations and all, of the values alone.
+	// A rule without for makes the same annotations from the values alone.
 	vector := make(promql.Vector, len(values))
 	for i, v := range values {
 		vector[i] = v.sample
@@ -121,9 +120,9 @@ func (a *alerting) firing(ctx context.Context, at time.Time, values []value) ([]
 	return firing, nil
 }
 
-// state returns the state of the rule as a whole: that of the alert which is furthest.
+// state returns the highest state of the rule's alerts.
 func (a *alerting) state() rules.AlertState {
 	state := rules.StateInactive
-	a.machine.ForEachActiveAlert(func(alert *rules.Alert) { state = max(state, alert.State) })
+	a.alertingRule.ForEachActiveAlert(func(alert *rules.Alert) { state = max(state, alert.State) })
 	return state
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 )
 
-// appender collects samples and writes them together, as a transaction of Prometheus's storage does: each is judged
-// when it is appended by what the storage held before the transaction, and dropped in silence if, at the end, an earlier
-// one of the same transaction stands in its way.
+// appender collects samples and writes them together, like a transaction of Prometheus's storage: each is checked when
+// it is appended against what the storage held before the transaction, and dropped silently at the commit if it
+// conflicts with an earlier one of the same transaction.
 type appender struct {
 	m       *memory
 	entries []entry
@@ -25,8 +25,8 @@ type entry struct {
 	sample
 }
 
-// append takes a sample. The errors are those of a server's storage: a sample that is older than the newest of its
-// series, or contradicts it.
+// append adds a sample. The errors are those of Prometheus's storage, for samples that are out of order or contradict
+// another.
 func (a *appender) append(ls labels.Labels, smpl sample) error {
 	if smpl.h != nil {
 		if err := smpl.h.Validate(); err != nil {
@@ -62,7 +62,7 @@ func (a *appender) commit() {
 	a.entries = a.entries[:0]
 }
 
-// accepts says why a sample cannot be the next one of the series.
+// accepts returns why a sample cannot be the next one of the series, or nil.
 func (s *series) accepts(smpl sample) error {
 	last, ok := s.last()
 	switch {
@@ -77,7 +77,7 @@ func (s *series) accepts(smpl sample) error {
 	case smpl.h == nil && math.Float64bits(smpl.v) != math.Float64bits(last.v):
 		return storage.NewDuplicateFloatErr(smpl.t, last.v, smpl.v)
 	}
-	return nil // the same again
+	return nil // the same sample again
 }
 
 // last returns the last sample as it was written.
@@ -110,19 +110,19 @@ func (s *series) push(smpl sample) {
 	s.samples = append(s.samples, smpl)
 }
 
-// chunked makes of the histograms of a series what they are when they are read from the head of Prometheus's storage.
-// It keeps them in chunks, a new one where a counter was reset, where the kind of sample changes, and where the last is
-// full; and its place in a chunk decides a histogram's counter reset hint, which PromQL and tests see.
+// chunked gives the histograms of a series the counter reset hints that they have when read from the head block of
+// Prometheus's storage. It stores them in chunks, with a new one after a counter reset, when the sample type changes,
+// and when the last is full: the hint, which PromQL and tests see, depends on the place in the chunk.
 type chunked struct {
-	chunk chunkenc.Chunk // the newest; nil behind a float
+	chunk chunkenc.Chunk // the newest; nil after a float
 	app   chunkenc.Appender
 	first int64  // time of the first sample in chunk
-	end   int64  // when a new chunk is due
+	end   int64  // when a new chunk starts at the latest
 	ended bool   // end was estimated from how full the chunk is
 	last  sample // as it was written
 }
 
-// chunkRange is the span of time that no chunk crosses the border of, in milliseconds.
+// chunkRange is the time range in milliseconds whose multiples no chunk crosses.
 const chunkRange = int64(24 * time.Hour / time.Millisecond)
 
 // push adds a sample and returns it as it will be read.
@@ -138,13 +138,13 @@ func (c *chunked) push(smpl sample) sample {
 		c.cut(chunk, smpl.t)
 		var err error
 		if c.app, err = chunk.Appender(); err != nil {
-			panic(err) // it is empty
+			panic(err) // the chunk is empty
 		}
 	}
 	c.last = smpl
 	chunk, recoded, app, err := c.app.AppendFloatHistogram(before, 0, smpl.t, smpl.h, false)
 	if err != nil {
-		panic(err) // only where no new chunk is allowed
+		panic(err) // only without permission to start a new chunk
 	}
 	c.app = app
 	switch {
@@ -166,7 +166,7 @@ func (c *chunked) cut(chunk chunkenc.Chunk, t int64) {
 	c.first, c.end, c.ended = t, (t/chunkRange)*chunkRange+chunkRange, false
 }
 
-// full says whether a sample at t belongs into a new chunk.
+// full reports whether a sample at t starts a new chunk.
 func (c *chunked) full(t int64) bool {
 	border := c.end
 	if c.ended {

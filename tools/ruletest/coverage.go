@@ -7,19 +7,19 @@ import (
 	"github.com/prometheus/prometheus/rules"
 )
 
-// Coverage says in which states rules were when a test looked.
+// Coverage is the states of rules that tests have asserted on.
 type Coverage struct {
 	Rules []RuleCoverage // in the order of files, groups and rules
 }
 
-// RuleCoverage is the coverage of one rule. For an alerting rule it says in which states it was at the moments that an
-// alert_rule_test asserts on it; for a recording rule, whether it gave a value in any test.
+// RuleCoverage is the coverage of one rule: for an alerting rule, the states in which an alert_rule_test asserts on it;
+// for a recording rule, whether it had a value in any test.
 type RuleCoverage struct {
 	File, Group, Rule                string
 	Alert                            bool
 	Firing, Pending, Quiet, Resolved bool
-	CanPend                          bool // it has a `for`
-	Always                           bool // it fires whatever there is, so that it is never quiet
+	CanPend                          bool // it has a for
+	Always                           bool // it fires for any input, so it is never quiet
 	Recorded                         bool
 }
 
@@ -43,7 +43,7 @@ func (c RuleCoverage) Points() (seen, all int) {
 	return seen, len(states)
 }
 
-// Percent is the share of all rules' states that were seen; 100 where there is no rule.
+// Percent is the share of all rules' states that were seen; 100 without rules.
 func (c *Coverage) Percent() float64 {
 	seen, all := 0, 0
 	for _, r := range c.Rules {
@@ -56,7 +56,7 @@ func (c *Coverage) Percent() float64 {
 	return 100 * float64(seen) / float64(all)
 }
 
-// coverage is what one run has seen. A nil one takes down nothing.
+// coverage is the coverage of one run. The methods of a nil one do nothing.
 type coverage struct {
 	rules map[*rule]RuleCoverage
 }
@@ -69,14 +69,14 @@ func (c *coverage) reset() {
 	}
 }
 
-// evaluated takes down that an alerting rule was evaluated.
+// evaluated records that an alerting rule was evaluated.
 func (c *coverage) evaluated(a *alerting) {
 	if c != nil && a.active && !a.fired {
 		a.fired = a.state() == rules.StateFiring
 	}
 }
 
-// observe takes down the state of an alerting rule that a test asserts on.
+// observe records the state of an alerting rule that a test asserts on.
 func (c *coverage) observe(a *alerting) {
 	if c == nil {
 		return
@@ -101,7 +101,7 @@ func (c *coverage) recorded(r *rule) {
 	}
 }
 
-// idle takes down the rules that were asserted on without being evaluated, as they could have no value.
+// idle records the rules that were asserted on but not evaluated, because they could have no value.
 func (c *coverage) idle(t *test, all, live []*rule) {
 	if c == nil {
 		return
@@ -115,7 +115,7 @@ func (c *coverage) idle(t *test, all, live []*rule) {
 	}
 }
 
-// coverage adds up what the runs have seen.
+// coverage adds up the coverage of all runs.
 func (s *Suite) coverage(runs []*coverage) *Coverage {
 	total := map[*rule]RuleCoverage{}
 	for _, run := range runs {

@@ -11,8 +11,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-// diffAlerts says how the firing alerts differ from the expected ones: what both have is left out, and an alert that
-// came is shown beside the expected one that it is most like.
+// diffAlerts describes how the firing alerts differ from the expected ones: common alerts are left out, and each other
+// alert is shown beside the expected one most similar to it.
 func diffAlerts(a alertTest, got []FiringAlert) string {
 	slices.SortFunc(got, func(a, b FiringAlert) int {
 		return cmp.Or(labels.Compare(a.Labels, b.Labels), labels.Compare(a.Annotations, b.Annotations))
@@ -35,7 +35,7 @@ func diffAlerts(a alertTest, got []FiringAlert) string {
 			continue
 		}
 		likest := slices.IndexFunc(got, func(g FiringAlert) bool {
-			return e.likeness(g) == slices.MaxFunc(got, func(a, b FiringAlert) int { return e.likeness(a) - e.likeness(b) }).likenessOf(e)
+			return e.similarity(g) == slices.MaxFunc(got, func(a, b FiringAlert) int { return e.similarity(a) - e.similarity(b) }).likenessOf(e)
 		})
 		fmt.Fprintf(&b, "\n  expected (-), got (+) {%s}", short(got[likest].Labels))
 		diffFields(&b, "labels", e.Labels, e.MatchLabels, got[likest].Labels)
@@ -60,10 +60,10 @@ func short(ls labels.Labels) string {
 	return strings.Trim(ls.DropReserved(func(n string) bool { return n == labels.AlertName }).String(), "{}")
 }
 
-func (g FiringAlert) likenessOf(e expectedAlert) int { return e.likeness(g) }
+func (g FiringAlert) likenessOf(e expectedAlert) int { return e.similarity(g) }
 
-// likeness is how many labels and annotations the two have in common.
-func (e expectedAlert) likeness(g FiringAlert) int {
+// similarity is the number of labels and annotations that both have.
+func (e expectedAlert) similarity(g FiringAlert) int {
 	n := 0
 	for name, value := range e.Labels {
 		if g.Labels.Get(name) == value {
@@ -96,7 +96,7 @@ func (e expectedAlert) print(b *strings.Builder, name string) {
 	}
 }
 
-// diffFields prints the labels or annotations in which an alert is not the expected one.
+// diffFields prints the labels or annotations that differ.
 func diffFields(b *strings.Builder, title string, exact map[string]string, patterns map[string]anchored, got labels.Labels) {
 	all := got.Map()
 	delete(all, labels.AlertName)
@@ -135,7 +135,7 @@ func (a anchored) text() string {
 	return strings.TrimSuffix(strings.TrimPrefix(a.String(), "^(?s:"), ")$")
 }
 
-// diffSamples prints the samples that are not in both of two sorted lists.
+// diffSamples prints the samples that are in only one of two sorted lists.
 func diffSamples(expected, got []exprResult) string {
 	var b strings.Builder
 	left := slices.Clone(got)

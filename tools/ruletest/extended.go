@@ -20,9 +20,8 @@ func (a *anchored) UnmarshalYAML(unmarshal func(any) error) error {
 	return err
 }
 
-// matches says whether an alert of the name is the expected one. Labels and annotations must be those expected, no more
-// and no fewer; but where there is a match_labels or match_annotations, if only an empty one, those that nothing is said
-// of do not count.
+// matches reports whether an alert of the expected name is the expected one. Labels and annotations must be equal, but
+// with a match_labels or match_annotations, even an empty one, those that are not named do not count.
 func (e expectedAlert) matches(name string, got FiringAlert) bool {
 	expected := map[string]string{}
 	for n, v := range e.Labels {

@@ -83,8 +83,8 @@ func (t *startTimestamp) UnmarshalYAML(unmarshal func(any) error) error {
 		return err
 	}
 	if seconds, err := strconv.ParseFloat(text, 64); err == nil {
-		whole, part := math.Modf(seconds)
-		t.Time = time.Unix(int64(whole), int64(part*float64(time.Second))).UTC()
+		whole, batch := math.Modf(seconds)
+		t.Time = time.Unix(int64(whole), int64(batch*float64(time.Second))).UTC()
 		return nil
 	}
 	parsed, err := time.Parse(time.RFC3339Nano, text)
@@ -182,7 +182,7 @@ func undecodable(path string, err error) error {
 	}
 	var all []error
 	for _, text := range typeErr.Errors {
-		all = append(all, complaint(path, text))
+		all = append(all, decodeError(path, text))
 	}
 	return joined(all)
 }

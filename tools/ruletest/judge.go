@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/prometheus/promql/promqltest"
 )
 
-// judge evaluates the rules and compares the outcome with what the test expects.
+// judge evaluates the rules and compares the results with what the test expects.
 func (r *run) judge(ctx context.Context) []Failure {
 	var failures []Failure
 	if errs := r.evaluate(ctx); len(errs) > 0 {
@@ -26,7 +26,7 @@ func (r *run) judge(ctx context.Context) []Failure {
 	return r.assertions(ctx)
 }
 
-// assertions compares what the evaluation has left behind with what the test expects.
+// assertions compares the results of the evaluation with what the test expects.
 func (r *run) assertions(ctx context.Context) (failures []Failure) {
 	for _, a := range r.AlertTests {
 		if message := r.judgeAlerts(a); message != "" {
@@ -97,7 +97,7 @@ func (r *run) judgeExpr(ctx context.Context, e exprTest) string {
 	return fmt.Sprintf("expr %q at %s:", e.Expr, e.EvalTime) + diffSamples(expected, results)
 }
 
-// adjacent says whether two numbers have none between them.
+// adjacent reports whether two numbers are equal or have no other number between them.
 func adjacent(a, b float64) bool {
 	return math.Nextafter(a, math.Inf(-1)) == b || math.Nextafter(a, math.Inf(1)) == b
 }
@@ -123,7 +123,7 @@ func (s expectedSample) parse() (exprResult, error) {
 	return exprResult{ls, s.Value, promqltest.HistogramTestExpression(h)}, nil
 }
 
-// paired says whether each expected thing can be given one thing of its own that matches it, and none is left.
+// paired reports whether the expected items and the actual ones can be matched one to one.
 func paired[E, G any](expected []E, got []G, matches func(E, G) bool) bool {
 	if len(expected) != len(got) {
 		return false
@@ -132,7 +132,7 @@ func paired[E, G any](expected []E, got []G, matches func(E, G) bool) bool {
 	for i := range takenBy {
 		takenBy[i] = -1
 	}
-	// Each expected thing in turn takes one, if need be from another that finds a second choice.
+	// Each expected item in turn takes an actual one, if necessary from another that finds a second choice.
 	var take func(e int, tried []bool) bool
 	take = func(e int, tried []bool) bool {
 		for g := range got {

@@ -48,7 +48,7 @@ func (t junitTime) MarshalText() ([]byte, error) {
 }
 
 // WriteJUnit writes the result as JUnit XML: a suite for each file, a case for each test group. A warning fails its file
-// only where it is strict.
+// only if strict.
 func (r *Result) WriteJUnit(w io.Writer, strict bool) error {
 	var all junitSuites
 	for _, f := range r.Files {

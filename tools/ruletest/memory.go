@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/chunks"
@@ -43,19 +44,19 @@ type samples []sample
 func (s samples) Get(i int) chunks.Sample { return &s[i] }
 func (s samples) Len() int                { return len(s) }
 
-// input is what a test gives to its rules. Once read it is never changed: all runs of the test share it.
+// input holds the input series of a test. It is immutable once read: all runs of the test share it.
 type input struct {
 	series     []*series // in the order of the file
 	byName     map[string][]*series
 	byHash     map[uint64]*series // of the labels as written
-	histograms bool               // there are some
+	histograms bool               // some sample is a histogram
 }
 
 func newInput() *input {
 	return &input{byName: map[string][]*series{}, byHash: map[uint64]*series{}}
 }
 
-func (in *input) set(ls labels.Labels, all samples, goesOn bool) {
+func (in *input) set(ls labels.Labels, all samples, truncated bool) {
 	s := in.byHash[ls.Hash()]
 	if s == nil {
 		s = &series{labels: ls.WithoutEmpty()}
@@ -64,32 +65,32 @@ func (in *input) set(ls labels.Labels, all samples, goesOn bool) {
 		name := s.labels.Get(model.MetricNameLabel)
 		in.byName[name] = append(in.byName[name], s)
 	}
-	s.samples, s.goesOn = all, goesOn
+	s.samples, s.truncated = all, truncated
 	in.histograms = in.histograms || s.histograms()
 }
 
 // series is a series and its samples, by time.
 type series struct {
-	labels  labels.Labels
-	samples samples
-	chunked *chunked // nil as long as all samples are floats
-	goesOn  bool     // an input series has values behind the last evaluation
-	writer  int      // the rule that writes it, where rules are evaluated one by one
+	labels    labels.Labels
+	samples   samples
+	chunked   *chunked // nil as long as all samples are floats
+	truncated bool     // an input series has values after the last evaluation
+	writer    int      // the rule that writes it, where rules are evaluated one by one
 }
 
 func (s *series) histograms() bool {
 	return slices.ContainsFunc(s.samples, func(smpl sample) bool { return smpl.h != nil })
 }
 
-// memory is the storage of one run of a test: the test's input up to now, and what the rules have written. It is a
-// storage.Queryable, for one goroutine.
+// memory is the storage of one run of a test: the test's input up to now, and what the rules have written. It implements
+// storage.Queryable for one goroutine.
 type memory struct {
 	input *input
-	now   int64 // samples after it are not there yet, in milliseconds
+	now   int64 // in milliseconds; later samples are not visible yet
 
 	// Input series that the rules might write as well, and those with histograms: they are appended sample by sample.
-	pending []*pendingSeries
-	apart   map[*series]bool
+	pending  []*pendingSeries
+	writable map[*series]bool
 
 	own    []*series
 	byName map[string][]*series
@@ -101,20 +102,32 @@ type pendingSeries struct {
 	next int
 }
 
-// newMemory returns a storage over in. Input series of the names for which written is true are stored apart, so that
-// they can be written.
+// newMemory returns a storage over in. Input series whose name is written are copied, so that rules can append to them.
 func newMemory(in *input, written func(name string) bool) *memory {
-	m := &memory{input: in, byName: map[string][]*series{}, byHash: map[uint64][]*series{}, apart: map[*series]bool{}}
+	m := &memory{input: in, byName: map[string][]*series{}, byHash: map[uint64][]*series{}, writable: map[*series]bool{}}
 	for _, s := range in.series {
 		if in.histograms && s.histograms() || written(s.labels.Get(model.MetricNameLabel)) {
 			m.pending = append(m.pending, &pendingSeries{series: s})
-			m.apart[s] = true
+			m.writable[s] = true
 		}
 	}
 	return m
 }
 
-// find returns the series with these labels among those that can be written, or nil.
+// Storage returns a storage of these series, in memory. It is for one goroutine.
+func Storage(all []promql.Series) storage.Queryable {
+	in := newInput()
+	for _, s := range all {
+		floats := make(samples, len(s.Floats))
+		for i, p := range s.Floats {
+			floats[i] = sample{t: p.T, v: p.F}
+		}
+		in.set(s.Metric, floats, false)
+	}
+	return &memory{input: in, now: math.MaxInt64}
+}
+
+// find returns the series with these labels among those that rules can append to, or nil.
 func (m *memory) find(ls labels.Labels) *series {
 	for _, s := range m.byHash[ls.Hash()] {
 		if labels.Equal(s.labels, ls) {
@@ -124,7 +137,7 @@ func (m *memory) find(ls labels.Labels) *series {
 	return nil
 }
 
-// add makes a series for these labels.
+// add creates a series.
 func (m *memory) add(ls labels.Labels) *series {
 	s := &series{labels: ls}
 	m.own = append(m.own, s)
@@ -140,11 +153,11 @@ func (m *memory) Querier(_, maxt int64) (storage.Querier, error) {
 	return querier{m: m, until: min(maxt, m.now), any: maxt >= m.oldest()}, nil
 }
 
-// oldest returns the time of the oldest sample that is there, in milliseconds.
+// oldest returns the time of the oldest visible sample, in milliseconds.
 func (m *memory) oldest() int64 {
 	oldest := int64(math.MaxInt64)
 	for _, s := range m.input.series {
-		if len(s.samples) > 0 && s.samples[0].t <= m.now && !m.apart[s] {
+		if len(s.samples) > 0 && s.samples[0].t <= m.now && !m.writable[s] {
 			oldest = min(oldest, s.samples[0].t)
 		}
 	}
@@ -159,7 +172,7 @@ func (m *memory) oldest() int64 {
 type querier struct {
 	m     *memory
 	until int64
-	any   bool // something is stored that is old enough for the query
+	any   bool // a sample is old enough for the query
 }
 
 // Select implements storage.Querier.
@@ -176,12 +189,12 @@ func (q querier) Select(_ context.Context, sortSeries bool, _ *storage.SelectHin
 	}
 	set := &seriesSet{maxt: q.until}
 	for _, s := range input {
-		if !q.m.apart[s] && matches(s.labels, matchers) {
+		if !q.m.writable[s] && labels.Selector(matchers).Matches(s.labels) {
 			set.series = append(set.series, s)
 		}
 	}
 	for _, s := range own {
-		if matches(s.labels, matchers) {
+		if labels.Selector(matchers).Matches(s.labels) {
 			set.series = append(set.series, s)
 		}
 	}
@@ -191,8 +204,8 @@ func (q querier) Select(_ context.Context, sortSeries bool, _ *storage.SelectHin
 	return set
 }
 
-// excludingLast is the order in which Prometheus's storage leaves a query's matchers behind when it has looked for their
-// series: those that only exclude series come last. It can be seen in the labels of absent(a{b="c", b!="d"}).
+// excludingLast orders matchers as Prometheus's storage leaves them after a query: those that only exclude series come
+// last. The labels of absent(a{b="c", b!="d"}) depend on it.
 func excludingLast(matchers []*labels.Matcher) func(a, b *labels.Matcher) int {
 	required := map[string]bool{}
 	for _, m := range matchers {
@@ -207,15 +220,6 @@ func excludingLast(matchers []*labels.Matcher) func(a, b *labels.Matcher) int {
 		return 0
 	}
 	return func(a, b *labels.Matcher) int { return excludes(a) - excludes(b) }
-}
-
-func matches(ls labels.Labels, matchers []*labels.Matcher) bool {
-	for _, m := range matchers {
-		if !m.Matches(ls.Get(m.Name)) {
-			return false
-		}
-	}
-	return true
 }
 
 // LabelValues implements storage.Querier. PromQL does not ask for it.

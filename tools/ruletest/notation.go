@@ -15,21 +15,18 @@ import (
 	"github.com/prometheus/prometheus/promql/promqltest"
 )
 
-// maxSamples is how many samples the input of one test may come to.
+// maxSamples limits the input samples of one test.
 const maxSamples = 20_000_000
 
-// notation parses a line of the series notation, with the options that promtool sets for that.
+// notation parses the series notation with promtool's options.
 var notation = parser.NewParser(promqltest.TestParserOpts)
 
-// readSeries reads the input series of a test, as far as the test lasts. A series that is written twice counts as it
-// was written last.
-//
-// promtool writes all series below each other and reads that text line by line, up to the first empty line. What follows
-// from that is done here too: a value with a line end in it is two lines, and one that ends in an empty line hides the
-// series behind it, whose number is returned.
+// readSeries reads the input series of a test up to its end. Of a series written twice, the last counts. As promtool
+// does, it reads each series' text line by line up to the first empty line: a line end in a value starts another series,
+// and an empty line hides the series after it, whose number is returned.
 func readSeries(t *testGroup, last time.Time) (input *input, hidden int, err error) {
 	gap := time.Duration(t.Interval)
-	// Nobody sees the samples behind the last evaluation: to read one more is enough.
+	// Samples after the last evaluation are not visible: one of them is enough.
 	visible := uint64(last.Sub(t.start())/gap) + 2
 	input = newInput()
 	var pending *startTimes
@@ -50,7 +47,7 @@ func readSeries(t *testGroup, last time.Time) (input *input, hidden int, err err
 				}
 				continue
 			}
-			if pending == nil { // else the values are counted
+			if pending == nil { // otherwise the values are counted
 				line = shortened(line, visible)
 			}
 			ls, values, err := parseLine(line)
@@ -70,14 +67,14 @@ func readSeries(t *testGroup, last time.Time) (input *input, hidden int, err err
 				return nil, 0, seriesError(s, err)
 			}
 			pending = nil
-			all, goesOn := samplesOf(values, t.start(), gap, last)
-			input.set(ls, all, goesOn)
+			all, truncated := samplesOf(values, t.start(), gap, last)
+			input.set(ls, all, truncated)
 		}
 	}
 	return input, 0, pending.unused()
 }
 
-// parseLine parses a line of the notation, unless it is too long to be one.
+// parseLine parses a line of the notation, and refuses one with too many samples.
 func parseLine(line string) (labels.Labels, []parser.SequenceValue, error) {
 	sum := uint64(0)
 	for _, text := range repetition.FindAllString(line[valuesAt(line):], -1) {
@@ -92,11 +89,11 @@ func parseLine(line string) (labels.Labels, []parser.SequenceValue, error) {
 }
 
 func seriesError(s seriesText, err error) error {
-	return &positioned{line: s.line, err: fmt.Errorf("input_series %q: %w", abbreviated(s.Series+" "+s.Values), err)}
+	return &lineError{line: s.line, err: fmt.Errorf("input_series %q: %w", abbreviated(s.Series+" "+s.Values), err)}
 }
 
-// samplesOf returns the samples up to the last evaluation, and whether there are values behind it.
-func samplesOf(values []parser.SequenceValue, start time.Time, gap time.Duration, last time.Time) (all samples, goesOn bool) {
+// samplesOf returns the samples up to the last evaluation, and whether there are later ones.
+func samplesOf(values []parser.SequenceValue, start time.Time, gap time.Duration, last time.Time) (all samples, truncated bool) {
 	all = make(samples, 0, len(values))
 	until := millisecondsTill(last)
 	for at := start; len(values) > 0; at, values = at.Add(gap), values[1:] {
@@ -111,15 +108,15 @@ func samplesOf(values []parser.SequenceValue, start time.Time, gap time.Duration
 	return all, false
 }
 
-// millisecondsTill is up to which sample promtool fills its storage before it evaluates at t.
+// millisecondsTill is the time up to which promtool fills its storage before it evaluates at t.
 func millisecondsTill(t time.Time) int64 {
 	return int64(t.Sub(time.Unix(0, 0).UTC()) / time.Millisecond)
 }
 
 var repetition = regexp.MustCompile(`x[0-9]+(?:\s|$)`)
 
-// shortened lowers the repetitions in a line of the notation that nobody can see the end of, so that 1x1000000000 costs
-// no more than it is looked at. All else, faults among it, stays as it is.
+// shortened lowers repetitions whose end no evaluation sees, so that 1x1000000000 is cheap. Everything else is
+// unchanged.
 func shortened(line string, visible uint64) string {
 	at := valuesAt(line)
 	sum := uint64(0)
@@ -139,7 +136,7 @@ func shortened(line string, visible uint64) string {
 	})
 }
 
-// valuesAt returns where in a line the metric ends and its values begin.
+// valuesAt returns the index in a line at which the values begin.
 func valuesAt(line string) int {
 	var quote byte
 	depth := 0
@@ -165,8 +162,8 @@ func valuesAt(line string) int {
 	return len(line)
 }
 
-// startTimes are the start timestamps that are given for a series on a line before its own. They have no effect: the
-// storage that promtool tests with does not keep them. They only have to fit the series.
+// startTimes are the start timestamps given for a series on the line before it. They have no effect, since promtool's
+// test storage does not keep them, but their number must fit the series.
 type startTimes struct {
 	metric labels.Labels
 	count  int
@@ -193,7 +190,7 @@ func parseStartTimes(metric, offsets string) (*startTimes, error) {
 	for item := range strings.FieldsSeq(offsets) {
 		m := startTimeItem.FindStringSubmatch(item)
 		if m == nil || m[4] != "" && m[7] == "" {
-			return nil, fmt.Errorf("%q is no start time: write an offset as in -1m, -1mx3, -1m-10sx3 or _x3", item)
+			return nil, fmt.Errorf("%q is not a start time: write an offset as in -1m, -1mx3, -1m-10sx3 or _x3", item)
 		}
 		for _, d := range []string{m[3], m[6]} {
 			if _, err := model.ParseDuration(d); d != "" && err != nil {
@@ -204,7 +201,7 @@ func parseStartTimes(metric, offsets string) (*startTimes, error) {
 		if m[7] != "" {
 			n, err := strconv.ParseUint(m[7], 10, 64)
 			if err != nil || n > math.MaxInt32 || m[1] != "" && n == 0 {
-				return nil, fmt.Errorf("the start time %q: %s is no number of repetitions", item, m[7])
+				return nil, fmt.Errorf("the start time %q: %s is not a number of repetitions", item, m[7])
 			}
 			if count = int(n); m[1] == "" {
 				count++
@@ -215,13 +212,13 @@ func parseStartTimes(metric, offsets string) (*startTimes, error) {
 	return s, nil
 }
 
-// fit says whether the start times are those of the series.
+// fit returns an error if the start times do not belong to the series.
 func (s *startTimes) fit(ls labels.Labels, values int) error {
 	switch {
 	case s == nil || labels.Equal(s.metric, ls) && s.count == values:
 		return nil
 	case !labels.Equal(s.metric, ls):
-		return fmt.Errorf("the line before gives start times (@st) for another series, %s: write them right before their own series", s.metric)
+		return fmt.Errorf("the line before gives start times (@st) for another series, %s: write them on the line before the series", s.metric)
 	default:
 		return fmt.Errorf("%d start times (@st) for %d values: give each value one, or _", s.count, values)
 	}
@@ -231,5 +228,5 @@ func (s *startTimes) unused() error {
 	if s == nil {
 		return nil
 	}
-	return fmt.Errorf("start times (@st) for %s, and no series behind them: write them right before their own series", s.metric)
+	return fmt.Errorf("start times (@st) for %s without a series after them: write them on the line before the series", s.metric)
 }

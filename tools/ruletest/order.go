@@ -4,12 +4,13 @@ import (
 	"slices"
 )
 
-// ordered is the rules of a test file in the order of evaluation.
+// ordered holds the rules of a test file in order of evaluation.
 type ordered struct {
 	rules []*rule
-	// opposite is the rules with groups of the same rank in the opposite order.
+	// opposite holds the rules with groups of equal rank in the opposite order.
 	opposite []*rule
-	// open holds pairs of groups whose order the file leaves open, and of which the second reads what the first writes.
+	// open holds pairs of groups whose order the file does not define and of which the second reads what the first
+	// writes.
 	open [][2]*ruleGroup
 }
 
@@ -54,7 +55,7 @@ func (o *ordered) sorted(groups []*ruleGroup) []*ruleGroup {
 	if len(groups) < 2 {
 		return groups
 	}
-	recorders := map[string][]int{} // groups by what they record
+	recorders := map[string][]int{} // groups by the metrics that they record
 	for i, g := range groups {
 		for _, r := range g.rules {
 			if !r.alert && !slices.Contains(recorders[r.name], i) {
@@ -145,7 +146,7 @@ func (t *test) live(all []*rule) (live []*rule, alertsSelected bool) {
 	return live, alertsSelected
 }
 
-// finds says whether the expression may select one of these metrics.
+// finds reports whether the expression may select one of these metrics.
 func (s selection) finds(there map[string]bool) bool {
 	if s.any && len(there) > 0 {
 		return true
@@ -153,8 +154,7 @@ func (s selection) finds(there map[string]bool) bool {
 	return slices.ContainsFunc(s.names, func(name string) bool { return there[name] })
 }
 
-// differences returns the rules of two versions of a file that are not the same in both, whatever their expressions
-// look like in the file.
+// differences returns the rules that differ between two versions of a file, after parsing.
 func differences(a, b *ruleFile) []*rule {
 	var different []*rule
 	for i := range max(len(a.groups), len(b.groups)) {
@@ -187,9 +187,9 @@ func (r *rule) equal(o *rule) bool {
 		r.labels.Hash() == o.labels.Hash() && r.annotations.Hash() == o.annotations.Hash()
 }
 
-// touches says whether the rules that differ can have a part in the outcome of the test: they can have a value in one
-// version or the other.
-func (t *test) touches(different []*rule, before, after *ordered) bool {
+// affects reports whether the rules that differ can affect the result of the test: they can have a value in either
+// version.
+func (t *test) affects(different []*rule, before, after *ordered) bool {
 	for _, version := range []*ordered{before, after} {
 		live, _ := t.live(version.rules)
 		if slices.ContainsFunc(live, func(r *rule) bool { return slices.Contains(different, r) }) {

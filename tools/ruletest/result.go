@@ -18,7 +18,7 @@ type Result struct {
 // FileResult is the outcome of the tests of one file.
 type FileResult struct {
 	Path     string
-	Err      error // the file cannot be used
+	Err      error // the file is invalid
 	Tests    []TestResult
 	Warnings []Warning
 }
@@ -27,19 +27,19 @@ type FileResult struct {
 type TestResult struct {
 	Name     string
 	Index    int   // in the file
-	Line     int   // where it begins, counted from 1; 0 if that is not known
-	Err      error // it cannot be used: its input series, or a rule file
+	Line     int   // where it begins, from 1; 0 if unknown
+	Err      error // its input series or a rule file is invalid
 	Failures []Failure
 	Took     time.Duration
 }
 
-// Failed says whether the test did not pass.
+// Failed reports whether the test did not pass.
 func (t TestResult) Failed() bool { return t.Err != nil || len(t.Failures) > 0 }
 
 // Failure is an assertion that does not hold, or a rule that cannot be evaluated.
 type Failure struct {
 	File    string
-	Line    int    // of the assertion, counted from 1; 0 if that is not known
+	Line    int    // of the assertion, from 1; 0 if unknown
 	Message string // what was expected and what came, on one line or more
 }
 
@@ -50,16 +50,16 @@ func (f Failure) String() string {
 	return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Message)
 }
 
-// Warning is something that makes a test worth less than it seems. It changes no verdict.
+// Warning describes a weakness of a test. It changes no verdict.
 type Warning struct {
 	File    string
-	Line    int // counted from 1; 0: the file as a whole
+	Line    int // from 1; 0 for the file as a whole
 	Message string
 }
 
 func (w Warning) String() string { return Failure(w).String() }
 
-// Failed says whether a test did not pass.
+// Failed reports whether a test did not pass.
 func (r *Result) Failed() bool {
 	for _, f := range r.Files {
 		for _, t := range f.Tests {
@@ -68,11 +68,11 @@ func (r *Result) Failed() bool {
 			}
 		}
 	}
-	return r.Unusable() != nil
+	return r.Err() != nil
 }
 
-// Unusable joins what of the input cannot be used, or is nil.
-func (r *Result) Unusable() error {
+// Err joins the errors of invalid input, or is nil.
+func (r *Result) Err() error {
 	var errs []error
 	said := map[string]bool{}
 	add := func(err error) {
@@ -90,17 +90,17 @@ func (r *Result) Unusable() error {
 	return joined(errs)
 }
 
-// positioned is an error with a line of its own.
-type positioned struct {
+// lineError is an error with a line number.
+type lineError struct {
 	line int
 	err  error
 }
 
-func (p *positioned) Error() string { return p.err.Error() }
+func (p *lineError) Error() string { return p.err.Error() }
 
 func joined(errs []error) error { return errors.Join(errs...) }
 
-// abbreviated cuts a text that is too long to be shown.
+// abbreviated shortens a text for a message.
 func abbreviated(text string) string {
 	const most = 80
 	if r := []rune(text); len(r) > most {
@@ -126,8 +126,8 @@ var (
 	}
 )
 
-// complaint puts the file, and the line if it names one, in front of what a YAML decoder says, in plainer words.
-func complaint(path, text string) error {
+// decodeError adds the file, and the line if there is one, to a YAML decoder's error, in plainer words.
+func decodeError(path, text string) error {
 	line := ""
 	if m := linePrefix.FindStringSubmatch(text); m != nil {
 		line, text = ":"+m[1], m[3]
@@ -143,7 +143,7 @@ func complaint(path, text string) error {
 	return fmt.Errorf("%s%s: %s", path, line, text)
 }
 
-// kindOf says in plain words what YAML's tags and Go's types are called in a decoder's errors.
+// kindOf translates the names of YAML tags and Go types in a decoder's errors.
 func kindOf(name string) string {
 	switch {
 	case name == "seq" || strings.HasPrefix(name, "[]"):

@@ -21,7 +21,7 @@ import (
 	deployed "github.com/stemedb/firedrill/tools/rule"
 )
 
-// maxFileSize is the size in bytes above which a file is refused unread.
+// maxFileSize limits the size of a file in bytes.
 const maxFileSize = 16 << 20
 
 // The metrics that alerting rules write.
@@ -44,13 +44,13 @@ type ruleFile struct {
 
 type ruleGroup struct {
 	file, name string
-	offset     time.Duration // how far in the past its rules look and write
-	interval   time.Duration // its own; 0 if it has none
+	offset     time.Duration // query_offset
+	interval   time.Duration // 0 if it sets none
 	limit      int
 	rules      []*rule
 }
 
-// rule is what can be known of a rule before it is run.
+// rule is a rule and what is known of it before it runs.
 type rule struct {
 	group       *ruleGroup
 	position    int // in the group
@@ -61,9 +61,9 @@ type rule struct {
 	keepFiring  time.Duration
 	labels      labels.Labels
 	annotations labels.Labels
-	// plain says that the labels hold no template, so that they are the same for every alert.
-	plain bool
-	// queries says that a template queries: its outcome depends on what the other rules have written so far.
+	// staticLabels is set if no label has a template, so that they are the same for every alert.
+	staticLabels bool
+	// queries is set if a template queries: the result depends on what other rules have written so far.
 	queries bool
 }
 
@@ -76,7 +76,7 @@ func (r *rule) String() string {
 	return fmt.Sprintf("%s: %s (group %q, %s)", kind, r.name, r.group.name, r.group.file)
 }
 
-// writes says whether the rule writes a metric of this name.
+// writes reports whether the rule writes a metric of this name.
 func (r *rule) writes(metric string) bool {
 	if r.alert {
 		return metric == alertsMetric || metric == alertsForStateMetric
@@ -84,27 +84,27 @@ func (r *rule) writes(metric string) bool {
 	return metric == r.name
 }
 
-// expression is what can be known of a PromQL expression before it is evaluated.
+// expression is an expression and what is known of it before it is evaluated.
 type expression struct {
-	// text is the expression as Prometheus prints it: what a rule evaluates is this, not what the file says.
+	// text is the expression as Prometheus prints and evaluates it, which may differ from the file.
 	text string
 	selection
-	// past says that the value at a time depends only on samples up to that time, and on nothing but the time. Then one
-	// range query gives the values that instant queries give.
+	// past is set if the value at a time depends only on the time and earlier samples. One range query then gives the
+	// same values as instant queries.
 	past bool
-	// inert says that while all that the expression selects is missing, it has no value and no error, whatever the time.
+	// inert is set if, without the series that it selects, it has neither a value nor an error at any time.
 	inert bool
-	// always says that it has a value whatever there is.
+	// always is set if it has a value for any input.
 	always bool
 }
 
-// selection is which metrics an expression selects.
+// selection is the metrics that an expression selects.
 type selection struct {
 	names []string
-	any   bool // it selects in another way than by name, too
+	any   bool // it also selects other than by name
 }
 
-// selects says whether the expression may select the metric.
+// selects reports whether the expression may select the metric.
 func (s selection) selects(metric string) bool {
 	if s.any {
 		return true
@@ -126,14 +126,14 @@ func (c *compiler) readRuleFile(path string) (*ruleFile, error) {
 	groups, errs := rulefmt.Parse(content, false, model.UTF8Validation, promqlParser, quiet)
 	if len(errs) > 0 {
 		for i, err := range errs {
-			errs[i] = complaint(path, strings.TrimPrefix(err.Error(), "yaml: "))
+			errs[i] = decodeError(path, strings.TrimPrefix(err.Error(), "yaml: "))
 		}
 		return nil, joined(errs)
 	}
 	return c.compileFile(path, groups)
 }
 
-// compileFile makes a rule file of groups that need not stand in a file.
+// compileFile makes a rule file of groups.
 func (c *compiler) compileFile(path string, groups *rulefmt.RuleGroups) (*ruleFile, error) {
 	f := &ruleFile{path: path}
 	at := map[string]int{}
@@ -150,10 +150,10 @@ func (c *compiler) compileFile(path string, groups *rulefmt.RuleGroups) (*ruleFi
 			one := &rule{
 				group: compiled, position: i, alert: r.Alert != "", name: r.Alert + r.Record, expr: expr,
 				hold: time.Duration(r.For), keepFiring: time.Duration(r.KeepFiringFor),
-				labels: rules.FromMaps(g.Labels, r.Labels), annotations: labels.FromMap(r.Annotations), plain: true,
+				labels: rules.FromMaps(g.Labels, r.Labels), annotations: labels.FromMap(r.Annotations), staticLabels: true,
 			}
 			one.labels.Range(func(l labels.Label) {
-				one.plain = one.plain && !strings.Contains(l.Value, "{{")
+				one.staticLabels = one.staticLabels && !strings.Contains(l.Value, "{{")
 				one.queries = one.queries || one.alert && strings.Contains(l.Value, "query")
 			})
 			one.annotations.Range(func(l labels.Label) {
@@ -161,7 +161,7 @@ func (c *compiler) compileFile(path string, groups *rulefmt.RuleGroups) (*ruleFi
 			})
 			compiled.rules = append(compiled.rules, one)
 		}
-		// Of groups with the same name, Prometheus takes the last one.
+		// Prometheus uses the last group of a name.
 		if i, ok := at[g.Name]; ok {
 			f.groups[i] = compiled
 			continue
@@ -191,18 +191,18 @@ func (c *compiler) compile(text string) (*expression, error) {
 		return nil, err
 	}
 	e = &expression{text: parsed.String(), past: true, always: deployed.Always(parsed)}
-	inert, probe := inspect(parsed, e)
-	// What can be wrong with an argument (a regular expression that is none) is wrong at any time, over any data.
-	e.inert = inert && (!probe || c.probe(e.text))
+	inert, tryEmpty := inspect(parsed, e)
+	// An invalid argument, such as a regular expression, fails at any time, with any data.
+	e.inert = inert && (!tryEmpty || c.tryEmpty(e.text))
 	c.mutex.Lock()
 	c.compiled[text] = e
 	c.mutex.Unlock()
 	return e, nil
 }
 
-// probe says whether an expression evaluates over no data.
-func (c *compiler) probe(text string) bool {
-	q, err := c.engine.NewInstantQuery(context.Background(), nothing{}, nil, text, time.Unix(0, 0))
+// tryEmpty evaluates an expression without data.
+func (c *compiler) tryEmpty(text string) bool {
+	q, err := c.engine.NewInstantQuery(context.Background(), emptyStorage{}, nil, text, time.Unix(0, 0))
 	if err != nil {
 		return false
 	}
@@ -210,14 +210,14 @@ func (c *compiler) probe(text string) bool {
 	return q.Exec(context.Background()).Err == nil
 }
 
-// nothing is a storage that holds nothing.
-type nothing struct{}
+// emptyStorage is a storage without series.
+type emptyStorage struct{}
 
-func (nothing) Querier(int64, int64) (storage.Querier, error) { return storage.NoopQuerier(), nil }
+func (emptyStorage) Querier(int64, int64) (storage.Querier, error) { return storage.NoopQuerier(), nil }
 
 // inspect walks an expression and notes in e what it selects and from when. It returns whether the expression has no
 // value while what it selects is missing, and whether it must be tried to know that it has no error then.
-func inspect(node parser.Expr, e *expression) (empty, probe bool) {
+func inspect(node parser.Expr, e *expression) (empty, tryEmpty bool) {
 	switch n := node.(type) {
 	case *parser.VectorSelector:
 		e.note(n)
@@ -235,14 +235,14 @@ func inspect(node parser.Expr, e *expression) (empty, probe bool) {
 	case *parser.UnaryExpr:
 		return inspect(n.Expr, e)
 	case *parser.AggregateExpr:
-		empty, probe = inspect(n.Expr, e)
+		empty, tryEmpty = inspect(n.Expr, e)
 		if n.Param != nil {
 			inspect(n.Param, e)
 			_, number := deployed.Bare(n.Param).(*parser.NumberLiteral)
 			_, text := deployed.Bare(n.Param).(*parser.StringLiteral)
-			empty, probe = empty && (number || text), true
+			empty, tryEmpty = empty && (number || text), true
 		}
-		return empty, probe
+		return empty, tryEmpty
 	case *parser.BinaryExpr:
 		return inspectBinary(n, e)
 	case *parser.Call:
@@ -250,7 +250,7 @@ func inspect(node parser.Expr, e *expression) (empty, probe bool) {
 	case *parser.NumberLiteral, *parser.StringLiteral:
 		return false, false
 	}
-	// Unknown to us, so nothing is known of it.
+	// Other nodes: nothing is known.
 	e.past, e.any = false, true
 	return false, false
 }
@@ -268,25 +268,25 @@ func (e *expression) note(s *parser.VectorSelector) {
 	e.any = true
 }
 
-func inspectBinary(n *parser.BinaryExpr, e *expression) (empty, probe bool) {
+func inspectBinary(n *parser.BinaryExpr, e *expression) (empty, tryEmpty bool) {
 	left, probeLeft := inspect(n.LHS, e)
 	right, probeRight := inspect(n.RHS, e)
-	probe = probeLeft || probeRight
+	tryEmpty = probeLeft || probeRight
 	switch {
 	case n.Op == parser.LOR, n.VectorMatching != nil && (n.VectorMatching.FillValues.LHS != nil || n.VectorMatching.FillValues.RHS != nil):
-		return left && right, probe
+		return left && right, tryEmpty
 	case n.Op == parser.LUNLESS:
-		return left, probe
+		return left, tryEmpty
 	default: // a scalar is never empty, and then the other side decides
-		return left || right, probe
+		return left || right, tryEmpty
 	}
 }
 
-func inspectCall(n *parser.Call, e *expression) (empty, probe bool) {
+func inspectCall(n *parser.Call, e *expression) (empty, tryEmpty bool) {
 	vectors := 0
 	for _, arg := range n.Args {
 		argEmpty, argProbe := inspect(arg, e)
-		probe = probe || argProbe
+		tryEmpty = tryEmpty || argProbe
 		if kind := arg.Type(); kind == parser.ValueTypeVector || kind == parser.ValueTypeMatrix {
 			vectors++
 			empty = argEmpty
@@ -295,18 +295,18 @@ func inspectCall(n *parser.Call, e *expression) (empty, probe bool) {
 	switch n.Func.Name {
 	case "absent", "absent_over_time":
 		e.past = e.past && !repeatsLabel(n.Args[0])
-		return false, probe
+		return false, tryEmpty
 	case "scalar", "vector":
-		return false, probe
+		return false, tryEmpty
 	case "label_replace", "label_join":
-		probe = true
+		tryEmpty = true
 	case "info":
 		e.any = true
 	}
-	return empty && vectors == 1, probe
+	return empty && vectors == 1, tryEmpty
 }
 
-// repeatsLabel says whether a selector has two matchers for the same label. Which of them absent() takes for the label's
+// repeatsLabel reports whether a selector has two matchers for the same label. Which of them absent() takes for the label's
 // value depends on their order, and that on whether anything is stored yet; see querier.Select.
 func repeatsLabel(expr parser.Expr) bool {
 	seen := map[string]bool{}
@@ -323,9 +323,9 @@ func repeatsLabel(expr parser.Expr) bool {
 	return repeats
 }
 
-// readFile returns a file's content, refusing what cannot be one of ours before it is read.
+// readFile returns a file's content, up to maxFileSize.
 func readFile(path string) ([]byte, error) {
-	// Asked before opening: to open a named pipe is to wait for its writer.
+	// Checked before opening: opening a named pipe waits for its writer.
 	info, err := os.Stat(path)
 	if err != nil {
 		if pathErr, ok := err.(*fs.PathError); ok {

@@ -27,11 +27,11 @@ type Options struct {
 	MaxSamples int            // that a query may load; 0 for DefaultMaxSamples
 	Lookback   time.Duration  // how far back a selector looks for a sample; 0 for DefaultLookback
 	Extended   bool           // accept match_labels and match_annotations
-	Coverage   bool           // take down in which states rules are asserted on
-	Strict     bool           // look for what makes a test worth less than it seems; see Warning
+	Coverage   bool           // record in which states rules are asserted on
+	Strict     bool           // look for weak tests; see Warning
 }
 
-// Suite is a number of test files, parsed once, to be run any number of times. It is safe for concurrent use.
+// Suite is a set of test files, parsed once and run any number of times. It is safe for concurrent use.
 type Suite struct {
 	options   Options
 	compiler  *compiler
@@ -43,16 +43,16 @@ type Suite struct {
 // file is a test file.
 type file struct {
 	path    string
-	err     error // it cannot be used at all
+	err     error // the file is invalid
 	rules   []string
 	missing []string // patterns that match no rule file
 	engine  *promql.Engine
-	order   []string // names of groups, as the file orders them
+	order   []string // group_eval_order
 	fuzzy   bool
 	tests   []*test
-	empty   bool     // it holds no test at all
-	loaded  *ordered // its rule files, as they stand
-	ruleErr error    // one of its rule files cannot be used
+	empty   bool     // it has no test
+	loaded  *ordered // its rule files, unchanged
+	ruleErr error    // one of its rule files is invalid
 }
 
 // test is one test group of a test file.
@@ -61,24 +61,23 @@ type test struct {
 	file       *file
 	index      int
 	interval   time.Duration // from one evaluation to the next
-	slots      int           // evaluations
-	till       int64         // time of the last sample that can be seen, in milliseconds
+	slots      int           // number of evaluations
+	till       int64         // time of the last sample that an evaluation can see, in milliseconds
 	maxSamples int
 	input      *input
-	hidden     int              // input series that promtool passes over
+	hidden     int              // input series that promtool skips
 	err        error            // it cannot be used
-	asserted   map[string][]int // the evaluations after which an alert of this name is asserted on
-	exprTests  []*expression    // of its promql_expr_tests, nil where one is no PromQL
+	asserted   map[string][]int // the evaluations at which alerts of this name are asserted on
+	exprTests  []*expression    // of its promql_expr_tests; nil for a PromQL error
 	exprs      selection        // of all of them
-	// every says after how many evaluations a group's turn comes again, where that is not each time.
+	// every is every how many evaluations a group is evaluated, where not at each.
 	every map[*ruleGroup]int
 
 	baseline sync.Once
-	passes   bool // the test, with the rules as they stand
+	passes   bool // with the rules unchanged
 }
 
-// Load reads test files, and the rule files that they name. What is wrong with one of them is part of the results: the
-// others are run all the same.
+// Load reads test files and the rule files that they name. An invalid file is part of the results; the others run.
 func Load(paths []string, options Options) *Suite {
 	if options.MaxSamples == 0 {
 		options.MaxSamples = DefaultMaxSamples
@@ -117,7 +116,7 @@ func Load(paths []string, options Options) *Suite {
 	return s
 }
 
-// each calls f for 0 to n-1, on all processors.
+// each calls f for 0 to n-1, in parallel.
 func each(n int, f func(int)) {
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
@@ -201,9 +200,9 @@ func (s *Suite) prepare(f *file, group *testGroup, index int, interval time.Dura
 	return t
 }
 
-// at puts the place in front of an error.
+// at adds the file and line to an error.
 func (f *file) at(line int, err error) error {
-	if p, ok := err.(*positioned); ok {
+	if p, ok := err.(*lineError); ok {
 		line, err = p.line, p.err
 	}
 	if line == 0 {
@@ -212,7 +211,7 @@ func (f *file) at(line int, err error) error {
 	return fmt.Errorf("%s:%d: %w", f.path, line, err)
 }
 
-// Run runs the tests on all processors. The error is that of ctx.
+// Run runs the tests in parallel. The error is ctx's.
 func (s *Suite) Run(ctx context.Context) (*Result, error) {
 	result := &Result{Files: make([]FileResult, len(s.files))}
 	var tests []*test
@@ -252,7 +251,7 @@ func (s *Suite) Run(ctx context.Context) (*Result, error) {
 	return result, ctx.Err()
 }
 
-// RuleFiles returns the paths of the rule files that the tests use and that could be read, for RunWith to vary.
+// RuleFiles returns the paths of the valid rule files that the tests use.
 func (s *Suite) RuleFiles() []string {
 	var paths []string
 	for path := range s.ruleFiles {
@@ -264,14 +263,13 @@ func (s *Suite) RuleFiles() []string {
 	return paths
 }
 
-// RunWith runs the tests as if the rule file at a path (one of RuleFiles) held these groups. Of the tests that use the
-// file, it runs those whose outcome the changed rules can have a part in, one after another, and stops at the first that
-// fails. It is meant to be called from many goroutines at once. The error is that of ctx, or says which expression is
-// not PromQL.
+// RunWith runs the tests as if the rule file at a path (one of RuleFiles) held these groups. It runs only tests whose
+// result the changed rules can affect, in sequence, and stops at the first failure. It is safe for concurrent use. The
+// error is ctx's or a PromQL error.
 func (s *Suite) RunWith(ctx context.Context, path string, groups *rulefmt.RuleGroups) (*Result, error) {
 	original := s.ruleFiles[path]
 	if original == nil {
-		return nil, fmt.Errorf("%s: is no rule file of these tests", path)
+		return nil, fmt.Errorf("%s: not a rule file of these tests", path)
 	}
 	changed, err := s.compiler.compileFile(path, groups)
 	if err != nil {
@@ -286,7 +284,7 @@ func (s *Suite) RunWith(ctx context.Context, path string, groups *rulefmt.RuleGr
 		loaded := f.ordered(s.ruleFiles, changed)
 		fr := FileResult{Path: f.path}
 		for _, t := range f.tests {
-			if t.err != nil || !t.touches(different, f.loaded, loaded) {
+			if t.err != nil || !t.affects(different, f.loaded, loaded) {
 				continue
 			}
 			tr := s.runPart(ctx, t, different, loaded)
@@ -305,8 +303,8 @@ func (s *Suite) RunWith(ctx context.Context, path string, groups *rulefmt.RuleGr
 	return result, nil
 }
 
-// runPart runs a test for the sake of the rules that differ. Where the test passes with the rules as they stand, what
-// these have no part in is known to pass, and is left out.
+// runPart runs a test for a change of rules. If the test passes with the rules unchanged, only what the change affects
+// is evaluated.
 func (s *Suite) runPart(ctx context.Context, t *test, different []*rule, loaded *ordered) TestResult {
 	t.baseline.Do(func() { t.passes = !s.runTest(ctx, t, t.file.loaded, nil).Failed() })
 	if !t.passes || t.err != nil {
@@ -317,9 +315,9 @@ func (s *Suite) runPart(ctx context.Context, t *test, different []*rule, loaded 
 	r := &run{test: t, engine: t.file.engine}
 	r.rules, r.alertsSelected = t.live(loaded.rules)
 	affected := affectedBy(different, loaded.rules)
-	if part := r.within(affected); part != nil && part.inColumns() {
-		if err := part.columns(ctx); err == nil {
-			tr.Failures = part.assertions(ctx)
+	if reduced := r.within(affected); reduced != nil && reduced.canEvaluateByRule() {
+		if err := reduced.evaluateByRule(ctx); err == nil {
+			tr.Failures = reduced.assertions(ctx)
 			tr.Took = time.Since(began)
 			return tr
 		}
@@ -329,7 +327,7 @@ func (s *Suite) runPart(ctx context.Context, t *test, different []*rule, loaded 
 	return tr
 }
 
-// runTest runs one test over rules in their order.
+// runTest runs one test with rules in their order.
 func (s *Suite) runTest(ctx context.Context, t *test, loaded *ordered, seen *coverage) TestResult {
 	began := time.Now()
 	tr := TestResult{Name: t.Name, Index: t.index, Line: t.line}
@@ -339,7 +337,7 @@ func (s *Suite) runTest(ctx context.Context, t *test, loaded *ordered, seen *cov
 	case t.file.ruleErr != nil:
 		tr.Err = t.file.ruleErr
 	default:
-		r := &run{test: t, engine: t.file.engine, seen: seen}
+		r := &run{test: t, engine: t.file.engine, coverage: seen}
 		r.rules, r.alertsSelected = t.live(loaded.rules)
 		tr.Failures = r.judge(ctx)
 		seen.idle(t, loaded.rules, r.rules)

@@ -44,7 +44,7 @@ func outcome(t testing.TB, dir string, options Options) string {
 			fmt.Fprintln(&b, "warning:", w)
 		}
 	}
-	if err := result.Unusable(); err != nil {
+	if err := result.Err(); err != nil {
 		fmt.Fprintln(&b, "unusable:", err)
 	}
 	return strings.ReplaceAll(b.String(), dir+"/", "")
@@ -95,8 +95,8 @@ func TestRunWithSaysWhatAFreshLoadSays(t *testing.T) {
 					}
 					dir := lay(t, map[string]string{"a_test.yml": regexp.MustCompile(`rule_files:.*\n(?:  - .*\n)?`).ReplaceAllString(string(content), "rule_files: [a.yml]\n"), "a.yml": string(text)})
 					fresh, err := Load([]string{filepath.Join(dir, "a_test.yml")}, suite.options).Run(t.Context())
-					if err != nil || fresh.Unusable() != nil && fresh.Files[0].Err != nil {
-						t.Fatalf("%v %v", err, fresh.Unusable())
+					if err != nil || fresh.Err() != nil && fresh.Files[0].Err != nil {
+						t.Fatalf("%v %v", err, fresh.Err())
 					}
 					want := firstFailure(fresh)
 					result, err := suite.RunWith(t.Context(), suite.RuleFiles()[0], changed)

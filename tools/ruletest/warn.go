@@ -11,8 +11,8 @@ import (
 	prometheusvalue "github.com/prometheus/prometheus/model/value"
 )
 
-// warnings says what makes the tests of a file worth less than they seem. With Strict, it runs tests again in other
-// ways, to see whether their verdict is left to chance.
+// warnings finds weak tests of a file. With Strict, it reruns tests in other ways, to see whether the verdict depends on
+// chance.
 func (s *Suite) warnings(ctx context.Context, f *file, results []TestResult) []Warning {
 	if f.err != nil {
 		return nil
@@ -38,14 +38,14 @@ func (s *Suite) warnings(ctx context.Context, f *file, results []TestResult) []W
 			for _, ended := range t.ended(s.options.Lookback) {
 				warn(ended.line, "%s", ended.text)
 			}
-			s.again(ctx, t, results[i].Failed(), warn)
+			s.rerun(ctx, t, results[i].Failed(), warn)
 		}
 	}
 	return all
 }
 
-// again runs a test with the groups whose order is open in the opposite order, and with the groups' own intervals.
-func (s *Suite) again(ctx context.Context, t *test, failed bool, warn func(line int, format string, args ...any)) {
+// rerun runs a test with undefined group orders reversed, and with the groups' own intervals.
+func (s *Suite) rerun(ctx context.Context, t *test, failed bool, warn func(line int, format string, args ...any)) {
 	now := "passes"
 	if failed {
 		now = "fails"
@@ -138,7 +138,7 @@ func (t *test) ended(lookback time.Duration) []ending {
 	var all []ending
 	for _, s := range t.input.series {
 		last, ok := s.last()
-		if !ok || s.goesOn || prometheusvalue.IsStaleNaN(last.v) || last.h != nil && prometheusvalue.IsStaleNaN(last.h.Sum) {
+		if !ok || s.truncated || prometheusvalue.IsStaleNaN(last.v) || last.h != nil && prometheusvalue.IsStaleNaN(last.h.Sum) {
 			continue
 		}
 		gap := time.Duration(t.Interval).Milliseconds()

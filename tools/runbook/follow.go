@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// betweenSteps is how long the shell may take for what is no step: to start, to go on to the next one, to end.
+	// betweenSteps is how long the shell may take to start, to begin the next step, or to end.
 	betweenSteps = time.Minute
 
-	// interruptGrace is how long a program that was sent Ctrl-C has to clean up.
+	// interruptGrace is how long a program may take to end after Ctrl-C.
 	interruptGrace = 5 * time.Second
 
 	// maxUnanswered is how many bytes of output a prompt's pattern can look back.
 	maxUnanswered = 64 << 10
 
-	// maxLines and maxBytes are how much of a step's commands, and of its output, an error repeats.
+	// maxLines and maxBytes limit how much of a step's commands and output an error repeats.
 	maxLines = 10
 	maxBytes = 2 << 10
 )
@@ -55,7 +55,7 @@ func Follow(ctx context.Context, start Terminal, b Branch, labels map[string]str
 		}
 	}
 	if left == 0 {
-		return nil, fmt.Errorf("follow %q: there is no step to run", b.Name)
+		return nil, fmt.Errorf("follow %q: no step to run", b.Name)
 	}
 	tag := "firedrill;" + rand.Text()
 	argv, err := command(tag, b, labels)
@@ -79,7 +79,7 @@ func Follow(ctx context.Context, start Terminal, b Branch, labels map[string]str
 	return s.log, err
 }
 
-// session is a branch being followed.
+// session is the run of a branch in a shell.
 type session struct {
 	branch   Branch
 	terminal io.ReadWriteCloser
@@ -116,7 +116,7 @@ type piece struct {
 	err  error
 }
 
-// read reads from the terminal until it ends or stop is called.
+// read reads from the terminal until its end or a call of stop.
 func (s *session) read() (displayed <-chan piece, stop func()) {
 	pieces, stopped := make(chan piece), make(chan struct{})
 	go func() {
@@ -136,7 +136,7 @@ func (s *session) read() (displayed <-chan piece, stop func()) {
 	return pieces, func() { close(stopped) }
 }
 
-// run is the session from the first byte displayed to the end of the shell.
+// run handles the session from the first byte displayed to the end of the shell.
 func (s *session) run(ctx context.Context, displayed <-chan piece) error {
 	s.limit = time.NewTimer(betweenSteps)
 	defer s.limit.Stop()
@@ -160,7 +160,7 @@ func (s *session) run(ctx context.Context, displayed <-chan piece) error {
 			if s.running == nil {
 				return s.failed(fmt.Sprintf("the shell did nothing for %v", betweenSteps), nil)
 			}
-			return s.failed(fmt.Sprintf("still running after %v and interrupted: {timeout=\"...\"} after the fence's language gives it longer",
+			return s.failed(fmt.Sprintf("timed out after %v and interrupted: allow more with {timeout=\"...\"} after the fence's language",
 				s.running.Timeout), nil)
 		case <-ctx.Done():
 			what := "interrupted between two steps"
@@ -173,13 +173,13 @@ func (s *session) run(ctx context.Context, displayed <-chan piece) error {
 	}
 }
 
-// allow gives the shell a new time limit.
+// allow resets the time limit.
 func (s *session) allow(d time.Duration) {
 	s.limit.Reset(d)
 	s.expiry = time.Now().Add(d)
 }
 
-// display takes what the shell and its programs write.
+// display handles the output of the shell and its programs.
 func (s *session) display(text []byte) {
 	s.recording.Write(text)
 	if s.running == nil || len(s.prompts) == 0 {
@@ -194,7 +194,7 @@ func (s *session) display(text []byte) {
 	}
 }
 
-// mark takes what the script says about itself. Any other program's commands to the terminal are none of our business.
+// mark handles the marks that the script writes. Other programs' terminal commands are ignored.
 func (s *session) mark(command string) {
 	mark, ours := strings.CutPrefix(command, s.tag+";")
 	what, number, _ := strings.Cut(mark, ";")
@@ -202,7 +202,7 @@ func (s *session) mark(command string) {
 	switch {
 	case !ours || err != nil || s.over:
 		return
-	case s.interrupted: // the shell has ended, or goes on in spite of Ctrl-C, which is the end as well
+	case s.interrupted: // the shell has ended, or continues after Ctrl-C, which also ends the session
 		s.over = true
 		return
 	}
@@ -233,7 +233,7 @@ func (s *session) begin(index int) {
 	s.allow(s.running.Timeout)
 }
 
-// skipTo enters the steps before index into the log that are not to be run.
+// skipTo adds the steps before index that are not run to the log.
 func (s *session) skipTo(index int) {
 	for ; s.next < index; s.next++ {
 		result := s.result(s.branch.Steps[s.next])
@@ -247,7 +247,7 @@ func (s *session) result(step Step) Result {
 	return Result{Step: step, Branch: s.branch.Name, Index: s.next + 1, Of: len(s.branch.Steps)}
 }
 
-// end enters the running step into the log.
+// end adds the running step to the log.
 func (s *session) end(exit int) {
 	result := s.result(*s.running)
 	result.Output = s.recording.String()
@@ -260,7 +260,7 @@ func (s *session) end(exit int) {
 	s.recording = newRecording()
 }
 
-// answer types what the prompts in the output ask for.
+// answer types the answers to prompts in the output.
 func (s *session) answer(ctx context.Context) error {
 	if s.running == nil {
 		return nil
@@ -270,7 +270,7 @@ func (s *session) answer(ctx context.Context) error {
 	for _, p := range s.prompts {
 		for {
 			found := p.Pattern.FindSubmatchIndex(s.unasked[p.from:])
-			if found == nil || found[0] == found[1] { // nothing is no question
+			if found == nil || found[0] == found[1] { // an empty match
 				break
 			}
 			var match []string
@@ -305,7 +305,7 @@ func (s *session) press(ctx context.Context, keys string) error {
 	}
 }
 
-// interrupt presses Ctrl-C and waits a while for the shell to end. The caller's context may be at its end already.
+// interrupt types Ctrl-C and waits for the shell to end, up to interruptGrace. It needs no context: the caller's may have ended.
 func (s *session) interrupt(displayed <-chan piece) {
 	s.interrupted = true
 	ctx, cancel := context.WithTimeout(context.Background(), interruptGrace)
@@ -326,7 +326,7 @@ func (s *session) interrupt(displayed <-chan piece) {
 	}
 }
 
-// verdict judges a session whose shell has ended by itself.
+// verdict returns the result of a session whose shell has ended by itself.
 func (s *session) verdict() error {
 	switch {
 	case s.running == nil && s.left == 0:
@@ -335,14 +335,14 @@ func (s *session) verdict() error {
 	case s.running == nil:
 		return s.failed(fmt.Sprintf("the shell ended between two steps, exit %d", s.status), nil)
 	case s.status == s.running.Exit:
-		what := fmt.Sprintf("the step ended the shell, exit %d, and what was to follow did not run: exit and exec belong into ( )", s.status)
+		what := fmt.Sprintf("the step ended the shell, exit %d, and the rest did not run: put exit and exec into ( )", s.status)
 		return s.failed(what, nil)
 	}
 	return s.failed(fmt.Sprintf("exit %d, expected %d", s.status, s.running.Exit), nil)
 }
 
-// failed enters the running step into the log and returns the error that says where and how the session failed. The
-// error wraps the cause, if there is one.
+// failed adds the running step to the log and returns an error that says where and how the session failed. It wraps the
+// cause, if there is one.
 func (s *session) failed(what string, cause error) error {
 	where := fmt.Sprintf("follow %q", s.branch.Name)
 	output := s.recording.String()
@@ -392,7 +392,7 @@ func ending(output string) string {
 	return strings.Join(lines, "\n")
 }
 
-// indented sets a text off from what comes before it.
+// indented puts a text on indented lines, after a line break.
 func indented(text string) string {
 	if text == "" {
 		return ""

@@ -154,7 +154,7 @@ func TestFollowGivesLabelsAsVariables(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	labels := map[string]string{
-		"domain":  "stemedb.example.com",
+		"domain":  "shop.example.com",
 		"command": "$(touch " + dir + "/x) `touch " + dir + "/x`; touch " + dir + "/x",
 		"quotes":  `it's "quoted" \ and ''`,
 		"lines":   "one\n\ttwo\r",
@@ -195,11 +195,11 @@ func TestFollowRefusesLabels(t *testing.T) {
 		return nil, io.EOF
 	}
 	for name, want := range map[string]string{
-		"PATH":     `follow "If Testing": label ("PATH"): the shell has a variable of that name, which steps rely on`,
-		"IFS":      `follow "If Testing": label ("IFS"): the shell has a variable of that name, which steps rely on`,
-		"UID":      `follow "If Testing": label ("UID"): the shell has a variable of that name, which steps rely on`,
-		"_":        `follow "If Testing": label ("_"): the shell has a variable of that name, which steps rely on`,
-		"BASH_ENV": `follow "If Testing": label ("BASH_ENV"): the shell has a variable of that name, which steps rely on`,
+		"PATH":     `follow "If Testing": label ("PATH"): the shell or its programs use a variable of that name`,
+		"IFS":      `follow "If Testing": label ("IFS"): the shell or its programs use a variable of that name`,
+		"UID":      `follow "If Testing": label ("UID"): the shell or its programs use a variable of that name`,
+		"_":        `follow "If Testing": label ("_"): the shell or its programs use a variable of that name`,
+		"BASH_ENV": `follow "If Testing": label ("BASH_ENV"): the shell or its programs use a variable of that name`,
 		"a.b":      `follow "If Testing": label ("a.b"): not a name that a shell variable can have`,
 		"":         `follow "If Testing": label (""): not a name that a shell variable can have`,
 		"x; rm":    `follow "If Testing": label ("x; rm"): not a name that a shell variable can have`,
@@ -216,7 +216,7 @@ func TestFollowSparesTheShellsReadonlyVariables(t *testing.T) {
 	t.Parallel()
 	log := follow(t, steps("readonly -p | sed 's/^declare -[a-zA-Z]* //; s/=.*//'"))
 	for name := range strings.Lines(log[0].Output) {
-		if !shellsOwn.MatchString(strings.TrimSpace(name)) {
+		if !reserved.MatchString(strings.TrimSpace(name)) {
 			t.Errorf("%q could be the name of a label", name)
 		}
 	}
@@ -266,13 +266,13 @@ func TestFollowFailures(t *testing.T) {
 		},
 		"exit 0": {
 			markdown: steps("exit 0", "echo never"),
-			want: `runbooks/Test.md:13 "If Testing" 1/2: the step ended the shell, exit 0, and what was to follow did not run: exit and exec belong into ( )
+			want: `runbooks/Test.md:13 "If Testing" 1/2: the step ended the shell, exit 0, and the rest did not run: put exit and exec into ( )
   $ exit 0`,
 			exits: []int{0},
 		},
 		"exec": {
 			markdown: steps("exec true", "echo never"),
-			want: `runbooks/Test.md:13 "If Testing" 1/2: the step ended the shell, exit 0, and what was to follow did not run: exit and exec belong into ( )
+			want: `runbooks/Test.md:13 "If Testing" 1/2: the step ended the shell, exit 0, and the rest did not run: put exit and exec into ( )
   $ exec true`,
 			exits: []int{0},
 		},
@@ -364,7 +364,7 @@ func TestFollowExpectedFailureAndSkippedStep(t *testing.T) {
 func TestFollowNeedsSomethingToRun(t *testing.T) {
 	t.Parallel()
 	_, err := Follow(t.Context(), localTerminal, Branch{Name: "Escalation", Steps: []Step{{Source: "true"}}}, nil)
-	if err == nil || err.Error() != `follow "Escalation": there is no step to run` {
+	if err == nil || err.Error() != `follow "Escalation": no step to run` {
 		t.Error(err)
 	}
 }
@@ -395,7 +395,7 @@ func TestFollowTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			log, err := Follow(t.Context(), localTerminal, branch(t, "```bash {timeout=\"100ms\"}\n"+source+"\n```\n"+steps("sleep 600")), nil)
-			want := `runbooks/Test.md:13 "If Testing" 1/2: still running after 100ms and interrupted: {timeout="..."} after the fence's language gives it longer
+			want := `runbooks/Test.md:13 "If Testing" 1/2: timed out after 100ms and interrupted: allow more with {timeout="..."} after the fence's language
   $ ` + strings.ReplaceAll(source, "\n", "\n  > ")
 			if err == nil || !strings.HasPrefix(err.Error(), want) {
 				t.Errorf("the error is\n%v\nnot\n%s", err, want)
@@ -457,7 +457,7 @@ func TestFollowTakesItsTime(t *testing.T) {
 				_, _ = fmt.Fprintf(display, "keys %q\r\n", <-keys)
 				mark("over;130")
 			},
-			want: start + "still running after 2m0s and interrupted: {timeout=\"...\"} after the fence's language gives it longer\n  $ one\n  working\n  keys \"\\x03\"",
+			want: start + "timed out after 2m0s and interrupted: allow more with {timeout=\"...\"} after the fence's language\n  $ one\n  working\n  keys \"\\x03\"",
 			took: 2 * time.Minute,
 		},
 		"deaf": {
@@ -465,7 +465,7 @@ func TestFollowTakesItsTime(t *testing.T) {
 				mark("begin;0")
 				_, _ = io.WriteString(display, "working\r\n")
 			},
-			want: start + "still running after 2m0s and interrupted: {timeout=\"...\"} after the fence's language gives it longer\n  $ one\n  working",
+			want: start + "timed out after 2m0s and interrupted: allow more with {timeout=\"...\"} after the fence's language\n  $ one\n  working",
 			took: 2*time.Minute + interruptGrace,
 		},
 		"carrying on": {
@@ -476,7 +476,7 @@ func TestFollowTakesItsTime(t *testing.T) {
 				mark("begin;1")
 				_, _ = io.WriteString(display, "never\r\n")
 			},
-			want: start + "still running after 2m0s and interrupted: {timeout=\"...\"} after the fence's language gives it longer\n  $ one",
+			want: start + "timed out after 2m0s and interrupted: allow more with {timeout=\"...\"} after the fence's language\n  $ one",
 			took: 2 * time.Minute,
 		},
 		"not answered": {

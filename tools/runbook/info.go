@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// attributes is what may stand in braces, in the words of an error message.
+// attributes lists what braces may contain, for messages.
 const attributes = `exit=1, run=false, timeout="2m" or #name, separated by spaces`
 
 var stepName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
@@ -28,7 +28,7 @@ func readInfo(info string) (step Step, isStep bool, err error) {
 	case strings.EqualFold(language, "bash"):
 		return step, true, fmt.Errorf("unknown language (%q): bash, in lower case, for a step", language)
 	case strings.Contains(rest, "{"):
-		return step, false, fmt.Errorf("braces on a fence that is no step (%q): the language bash for a step, no braces for prose", info)
+		return step, false, fmt.Errorf("braces on a fence that is not a step (%q): the language bash for a step, no braces for prose", info)
 	default:
 		return step, false, nil
 	}
@@ -57,7 +57,7 @@ func (s *Step) readAttributes(text string) error {
 		}
 		text = rest
 		if seen[key] {
-			return fmt.Errorf("%s is given twice (%q): once is right", key, attribute)
+			return fmt.Errorf("%s is given twice (%q): give it once", key, attribute)
 		}
 		seen[key] = true
 

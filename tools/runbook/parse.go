@@ -17,8 +17,7 @@ import (
 	"github.com/yuin/goldmark/util"
 )
 
-// problem is one thing that is wrong with a runbook. Its column, counted in bytes from 1, is 0 where the whole line is
-// meant.
+// problem is an error in a runbook. Its column, counted in bytes from 1, is 0 for the whole line.
 type problem struct {
 	path         string
 	line, column int
@@ -32,7 +31,7 @@ func (p problem) Error() string {
 	return fmt.Sprintf("%s:%d: %s", p.path, p.line, p.text)
 }
 
-// document is a runbook in the making.
+// document is a runbook that is being parsed.
 type document struct {
 	*Runbook
 	src        []byte
@@ -47,7 +46,7 @@ func Parse(path string, src []byte) (*Runbook, error) {
 	if err := checkText(path, src); err != nil {
 		return nil, err
 	}
-	// What GitHub does not show, an editor's byte order mark and carriage returns, must not reach the shell either.
+	// A byte order mark and carriage returns, which GitHub does not show, must not reach the shell.
 	src = bytes.TrimPrefix(src, []byte("\uFEFF"))
 	src = bytes.ReplaceAll(src, []byte("\r\n"), []byte("\n"))
 
@@ -73,7 +72,7 @@ func Parse(path string, src []byte) (*Runbook, error) {
 	return nil, errors.Join(errs...)
 }
 
-// checkText refuses what is no text, before anything tries to make sense of it.
+// checkText refuses files that are too large or not text.
 func checkText(path string, src []byte) error {
 	if len(src) > MaxFileSize {
 		return problem{path: path, line: 1, text: fmt.Sprintf("the file is too large (more than %d bytes): a runbook has at most 1 MiB", MaxFileSize)}
@@ -92,7 +91,7 @@ func checkText(path string, src []byte) error {
 	return nil
 }
 
-// excerpt returns the few bytes around an offset, of its own line only.
+// excerpt returns a few bytes around an offset, on the same line.
 func excerpt(src []byte, offset int) []byte {
 	from := max(offset-10, bytes.LastIndexByte(src[:offset], '\n')+1)
 	to := min(offset+10, len(src))
@@ -102,7 +101,7 @@ func excerpt(src []byte, offset int) []byte {
 	return src[from:to]
 }
 
-// problemf notes a problem with a line, or with what begins at a column of it.
+// problemf records a problem with a line, or at a column of it.
 func (d *document) problemf(line, column int, format string, args ...any) {
 	for i, arg := range args {
 		if s, ok := arg.(string); ok {
@@ -112,7 +111,7 @@ func (d *document) problemf(line, column int, format string, args ...any) {
 	d.problems = append(d.problems, problem{d.Path, line, column, fmt.Sprintf(format, args...)})
 }
 
-// maxShown is how many bytes of an offending text are repeated.
+// maxShown limits the bytes of an offending text in a message.
 const maxShown = 100
 
 func shortened(s string) string {
@@ -269,7 +268,7 @@ func (d *document) readHeader(fields []field) {
 		wanted = []key{procedure, trigger}
 		for _, f := range fields {
 			if slices.ContainsFunc([]key{severity, alert, duration}, func(k key) bool { return k.name == f.key }) {
-				d.problemf(f.line, 0, "a procedure has no %s (%q): none, for that is said by the runbook that leads to it", strings.ToLower(f.key), d.line(f.line))
+				d.problemf(f.line, 0, "a procedure has no %s (%q): remove the line; the alert's runbook gives it", strings.ToLower(f.key), d.line(f.line))
 			}
 		}
 	}
@@ -278,7 +277,7 @@ func (d *document) readHeader(fields []field) {
 			switch {
 			case f.key != w.name:
 			case *w.line > 0:
-				d.problemf(f.line, 0, "%s is given twice (%q), the first time on line %d: once is right", w.name, f.value, *w.line)
+				d.problemf(f.line, 0, "%s is given twice (%q), the first time on line %d: give it once", w.name, f.value, *w.line)
 			default:
 				*w.value, *w.line = f.value, f.line
 			}
@@ -310,7 +309,7 @@ func (d *document) readFence(n *ast.FencedCodeBlock) {
 	if n.Info != nil {
 		info = string(n.Info.Segment.Value(d.src))
 	}
-	step, isStep, err := readInfo(shortened(info)) // no step has that much to say
+	step, isStep, err := readInfo(shortened(info)) // a valid one is short
 	if err != nil {
 		d.problemf(opening, 0, "%v", err)
 	}
@@ -324,8 +323,8 @@ func (d *document) readFence(n *ast.FencedCodeBlock) {
 		d.addStep(step, opening)
 	}
 
-	// The beginning of another fence inside of this one means that this one was meant to be over by then; Markdown
-	// goes on silently, and one step swallows the next.
+	// Another fence that opens inside this one means that this one is not closed: to Markdown it goes on, and one step
+	// contains the next.
 	for i := range n.Lines().Len() {
 		line := n.Lines().At(i)
 		inside := strings.TrimSpace(string(line.Value(d.src)))
@@ -355,7 +354,7 @@ func (d *document) addStep(step Step, opening int) {
 	d.steps = append(d.steps, step)
 }
 
-// checkStructure says what a runbook lacks as a whole.
+// checkStructure finds what is missing in the runbook as a whole.
 func (d *document) checkStructure() {
 	if len(d.headings) == 0 || d.headings[0].level != 1 || d.headings[0].text == "" {
 		line := 1
@@ -390,7 +389,7 @@ func (d *document) checkStructure() {
 	}
 	for _, s := range d.steps[resolution.first:d.headings[d.branches[0]].first] {
 		if s.Run {
-			d.problemf(s.Line, 0, "a step of no branch (%q), nobody would follow it: below the heading of a branch", firstLine(s.Source))
+			d.problemf(s.Line, 0, "a step outside any branch (%q), which is never run: move it below the heading of a branch", firstLine(s.Source))
 		}
 	}
 	lines := map[string]int{} // of the branches, by name

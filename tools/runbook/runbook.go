@@ -1,6 +1,6 @@
-// Package runbook reads a runbook as a program, and follows one of its branches to the letter in a shell on a terminal.
+// Package runbook parses runbooks, and runs the steps of a branch verbatim in a shell on a terminal.
 //
-// A runbook is GitHub-clean Markdown. Its title is followed by a list of bold keys, all four of them, in any order:
+// A runbook is Markdown as GitHub renders it. Below its title is a list of four bold keys, in any order:
 //
 //	# Certificate expiring soon
 //
@@ -9,21 +9,21 @@
 //	- **Trigger:** the certificate being served expires within 7 days
 //	- **Duration:** 1h
 //
-// A procedure is a runbook that belongs to no alert: runbooks of alerts link to it. Its keys are two:
+// A procedure is a runbook without an alert, to which runbooks of alerts link. It has two keys:
 //
 //   - **Procedure:** DisasterRecovery
 //   - **Trigger:** the host or its volume is lost
 //
-// Each fence whose language is bash is a step, wherever it stands; any other fence is prose. Each heading of level 3
-// under "## Resolution" is a branch: the steps beneath it, followed in order, end the incident. What is out of the
-// ordinary about a step stands in braces after the language, separated by spaces:
+// Each fence whose language is bash is a step; any other fence is prose. Each heading of level 3
+// under "## Resolution" is a branch: the steps beneath it, followed in order, end the incident. Exceptions for a step are
+// written in braces after the language, separated by spaces:
 //
 //	```bash {exit=1}        ends with exit status 1, and with no other
 //	```bash {run=false}     is shown, never run
 //	```bash {timeout="2m"}  may take that long instead of DefaultTimeout, in Prometheus's notation
 //	```bash {#renew}        has a name
 //
-// A step knows the labels of the alert as shell variables, so there are no <placeholders>.
+// The labels of the alert are shell variables in each step, so there are no <placeholders>.
 package runbook
 
 import (
@@ -36,14 +36,14 @@ import (
 )
 
 const (
-	// MaxFileSize is the size in bytes above which a runbook is refused unread.
+	// MaxFileSize limits a runbook, in bytes.
 	MaxFileSize = 1 << 20
 
-	// DefaultTimeout is how long a step may take that does not say otherwise.
+	// DefaultTimeout limits a step that sets no timeout.
 	DefaultTimeout = time.Minute
 )
 
-// Runbook is one Markdown file, checked: whatever is in it can be followed.
+// Runbook is a checked Markdown file: its branches can be followed.
 type Runbook struct {
 	Path   string // as it was given to Load or Parse
 	Title  string
@@ -55,7 +55,7 @@ type Runbook struct {
 	steps      []Step
 }
 
-// Header is what a runbook says about the alert that it is for, or a procedure about itself. Lines are counted from 1.
+// Header holds the keys below the title. Lines are counted from 1.
 type Header struct {
 	Severity     string
 	SeverityLine int
@@ -63,11 +63,11 @@ type Header struct {
 	Alert     string
 	AlertLine int
 
-	// Procedure is the name of a procedure, which has neither severity nor alert nor duration; else it is empty.
+	// Procedure is the name of a procedure, which has no severity, alert or duration; empty for an alert's runbook.
 	Procedure     string
 	ProcedureLine int
 
-	// Trigger is the alert's condition in words, or when a procedure is to be followed.
+	// Trigger is the alert's condition in words, or when to follow a procedure.
 	Trigger     string
 	TriggerLine int
 
@@ -81,7 +81,7 @@ type Step struct {
 	Name   string // from {#name}, unique in its runbook, or empty
 	File   string
 	Line   int    // of the first line of Source, counted from 1
-	Source string // verbatim, without the indentation of the list or quotation that it stands in
+	Source string // verbatim, without the indentation of its list or quotation
 
 	Exit    int           // the one exit status that is right
 	Run     bool          // false for a step that is only shown
@@ -130,7 +130,7 @@ func (r *Runbook) Branches() []Branch {
 	return branches
 }
 
-// Branch returns the branch of that name. The error names those that there are.
+// Branch returns the branch of that name. The error lists the existing ones.
 func (r *Runbook) Branch(name string) (Branch, error) {
 	var names []string
 	for _, b := range r.Branches() {
@@ -143,8 +143,7 @@ func (r *Runbook) Branch(name string) (Branch, error) {
 		r.Path, r.headings[r.resolution].line, name, choice(name, names))
 }
 
-// Section returns the steps beneath a heading of whatever level. It is an error when there is no such heading, and
-// when there are several.
+// Section returns the steps beneath the heading, at any level. No such heading, or several, is an error.
 func (r *Runbook) Section(name string) (Branch, error) {
 	found := -1
 	var names []string
@@ -165,7 +164,7 @@ func (r *Runbook) Section(name string) (Branch, error) {
 	return Branch{Name: name, Line: r.headings[found].line, Steps: r.stepsOf(found)}, nil
 }
 
-// end returns the index of the heading at which the section of heading i is over.
+// end returns the index of the heading that ends the section of heading i.
 func (r *Runbook) end(i int) int {
 	for j := i + 1; j < len(r.headings); j++ {
 		if r.headings[j].level <= r.headings[i].level {
@@ -197,7 +196,7 @@ func (r *Runbook) findBranches() {
 	}
 }
 
-// choice says which of the names is nearest to the one that was asked for, and lists them all.
+// choice names the most similar of the names, and lists all.
 func choice(asked string, names []string) string {
 	if len(names) == 0 {
 		return "there is none"

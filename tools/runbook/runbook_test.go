@@ -19,7 +19,7 @@ Some words first.
 
 - **Severity:** critical
 - **Alert:** ` + "`CertificateExpiringSoon`" + `
-- **Trigger:** ` + "`stemedb_tls_cert_expiry_seconds < 604800`" + `, which
+- **Trigger:** ` + "`tls_cert_expiry_seconds < 604800`" + `, which
   is 7&nbsp;days
 - **Duration**: 1h30m
 
@@ -98,7 +98,7 @@ func TestParse(t *testing.T) {
 	equal(t, "the header", r.Header, Header{
 		Severity: "critical", SeverityLine: 5,
 		Alert: "CertificateExpiringSoon", AlertLine: 6,
-		Trigger: "stemedb_tls_cert_expiry_seconds < 604800, which is 7 days", TriggerLine: 7,
+		Trigger: "tls_cert_expiry_seconds < 604800, which is 7 days", TriggerLine: 7,
 		Duration: 90 * time.Minute, DurationLine: 9,
 	})
 
@@ -230,14 +230,14 @@ X.md:1: the runbook has no heading ("## Resolution"): one, with a branch such as
 		"no severity":       {strings.Replace(step("true"), "- **Severity:** critical\n", "", 1), `X.md:1: the header does not give the severity ("Test"): a line below the title such as "- **Severity:** critical"`},
 		"header too late":   {"# Test\n\n## Alert\n" + strings.TrimPrefix(step("true"), "# Test\n"), `X.md:1: the header does not give the severity ("Test"): a line below the title such as "- **Severity:** critical"` + "\n" + `X.md:1: the header does not give the alert ("Test"): a line below the title such as "- **Alert:** CertificateExpiringSoon"` + "\n" + `X.md:1: the header does not give the trigger ("Test"): a line below the title such as "- **Trigger:** the certificate expires within 7 days"` + "\n" + `X.md:1: the header does not give the duration ("Test"): a line below the title such as "- **Duration:** 1h"`},
 		"empty alert":       {strings.Replace(step("true"), "Alert:** Test", "Alert:**", 1), `X.md:4: Alert is empty ("- **Alert:**"): a line such as "- **Alert:** CertificateExpiringSoon"`},
-		"severity twice":    {strings.Replace(step("true"), "- **Alert", "- **Severity:** warning\n- **Alert", 1), `X.md:4: Severity is given twice ("warning"), the first time on line 3: once is right`},
+		"severity twice":    {strings.Replace(step("true"), "- **Alert", "- **Severity:** warning\n- **Alert", 1), `X.md:4: Severity is given twice ("warning"), the first time on line 3: give it once`},
 		"no such duration":  {strings.Replace(step("true"), "1h", "1 hour", 1), `X.md:6: not a duration ("1 hour"): Prometheus's notation, such as 1h, 5m or 0s`},
 		"negative duration": {strings.Replace(step("true"), "1h", "-1h", 1), `X.md:6: not a duration ("-1h"): Prometheus's notation, such as 1h, 5m or 0s`},
 
-		"an alert's procedure": {strings.Replace(step("true"), "- **Alert:** Test\n", "- **Alert:** Test\n- **Procedure:** Test\n", 1), `X.md:3: a procedure has no severity ("- **Severity:** critical"): none, for that is said by the runbook that leads to it
-X.md:4: a procedure has no alert ("- **Alert:** Test"): none, for that is said by the runbook that leads to it
-X.md:7: a procedure has no duration ("- **Duration:** 1h"): none, for that is said by the runbook that leads to it`},
-		"procedure twice":   {strings.Replace(procedure, "- **Trigger", "- **Procedure:** Y\n- **Trigger", 1), `X.md:4: Procedure is given twice ("Y"), the first time on line 3: once is right`},
+		"an alert's procedure": {strings.Replace(step("true"), "- **Alert:** Test\n", "- **Alert:** Test\n- **Procedure:** Test\n", 1), `X.md:3: a procedure has no severity ("- **Severity:** critical"): remove the line; the alert's runbook gives it
+X.md:4: a procedure has no alert ("- **Alert:** Test"): remove the line; the alert's runbook gives it
+X.md:7: a procedure has no duration ("- **Duration:** 1h"): remove the line; the alert's runbook gives it`},
+		"procedure twice":   {strings.Replace(procedure, "- **Trigger", "- **Procedure:** Y\n- **Trigger", 1), `X.md:4: Procedure is given twice ("Y"), the first time on line 3: give it once`},
 		"nameless and idle": {strings.Replace(procedure, "Test\n- **Trigger:** it is lost\n", "\n", 1), `X.md:1: the header does not give the trigger ("Test"): a line below the title such as "- **Trigger:** the certificate expires within 7 days"` + "\n" + `X.md:3: Procedure is empty ("- **Procedure:** "): a line such as "- **Procedure:** DisasterRecovery"`},
 
 		"no resolution":       {resolution(""), `X.md:1: the runbook has no heading ("## Resolution"): one, with a branch such as "### If the certificate is ours" below it`},
@@ -248,7 +248,7 @@ X.md:7: a procedure has no duration ("- **Duration:** 1h"): none, for that is sa
 		"branch of prose":     {fence("sh", "true"), `X.md:10: a branch with nothing to run ("If Testing"): at least one bash fence without {run=false} below it`},
 		"branch not run":      {fence("bash {run=false}", "true"), `X.md:10: a branch with nothing to run ("If Testing"): at least one bash fence without {run=false} below it`},
 		"branch twice":        {step("true") + "### If  Testing\n", `X.md:15: a branch of the same name ("If Testing") is on line 10: another name`},
-		"step of no branch":   {header + steps("true") + "### If Testing\n" + steps("true"), `X.md:11: a step of no branch ("true"), nobody would follow it: below the heading of a branch`},
+		"step of no branch":   {header + steps("true") + "### If Testing\n" + steps("true"), `X.md:11: a step outside any branch ("true"), which is never run: move it below the heading of a branch`},
 
 		"unclosed at the end":     {complete("```bash\ntrue\n"), `X.md:12: the fence is not closed ("` + "```bash" + `"): a line of ` + "```" + ` after the last line of its code`},
 		"closed by too few":       {complete("~~~~ bash\ntrue\n~~~\n"), `X.md:12: the fence is not closed ("~~~~ bash"): a line of ~~~~ after the last line of its code`},
@@ -258,15 +258,15 @@ X.md:7: a procedure has no duration ("- **Duration:** 1h"): none, for that is sa
 
 		"Bash":               {fence("Bash", "true"), `X.md:12: unknown language ("Bash"): bash, in lower case, for a step`},
 		"no space":           {fence("bash{exit=1}", "true"), `X.md:12: no space between the language and the braces ("bash{exit=1}"): "bash {exit=1}"`},
-		"braces on prose":    {step("true") + "```sh {exit=1}\n```\n", `X.md:15: braces on a fence that is no step ("sh {exit=1}"): the language bash for a step, no braces for prose`},
-		"braces alone":       {step("true") + "```{exit=1}\n```\n", `X.md:15: braces on a fence that is no step ("{exit=1}"): the language bash for a step, no braces for prose`},
+		"braces on prose":    {step("true") + "```sh {exit=1}\n```\n", `X.md:15: braces on a fence that is not a step ("sh {exit=1}"): the language bash for a step, no braces for prose`},
+		"braces alone":       {step("true") + "```{exit=1}\n```\n", `X.md:15: braces on a fence that is not a step ("{exit=1}"): the language bash for a step, no braces for prose`},
 		"more than language": {fence("bash session", "true"), `X.md:12: text after the language ("session"): nothing, or braces with exit=1, run=false, timeout="2m" or #name, separated by spaces`},
 		"braces not closed":  {fence("bash {exit=1", "true"), `X.md:12: text after the language ("{exit=1"): nothing, or braces with exit=1, run=false, timeout="2m" or #name, separated by spaces`},
 		"two pairs":          {fence("bash {exit=1} {#a}", "true"), `X.md:12: not an exit status ("exit=1}"): a number from 0 to 255`},
 		"unknown key":        {fence("bash {exti=1}", "true"), `X.md:12: unknown attribute ("exti=1"): exit=1, run=false, timeout="2m" or #name, separated by spaces`},
 		"a word":             {fence("bash {norun}", "true"), `X.md:12: unknown attribute ("norun"): exit=1, run=false, timeout="2m" or #name, separated by spaces`},
-		"key twice":          {fence("bash {exit=1 exit=2}", "true"), `X.md:12: exit is given twice ("exit=2"): once is right`},
-		"two names":          {fence("bash {#a #b}", "true"), `X.md:12: #name is given twice ("#b"): once is right`},
+		"key twice":          {fence("bash {exit=1 exit=2}", "true"), `X.md:12: exit is given twice ("exit=2"): give it once`},
+		"two names":          {fence("bash {#a #b}", "true"), `X.md:12: #name is given twice ("#b"): give it once`},
 		"exit 256":           {fence("bash {exit=256}", "true"), `X.md:12: not an exit status ("exit=256"): a number from 0 to 255`},
 		"exit alone":         {fence("bash {exit}", "true"), `X.md:12: not an exit status ("exit"): a number from 0 to 255`},
 		"comma":              {fence("bash {exit=1, run=false}", "true"), `X.md:12: not an exit status ("exit=1,"): a number from 0 to 255`},
@@ -286,14 +286,14 @@ X.md:7: a procedure has no duration ("- **Duration:** 1h"): none, for that is sa
 		"half a tab":      {complete("1. ```bash\n\techo ok\n\techo $(\n\t```\n"), `X.md:14:7: shell syntax error ("echo $("): reached EOF without matching ` + "`$(` with `)`"},
 		"another shell's": {step("echo ${(f)x}"), `X.md:13:6: shell syntax error ("echo ${(f)x}"): not in bash: parameter expansion flags`},
 		"shown only":      {step("true") + "```bash {run=false}\nfi\n```\n", `X.md:16:1: shell syntax error ("fi"): ` + "`fi` can only be used to end an `if`"},
-		"too long":        {step(strings.Repeat("x", maxStepSize+1)), `X.md:13: the step is too long ("` + strings.Repeat("x", 100) + `...", 32769 bytes): at most 32768 bytes; a program of that size belongs into a file`},
+		"too long":        {step(strings.Repeat("x", maxStepSize+1)), `X.md:13: the step is too long ("` + strings.Repeat("x", 100) + `...", 32769 bytes): at most 32768 bytes; put a program of that size into a file`},
 
-		"placeholder in the middle":  {step("certbot renew --cert-name <domain> --force-renewal"), `X.md:13:27: placeholder ("<domain>"): nobody is there to fill it in; the alert's labels are shell variables, so "$domain" for the label domain`},
-		"placeholder at the end":     {step("certbot renew --cert-name <your-domain>"), `X.md:13:27: placeholder ("<your-domain>"): nobody is there to fill it in; the alert's labels are shell variables, so "$domain" for the label domain`},
-		"placeholder, then the rest": {step("true | cat <the host name>\nfi"), `X.md:13:12: placeholder ("<the host name>"): nobody is there to fill it in; the alert's labels are shell variables, so "$host_name" for the label host_name` + "\n" + `X.md:14:1: shell syntax error ("fi"): ` + "`fi` can only be used to end an `if`"},
-		"several": {step("echo <a> b\necho <b>; echo c") + fence("bash {run=false}", "curl https://<C>/")[len(complete("")):], `X.md:13:6: placeholder ("<a>"): nobody is there to fill it in; the alert's labels are shell variables, so "$a" for the label a
-X.md:14:6: placeholder ("<b>"): nobody is there to fill it in; the alert's labels are shell variables, so "$b" for the label b
-X.md:17:14: placeholder ("<C>"): nobody is there to fill it in; the alert's labels are shell variables, so "$c" for the label c`},
+		"placeholder in the middle":  {step("certbot renew --cert-name <domain> --force-renewal"), `X.md:13:27: placeholder ("<domain>"): a step is run as written; the alert's labels are shell variables, so "$domain" for the label domain`},
+		"placeholder at the end":     {step("certbot renew --cert-name <your-domain>"), `X.md:13:27: placeholder ("<your-domain>"): a step is run as written; the alert's labels are shell variables, so "$domain" for the label domain`},
+		"placeholder, then the rest": {step("true | cat <the host name>\nfi"), `X.md:13:12: placeholder ("<the host name>"): a step is run as written; the alert's labels are shell variables, so "$host_name" for the label host_name` + "\n" + `X.md:14:1: shell syntax error ("fi"): ` + "`fi` can only be used to end an `if`"},
+		"several": {step("echo <a> b\necho <b>; echo c") + fence("bash {run=false}", "curl https://<C>/")[len(complete("")):], `X.md:13:6: placeholder ("<a>"): a step is run as written; the alert's labels are shell variables, so "$a" for the label a
+X.md:14:6: placeholder ("<b>"): a step is run as written; the alert's labels are shell variables, so "$b" for the label b
+X.md:17:14: placeholder ("<C>"): a step is run as written; the alert's labels are shell variables, so "$c" for the label c`},
 
 		"everything at once": {"# T\n\n- **Severity:** s\n- **Alert:** a\n- **Duration:** x\n\n```bash {a=1}\nfi\n```\n\n## Resolution\n", `X.md:1: the header does not give the trigger ("T"): a line below the title such as "- **Trigger:** the certificate expires within 7 days"
 X.md:5: not a duration ("x"): Prometheus's notation, such as 1h, 5m or 0s

@@ -1,8 +1,7 @@
 package runbook
 
-// screen is a terminal's display that knows text alone. It passes on the text that is written to it, with \n at the
-// end of a line, and leaves out colours, cursor movements and the like. Any escape character begins a new sequence, as
-// on a real terminal, so that an unfinished one hides nothing.
+// screen reduces terminal output to text: lines end in \n, and colours, cursor movements and other sequences are left
+// out. As on a terminal, an escape character always begins a new sequence, so that an unfinished one hides nothing.
 type screen struct {
 	text    func([]byte)
 	command func(string) // an operating system command (OSC) that a bell ended
@@ -81,7 +80,7 @@ func (s *screen) character(b byte) {
 	case b < 0x20 && b != '\t' || b == del:
 		return
 	}
-	if s.carried { // a line written over the one before, as progress bars are
+	if s.carried { // an overwritten line, as of a progress bar
 		s.clean = append(s.clean, '\n')
 		s.carried = false
 	}

@@ -11,14 +11,14 @@ import (
 // maxScriptSize is what fits into one argument of a Linux program, in bytes, with room to spare.
 const maxScriptSize = 120 << 10
 
-// supervisor is the outer of the two shells. It says how the inner one, which is given the steps, has ended, whatever
-// a step did to it: exit, exec, a trap of its own, a signal.
+// supervisor is the outer of two shells. It reports the exit status of the inner one, which runs the steps, even if a step
+// ends it by exit, exec, a trap or a signal.
 const supervisor = `bash --noprofile --norc -c "$1"
 printf '\033]%s;over;%%d\a' "$?" >/dev/tty
 `
 
-// shellsOwn are the variables that mean something to bash, to the loader or to the programs of a host.
-var shellsOwn = regexp.MustCompile(`^(_|BASH.*|COMP_.*|COMPREPLY|HIST.*|LC_.*|LD_.*|PS[0-4]|READLINE_.*|SYSTEMD_.*|` +
+// reserved matches variables that bash, the dynamic loader or common programs use.
+var reserved = regexp.MustCompile(`^(_|BASH.*|COMP_.*|COMPREPLY|HIST.*|LC_.*|LD_.*|PS[0-4]|READLINE_.*|SYSTEMD_.*|` +
 	`CDPATH|COLUMNS|COPROC|DIRSTACK|EDITOR|ENV|EPOCH.*|EUID|EXECIGNORE|FUNCNAME|FUNCNEST|GLOBIGNORE|GROUPS|HOME|HOSTNAME|` +
 	`IFS|LANG|LANGUAGE|LINENO|LINES|LOGNAME|MAIL.*|MAPFILE|OLDPWD|OPTARG|OPTERR|OPTIND|PAGER|PATH|PIPESTATUS|` +
 	`POSIXLY_CORRECT|PPID|PROMPT_COMMAND|PWD|RANDOM|REPLY|SECONDS|SHELL|SHELLOPTS|SHLVL|SRANDOM|TERM|TIMEFORMAT|TMOUT|` +
@@ -30,15 +30,14 @@ var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // leaves on the terminal between them begins with tag.
 func command(tag string, b Branch, labels map[string]string) ([]string, error) {
 	var script strings.Builder
-	// A program that survives Ctrl-C must not bring the shell to the next command, and a pager would wait for somebody
-	// to leaf through it.
+	// After Ctrl-C no further command may run, even if a program survives it. A pager would wait for input.
 	script.WriteString("trap 'exit 130' INT\nexport PAGER=cat SYSTEMD_PAGER=cat\n")
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
 		switch {
 		case !variable.MatchString(name):
 			return nil, fmt.Errorf("label (%q): not a name that a shell variable can have", name)
-		case shellsOwn.MatchString(name):
-			return nil, fmt.Errorf("label (%q): the shell has a variable of that name, which steps rely on", name)
+		case reserved.MatchString(name):
+			return nil, fmt.Errorf("label (%q): the shell or its programs use a variable of that name", name)
 		case strings.ContainsRune(labels[name], 0):
 			return nil, fmt.Errorf("label (%q): a NUL byte in its value (%q)", name, labels[name])
 		}
@@ -54,7 +53,7 @@ func command(tag string, b Branch, labels map[string]string) ([]string, error) {
 		if step.Exit == 0 {
 			fmt.Fprintf(&script, "eval %s\n", quote(step.Source))
 		} else {
-			// To an || or an if, errexit would be off inside of the step as well.
+			// In an || or an if, errexit would be off inside the step as well.
 			fmt.Fprintf(&script, "set +o errexit\n( set -o errexit\neval %s\n)\n", quote(step.Source))
 		}
 		fmt.Fprintf(&script, "case $? in %d) ;; *) exit \"$?\" ;; esac\n", step.Exit)

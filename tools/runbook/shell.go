@@ -18,23 +18,23 @@ const (
 	maxPlaceholders = 10
 )
 
-// checkShell finds what the shell would stumble over in a step: syntax errors and placeholders.
+// checkShell finds syntax errors and placeholders in a step.
 func (d *document) checkShell(step Step, lines *text.Segments) {
 	if len(step.Source) > maxStepSize {
-		d.problemf(step.Line, 0, "the step is too long (%q, %d bytes): at most %d bytes; a program of that size belongs into a file",
+		d.problemf(step.Line, 0, "the step is too long (%q, %d bytes): at most %d bytes; put a program of that size into a file",
 			firstLine(step.Source), len(step.Source), maxStepSize)
 		return
 	}
 
-	// Each placeholder that is found makes way for an x of the same length, so that the shell's parser gets to what is
-	// behind it and all positions stay true.
+	// Each placeholder that is found is replaced by x's of the same length, so that the parser reads what follows, at the
+	// same positions.
 	src := []byte(step.Source)
 	for range maxPlaceholders {
 		file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(string(src)), "")
 		at, found := findPlaceholder(src, file, err)
 		if found != "" {
 			line, column := d.place(step, lines, at)
-			d.problemf(line, column, `placeholder (%q): nobody is there to fill it in; the alert's labels are shell variables, so "$%s" for the label %s`,
+			d.problemf(line, column, `placeholder (%q): a step is run as written; the alert's labels are shell variables, so "$%s" for the label %s`,
 				found, labelFor(found), labelFor(found))
 			copy(src[at:], strings.Repeat("x", len(found)))
 			continue
@@ -78,7 +78,7 @@ func explain(err error) (offset int, reason string) {
 	return 0, err.Error()
 }
 
-// placeholder is what stands for a value in prose. To the shell it is two redirections, or one and a syntax error.
+// placeholder matches <words>. The shell reads it as two redirections, or one and a syntax error.
 var placeholder = regexp.MustCompile(`^<[A-Za-z][A-Za-z0-9_-]*( [A-Za-z][A-Za-z0-9_-]*)*>`)
 
 // findPlaceholder returns the first placeholder in a source, of which file and err are what the shell's parser made.
@@ -124,7 +124,7 @@ func findPlaceholder(src []byte, file *syntax.File, err error) (at int, found st
 }
 
 // isPair tells "sort <in>out", two redirections without a space between them, from "curl https://<domain>/" and from
-// "certbot -d <domain> -n".
+// "deploy -d <domain> -n".
 func isPair(src []byte, from, end int) bool {
 	if from > 0 && !strings.ContainsRune(" \t\n;|&(", rune(src[from-1])) || end >= len(src) {
 		return false

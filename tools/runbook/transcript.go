@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// NoExit is the exit status of a step that did not come to its end.
+// NoExit is the exit status of a step that did not end.
 const NoExit = -1
 
-// Transcript is the evidence of a session: one result for each step, in their order.
+// Transcript holds the results of a session's steps, in order.
 type Transcript []Result
 
-// Result is what came of one step. Private keys are not in it.
+// Result is the result of one step, without private keys.
 type Result struct {
 	Step      Step
 	Branch    string // the heading that was followed
@@ -36,7 +36,7 @@ func (t Transcript) String() string {
 	return strings.Join(parts, "\n")
 }
 
-// String begins with where the step stands and how it ended, then come its commands and its output.
+// String is the step's position and exit status, its commands and its output.
 func (r Result) String() string {
 	ended := fmt.Sprintf("exit %d", r.Exit)
 	switch {
@@ -70,10 +70,10 @@ func brief(d time.Duration) time.Duration {
 	return d.Round(time.Millisecond)
 }
 
-// keep is how many bytes a recording keeps of the beginning, and how many of the end.
+// keep is how many bytes a recording keeps of the beginning, and of the end.
 const keep = 64 << 10
 
-// recording is a step's output without its private keys, of which it keeps a bounded part.
+// recording keeps the beginning and the end of a step's output, without private keys.
 type recording struct {
 	redactor
 	head, tail []byte
@@ -96,7 +96,7 @@ func (r *recording) keep(p []byte) {
 	}
 }
 
-// String returns the output so far. Nothing can be written after it.
+// String returns the output. No write may follow.
 func (r *recording) String() string {
 	r.finish()
 	tail := r.tail[max(0, len(r.tail)-keep):]
@@ -119,8 +119,8 @@ const (
 	keyNotice = "[private key left out]"
 )
 
-// redactor passes on a text without the private keys that are in it in PEM. It holds back as much as may be the
-// beginning of a key's first or last line. A key that does not end hides all that follows: better that than half a key.
+// redactor passes on a text without the private keys that are in it in PEM. It holds back
+// bytes that may begin a key's first or last line. A key that does not end hides everything after it.
 type redactor struct {
 	pass  func([]byte)
 	held  []byte
@@ -156,10 +156,10 @@ func (r *redactor) release(n int) {
 	r.held = r.held[n:]
 }
 
-// finish releases what is held back. Nothing can be written after it.
+// finish releases what is held back. No write may follow.
 func (r *redactor) finish() { r.release(len(r.held)) }
 
-// Redact returns a text without the private keys that are in it in PEM. A key that does not end hides all that follows.
+// Redact returns a text without the private keys that are in it in PEM. A key that does not end hides everything after it.
 func Redact(text string) string {
 	var kept strings.Builder
 	r := redactor{pass: func(p []byte) { kept.Write(p) }}

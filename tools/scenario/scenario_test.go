@@ -11,7 +11,7 @@ import (
 const whole = `scenarios:
   - name: host-lost
     description: The host is lost.
-    alert: StemeDBDown
+    alert: ShopDown
     runbook: DisasterRecovery
     branch: If The Host Is Lost
     objectives: {rto: 30m, rpo: 2m, records: 1200}

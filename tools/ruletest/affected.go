@@ -6,9 +6,9 @@ import (
 
 // affected is what a change of rules can change.
 type affected struct {
-	rules   []*rule  // that can give something else than before
-	metrics []string // that they write, or wrote
-	alerts  []string // names of those rules that are alerts, or were
+	rules   []*rule  // whose result can differ
+	metrics []string // that these rules write, before or after
+	alerts  []string // names of those rules that are alerts, before or after
 }
 
 // affectedBy follows a change from rule to rule.
@@ -38,9 +38,9 @@ func affectedBy(different, all []*rule) affected {
 	return a
 }
 
-// within returns the run with no more than what the affected rules and the assertions on them need: the rules, those of
-// the same names, and what all of these read; the assertions on their alerts, and those on expressions that select
-// anything of theirs.
+// within reduces the run to what the affected rules need: the rules, those of the same names and what all of them read,
+// and the assertions on their alerts and on expressions that select what they write. It returns nil if an expression
+// cannot be parsed.
 func (r *run) within(a affected) *run {
 	group := *r.testGroup
 	group.AlertTests, group.ExprTests = nil, nil
@@ -51,7 +51,7 @@ func (r *run) within(a affected) *run {
 	}
 	var needed selection
 	for i, test := range r.ExprTests {
-		// An expression that does not compile fails, changed or not; the test passes.
+		// A PromQL error fails the test with or without the change.
 		if expr := r.exprTests[i]; expr == nil || slices.ContainsFunc(a.metrics, expr.selects) {
 			group.ExprTests = append(group.ExprTests, test)
 			if expr == nil {
@@ -72,15 +72,15 @@ func (r *run) within(a affected) *run {
 			needed.names, needed.any = append(needed.names, rule.expr.names...), needed.any || rule.expr.any
 		}
 	}
-	part := &run{engine: r.engine, alertsSelected: needed.selects(alertsMetric) || needed.selects(alertsForStateMetric)}
+	reduced := &run{engine: r.engine, alertsSelected: needed.selects(alertsMetric) || needed.selects(alertsForStateMetric)}
 	for i, rule := range r.rules {
 		if take[i] {
-			part.rules = append(part.rules, rule)
+			reduced.rules = append(reduced.rules, rule)
 		}
 	}
-	part.test = &test{
+	reduced.test = &test{
 		testGroup: &group, file: r.file, index: r.index, interval: r.interval, slots: r.slots, till: r.till,
 		maxSamples: r.maxSamples, input: r.input, asserted: r.asserted, exprs: r.exprs,
 	}
-	return part
+	return reduced
 }

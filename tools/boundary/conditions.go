@@ -9,26 +9,26 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// condition is one of the things in an expression that decide whether an alert is active: a comparison, or whether a
-// series is there. The demands say how all others must be for this one to decide.
+// condition is a part of an expression that decides whether an alert is active: a comparison, or the presence of a
+// series. The demands say how all other conditions must be for this one to decide.
 type condition struct {
 	expr    parser.Expr
 	demands []demand
 }
 
-// demand asks that a condition holds, or that it does not.
+// demand requires that a condition holds, or that it does not.
 type demand struct {
 	expr parser.Expr
 	hold bool
 }
 
-// comparison returns the comparison that a condition is, or nil where it is about a series being there.
+// comparison returns the comparison that a condition consists of, or nil where it is the presence of a series.
 func comparison(expr parser.Expr) *parser.BinaryExpr {
 	b, _ := expr.(*parser.BinaryExpr)
 	return b
 }
 
-// conditions finds what decides.
+// conditions finds the conditions of an expression.
 func conditions(expr parser.Expr) []condition {
 	switch e := expr.(type) {
 	case *parser.ParenExpr:
@@ -63,11 +63,11 @@ func conditions(expr parser.Expr) []condition {
 	return conditionsBelow(expr)
 }
 
-// conditionsBelow finds the comparisons inside something that computes a value.
+// conditionsBelow finds the comparisons inside an expression that computes a value.
 func conditionsBelow(expr parser.Expr) []condition {
 	var found []condition
 	if b, ok := expr.(*parser.BinaryExpr); ok && (isFilter(b) || b.Op.IsSetOperator()) {
-		return withoutPresence(conditions(expr))
+		return comparisonsOnly(conditions(expr))
 	}
 	for child := range parser.ChildrenIter(expr) {
 		if e, ok := child.(parser.Expr); ok {
@@ -77,7 +77,7 @@ func conditionsBelow(expr parser.Expr) []condition {
 	return found
 }
 
-// with adds to each condition what another part of the expression must be.
+// with adds to each condition the demand that another part of the expression holds or does not.
 func with(all []condition, other parser.Expr, hold bool) []condition {
 	for i := range all {
 		all[i].demands = append(demands(other, hold), all[i].demands...)
@@ -85,11 +85,11 @@ func with(all []condition, other parser.Expr, hold bool) []condition {
 	return all
 }
 
-func withoutPresence(all []condition) []condition {
+func comparisonsOnly(all []condition) []condition {
 	return slices.DeleteFunc(all, func(c condition) bool { return comparison(c.expr) == nil })
 }
 
-// demands breaks what is asked of an expression down to its conditions.
+// demands splits a requirement on an expression into demands on its conditions.
 func demands(expr parser.Expr, hold bool) []demand {
 	switch e := expr.(type) {
 	case *parser.ParenExpr:
@@ -146,15 +146,16 @@ func demands(expr parser.Expr, hold bool) []demand {
 	return all
 }
 
-// decides says whether an expression compares anything: what only selects series carries labels, and is expected to be there.
-func decides(expr parser.Expr) bool { return len(withoutPresence(conditions(expr))) > 0 }
+// decides reports whether an expression contains a comparison. One that only selects series adds labels, and the series
+// are expected to exist.
+func decides(expr parser.Expr) bool { return len(comparisonsOnly(conditions(expr))) > 0 }
 
-// isFilter says whether e drops the series for which its comparison does not hold.
+// isFilter reports whether e is a comparison that drops series.
 func isFilter(e *parser.BinaryExpr) bool {
 	return e.Op.IsComparisonOperator() && !e.ReturnBool && (e.LHS.Type() == parser.ValueTypeVector || e.RHS.Type() == parser.ValueTypeVector)
 }
 
-// movement finds how the series of a selector must move so that what looks at it, along its path, sees a steady value.
+// movement finds the kind of series for which what the path computes of the selector is constant.
 func movement(s *parser.VectorSelector, path []parser.Node) kind {
 	path = append(slices.Clone(path), s)
 	for i := len(path) - 1; i >= 0; i-- {
@@ -164,11 +165,11 @@ func movement(s *parser.VectorSelector, path []parser.Node) kind {
 			case "rate", "increase", "irate", "delta", "idelta", "deriv":
 				return counter
 			case "changes":
-				return steps
+				return changing
 			case "resets":
-				return drops
+				return resetting
 			case "predict_linear":
-				return falling
+				return linear
 			}
 		case *parser.BinaryExpr:
 			if n.Op != parser.SUB && n.Op != parser.ADD {
@@ -179,14 +180,14 @@ func movement(s *parser.VectorSelector, path []parser.Node) kind {
 				other = n.RHS
 			}
 			if isNow(other) {
-				return clock
+				return timestamp
 			}
 		}
 	}
 	return gauge
 }
 
-// isNow says whether an expression is the time, give or take a constant.
+// isNow reports whether an expression is time(), plus or minus a constant.
 func isNow(expr parser.Expr) bool {
 	found := false
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
@@ -202,7 +203,7 @@ func isNow(expr parser.Expr) bool {
 }
 
 // strange says why an expression cannot be understood, or nothing.
-func strange(expr parser.Expr) string {
+func unsupported(expr parser.Expr) string {
 	var why string
 	offsets := map[string]time.Duration{}
 	selected := false
@@ -237,7 +238,7 @@ func strange(expr parser.Expr) string {
 			case "histogram_quantile":
 				for s := range selectorsIn(n) {
 					if !strings.HasSuffix(s.Name, "_bucket") {
-						why = fmt.Sprintf("%s is not seen to be a classic histogram: its name does not end in _bucket", s.Name)
+						why = fmt.Sprintf("%s is not a classic histogram: its name does not end in _bucket", s.Name)
 					}
 				}
 			}
@@ -253,7 +254,7 @@ func strange(expr parser.Expr) string {
 		return nil
 	})
 	if why == "" && !selected {
-		return "it selects no series: it holds always, or never"
+		return "it selects no series: it always or never holds"
 	}
 	return why
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/prometheus/prometheus/rules"
 )
 
-// errUnusual ends an evaluation in columns over which something happened that only the evaluation in steps can judge.
-var errUnusual = errors.New("only the evaluation in steps can tell")
+// errNeedsByTime ends an evaluation rule by rule when only the evaluation time by time gives the verdict.
+var errNeedsByTime = errors.New("only the evaluation in steps can tell")
 
-// inColumns says whether the rules can be evaluated one after another, each over the whole of the test at once: each
-// sees at a time only what was written before it, so that all of that can be there already.
-func (r *run) inColumns() bool {
+// canEvaluateByRule reports whether each rule can be evaluated over the whole test before the next: no rule sees what it
+// or a later one writes.
+func (r *run) canEvaluateByRule() bool {
 	if r.every != nil || r.start().Unix() < 0 || r.input.histograms || len(r.input.byName[alertsMetric]) > 0 || len(r.input.byName[alertsForStateMetric]) > 0 {
 		return false
 	}
@@ -35,7 +35,7 @@ func (r *run) inColumns() bool {
 	return true
 }
 
-// reads says whether the selection may take in what a rule writes.
+// reads reports whether the selection may contain what a rule writes.
 func (s selection) reads(r *rule) bool {
 	if r.alert {
 		return s.selects(alertsMetric) || s.selects(alertsForStateMetric)
@@ -43,8 +43,8 @@ func (s selection) reads(r *rule) bool {
 	return s.selects(r.name)
 }
 
-// columns evaluates rule after rule, each over the whole of the test. The error is errUnusual, or that of ctx.
-func (r *run) columns(ctx context.Context) error {
+// evaluateByRule evaluates rule after rule, each over the whole test. The error is errNeedsByTime or ctx's.
+func (r *run) evaluateByRule(ctx context.Context) error {
 	r.reset(func(string) bool { return false })
 	r.memory.now = r.till
 	firing := map[string][]*rule{} // alerting rules that had a value, by name
@@ -62,19 +62,19 @@ func (r *run) columns(ctx context.Context) error {
 		if !any {
 			continue
 		}
-		// Two rules that write the same ALERTS series may contradict each other.
-		if slices.ContainsFunc(firing[rule.name], rule.confusable) {
-			return errUnusual
+		// Two rules that write the same ALERTS series may conflict.
+		if slices.ContainsFunc(firing[rule.name], rule.mayCollide) {
+			return errNeedsByTime
 		}
 		firing[rule.name] = append(firing[rule.name], rule)
 	}
 	return nil
 }
 
-// confusable says whether two rules of the same name can give the same alert.
-func (r *rule) confusable(other *rule) bool {
+// mayCollide reports whether two rules of the same name can produce the same alert.
+func (r *rule) mayCollide(other *rule) bool {
 	same := true
-	if r.plain && other.plain {
+	if r.staticLabels && other.staticLabels {
 		r.labels.Range(func(l labels.Label) {
 			if o := other.labels.Get(l.Name); o != "" && o != l.Value {
 				same = false
@@ -84,15 +84,14 @@ func (r *rule) confusable(other *rule) bool {
 	return same
 }
 
-// part is the values of an expression from one evaluation to another, first and last included.
-type part struct {
+// batch holds the values of an expression for consecutive evaluations, first and last included.
+type batch struct {
 	first, last int
 	values      promql.Matrix
 }
 
-// overTime calls f with the values of an expression, part by part. It asks for as many evaluations at once as stay
-// within the limit of samples: a range query that stays within it shows that each of its evaluations does.
-func (r *run) overTime(ctx context.Context, e *expression, f func(part) error) error {
+// eachBatch calls f with the values of an expression, batch by batch. A batch is as large as the sample limit allows.
+func (r *run) eachBatch(ctx context.Context, e *expression, f func(batch) error) error {
 	series := 1
 	if e.any {
 		series += len(r.input.series) + len(r.memory.own)
@@ -105,7 +104,7 @@ func (r *run) overTime(ctx context.Context, e *expression, f func(part) error) e
 		last := min(first+size, r.slots) - 1
 		q, err := r.engine.NewRangeQuery(ctx, r.memory, nil, e.text, r.at(first), r.at(last), r.interval)
 		if err != nil {
-			return errUnusual
+			return errNeedsByTime
 		}
 		result := q.Exec(ctx)
 		matrix, ok := result.Value.(promql.Matrix)
@@ -118,9 +117,9 @@ func (r *run) overTime(ctx context.Context, e *expression, f func(part) error) e
 			q.Close()
 			continue
 		case result.Err != nil || !ok:
-			err = errUnusual
+			err = errNeedsByTime
 		default:
-			err = f(part{first, last, matrix})
+			err = f(batch{first, last, matrix})
 		}
 		q.Close()
 		if err != nil {
@@ -138,12 +137,12 @@ func (r *run) record(ctx context.Context, rule *rule, writer int) error {
 		b       = labels.NewBuilder(labels.EmptyLabels())
 		written []*series
 	)
-	err := r.overTime(ctx, rule.expr, func(p part) error {
+	err := r.eachBatch(ctx, rule.expr, func(p batch) error {
 		targets := make(map[*series]bool, len(p.values))
 		counts := map[int64]int{}
 		for _, values := range p.values {
 			if len(values.Histograms) > 0 {
-				return errUnusual
+				return errNeedsByTime
 			}
 			b.Reset(values.Metric)
 			b.Set(labels.MetricName, rule.name)
@@ -153,13 +152,13 @@ func (r *run) record(ctx context.Context, rule *rule, writer int) error {
 			switch {
 			case s == nil:
 				if slices.ContainsFunc(r.input.byName[rule.name], func(in *series) bool { return labels.Equal(in.labels, ls) }) {
-					return errUnusual // given and recorded
+					return errNeedsByTime // given and recorded
 				}
 				s = r.memory.add(ls)
 				s.writer = writer
 				written = append(written, s)
 			case s.writer != writer || targets[s]:
-				return errUnusual // recorded twice
+				return errNeedsByTime // recorded twice
 			}
 			targets[s] = true
 			for _, point := range values.Floats {
@@ -174,7 +173,7 @@ func (r *run) record(ctx context.Context, rule *rule, writer int) error {
 		}
 		for _, n := range counts {
 			if n > rule.group.limit {
-				return errUnusual
+				return errNeedsByTime
 			}
 		}
 		return nil
@@ -185,33 +184,32 @@ func (r *run) record(ctx context.Context, rule *rule, writer int) error {
 		}
 	}
 	if len(written) > 0 {
-		r.seen.recorded(rule)
+		r.coverage.recorded(rule)
 	}
 	return err
 }
 
-// alert evaluates an alerting rule, and returns whether its expression ever had a value. Its alerts are followed only
-// where somebody looks at them; for the others it is enough to know that they are told apart by their labels, and so
-// raise no error.
+// alert evaluates an alerting rule and reports whether its expression ever had a value. Its alerts are tracked only
+// where something looks at them; for others it is enough that their labels differ, so that they raise no error.
 func (r *run) alert(ctx context.Context, rule *rule, writer int) (any bool, err error) {
 	asserted := r.asserted[rule.name]
-	follow := len(asserted) > 0 || r.alertsSelected || rule.group.limit > 0 || r.seen != nil
-	f := &following{run: r, alerting: newAlerting(rule, r.testGroup), writer: writer}
-	err = r.overTime(ctx, rule.expr, func(p part) error {
+	follow := len(asserted) > 0 || r.alertsSelected || rule.group.limit > 0 || r.coverage != nil
+	f := &alertTracker{run: r, alerting: newAlerting(rule, r.testGroup), writer: writer}
+	err = r.eachBatch(ctx, rule.expr, func(p batch) error {
 		any = any || len(p.values) > 0
 		if !follow && rule.distinct(p.values) {
 			return nil
 		}
 		if !follow && p.first > 0 {
-			return errUnusual // its beginning was not followed
+			return errNeedsByTime // its beginning was not tracked
 		}
 		follow = true
-		return f.over(ctx, p)
+		return f.update(ctx, p)
 	})
 	return any, err
 }
 
-// distinct says whether no two values can give the same alert.
+// distinct reports whether all values give different alerts.
 func (r *rule) distinct(values promql.Matrix) bool {
 	b := labels.NewBuilder(labels.EmptyLabels())
 	seen := make(map[string]bool, len(values))
@@ -228,25 +226,25 @@ func (r *rule) distinct(values promql.Matrix) bool {
 	return true
 }
 
-// following takes the alerts of one rule through the test.
-type following struct {
+// alertTracker tracks the alerts of one rule through the test.
+type alertTracker struct {
 	*run
 	*alerting
 	writer   int
-	previous map[string]labels.Labels // what was written to ALERTS and ALERTS_FOR_STATE at the last evaluation
+	previous map[string]labels.Labels // written to ALERTS and ALERTS_FOR_STATE at the last evaluation
 }
 
-// over follows the alerts over a part of the test, from one evaluation that can change something to the next.
-func (f *following) over(ctx context.Context, p part) error {
-	tracks := make([]track, len(p.values))
+// update evaluates a batch, from one evaluation that can change something to the next.
+func (f *alertTracker) update(ctx context.Context, p batch) error {
+	cursors := make([]cursor, len(p.values))
 	b := labels.NewBuilder(labels.EmptyLabels())
 	for i, v := range p.values {
 		if len(v.Histograms) > 0 {
-			return errUnusual
+			return errNeedsByTime
 		}
-		tracks[i] = track{points: v.Floats, value: value{sample: promql.Sample{Metric: v.Metric}}}
-		if f.ready() {
-			tracks[i].value.labels = f.labelled(b, v.Metric)
+		cursors[i] = cursor{points: v.Floats, value: value{sample: promql.Sample{Metric: v.Metric}}}
+		if f.setsLabels() {
+			cursors[i].value.labels = f.labelled(b, v.Metric)
 		}
 	}
 	var (
@@ -257,25 +255,25 @@ func (f *following) over(ctx context.Context, p part) error {
 	for slot := p.first; slot <= p.last; {
 		t := begin + int64(slot)*step
 		values = values[:0]
-		for i := range tracks {
-			if v, ok := tracks[i].at(t); ok {
+		for i := range cursors {
+			if v, ok := cursors[i].at(t); ok {
 				values = append(values, v)
 			}
 		}
 		if len(values) > 0 || f.active {
-			if err := f.step(ctx, f.at(slot), values); err != nil {
+			if err := f.evalAt(ctx, f.at(slot), values); err != nil {
 				return err
 			}
 		}
 		if err := f.observe(ctx, f.alerting, slot, values); err != nil {
-			return errUnusual
+			return errNeedsByTime
 		}
-		// The same values again change nothing until a pending alert is old enough, unless they are written or shown.
+		// Equal values change nothing until a pending alert has lasted long enough, unless they are written or compared.
 		next := slot + 1
-		if !f.active || f.ready() && !f.alertsSelected {
-			next = min(f.matures(), p.last+1)
-			for i := range tracks {
-				next = min(next, int((tracks[i].changes(t, step)-begin)/step))
+		if !f.active || f.setsLabels() && !f.alertsSelected {
+			next = min(f.nextFiring(), p.last+1)
+			for i := range cursors {
+				next = min(next, int((cursors[i].changes(t, step)-begin)/step))
 			}
 			for _, asserted := range f.asserted[f.rule.name] {
 				if asserted > slot {
@@ -288,10 +286,10 @@ func (f *following) over(ctx context.Context, p part) error {
 	return ctx.Err()
 }
 
-// matures returns the first evaluation after which an alert that is pending now can be firing.
-func (f *following) matures() int {
+// nextFiring returns the first evaluation at which an alert that is pending now can fire.
+func (f *alertTracker) nextFiring() int {
 	first := math.MaxInt
-	f.machine.ForEachActiveAlert(func(a *rules.Alert) {
+	f.alertingRule.ForEachActiveAlert(func(a *rules.Alert) {
 		if a.State == rules.StatePending {
 			since := a.ActiveAt.Add(f.hold).Sub(f.start())
 			first = min(first, int((since+f.interval-1)/f.interval))
@@ -300,14 +298,14 @@ func (f *following) matures() int {
 	return first
 }
 
-// track is one series of an expression's values, looked at as time goes on.
-type track struct {
-	points []promql.FPoint // from now on
+// cursor reads the values of one series in order of time.
+type cursor struct {
+	points []promql.FPoint // from the current time on
 	value  value
 }
 
-// at returns the value at a time, in milliseconds, if there is one.
-func (c *track) at(t int64) (value, bool) {
+// at returns the value at a time in milliseconds, if there is one.
+func (c *cursor) at(t int64) (value, bool) {
 	for len(c.points) > 0 && c.points[0].T < t {
 		c.points = c.points[1:]
 	}
@@ -318,8 +316,8 @@ func (c *track) at(t int64) (value, bool) {
 	return c.value, true
 }
 
-// changes returns when a series that was looked at for t next comes, or goes, or is not known any more.
-func (c *track) changes(t, step int64) int64 {
+// changes returns the time in milliseconds at which a series read at t next begins, ends, or leaves the batch.
+func (c *cursor) changes(t, step int64) int64 {
 	switch {
 	case len(c.points) == 0:
 		return math.MaxInt64
@@ -334,11 +332,11 @@ func (c *track) changes(t, step int64) int64 {
 	return t + int64(len(c.points))*step
 }
 
-func (f *following) step(ctx context.Context, at time.Time, values []value) error {
+func (f *alertTracker) evalAt(ctx context.Context, at time.Time, values []value) error {
 	written, err := f.eval(ctx, at, values, nil)
-	f.seen.evaluated(f.alerting)
+	f.coverage.evaluated(f.alerting)
 	if err != nil {
-		return cmp.Or(ctx.Err(), errUnusual)
+		return cmp.Or(ctx.Err(), errNeedsByTime)
 	}
 	if !f.alertsSelected {
 		return nil
@@ -350,12 +348,12 @@ func (f *following) step(ctx context.Context, at time.Time, values []value) erro
 			s.writer = f.writer
 		}
 		if s.writer != f.writer {
-			return errUnusual
+			return errNeedsByTime
 		}
 	}
 	f.previous, err = f.memory.write(written, f.previous, at.UnixMilli())
 	if err != nil {
-		return errUnusual
+		return errNeedsByTime
 	}
 	return nil
 }

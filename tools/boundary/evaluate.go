@@ -12,14 +12,16 @@ import (
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/rules"
+	"github.com/prometheus/prometheus/storage"
 
 	"github.com/stemedb/firedrill/tools/engine"
 	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/ruletest"
 )
 
 var promqlParser = parser.NewParser(parser.Options{})
 
-// queries evaluates PromQL with promtool's limits, so that what is observed here is what promtool will see.
+// newQueries returns a PromQL engine with promtool's limits, so that promtool gives the same results.
 func newQueries(interval time.Duration) *promql.Engine {
 	return promql.NewEngine(promql.EngineOpts{
 		Timeout:                  10 * time.Second,
@@ -32,7 +34,7 @@ func newQueries(interval time.Duration) *promql.Engine {
 	})
 }
 
-// maxSamples is how many samples promtool lets one query load.
+// maxSamples is how many samples a query may load in promtool.
 const maxSamples = 10_000
 
 // Series is an input series in the notation of promtool's unit tests.
@@ -41,9 +43,9 @@ type Series struct {
 	Values string // such as 1x60 0x5
 }
 
-// load reads input series as promtool does, the samples interval apart from time 0 on.
-func load(series []Series, interval time.Duration) (memory, error) {
-	var m memory
+// load reads input series as promtool does, with samples every interval from time 0.
+func load(series []Series, interval time.Duration) (storage.Queryable, error) {
+	var all []promql.Series
 	for _, s := range series {
 		l, values, err := promqlParser.ParseSeriesDesc(s.Series + " " + s.Values)
 		if err != nil {
@@ -55,20 +57,19 @@ func load(series []Series, interval time.Duration) (memory, error) {
 				one.Floats = append(one.Floats, promql.FPoint{T: int64(i) * interval.Milliseconds(), F: v.Value})
 			}
 		}
-		m = append(m, one)
+		all = append(all, one)
 	}
-	slices.SortFunc(m, func(a, b promql.Series) int { return labels.Compare(a.Metric, b.Metric) })
-	return m, nil
+	return ruletest.Storage(all), nil
 }
 
-// Instant is what an alerting rule says after one evaluation.
+// Instant is the state of an alerting rule after one evaluation.
 type Instant struct {
-	At time.Duration // since the beginning of the input series
-	// Pending and Firing hold the labels of the alerts in these states, alertname among them, in the order of labels.
+	At time.Duration // since the start of the input series
+	// Pending and Firing hold the labels of the alerts in these states, with alertname, sorted.
 	Pending, Firing []labels.Labels
 }
 
-// active says whether the condition held, or keep_firing_for had not run out yet.
+// active reports whether the condition held, or keep_firing_for had not run out.
 func (i Instant) active() bool { return len(i.Pending)+len(i.Firing) > 0 }
 
 func (i Instant) firing() bool { return len(i.Firing) > 0 }
@@ -76,7 +77,7 @@ func (i Instant) firing() bool { return len(i.Firing) > 0 }
 // Firing is a firing alert as it would be sent, without alertname.
 type Firing struct{ Labels, Annotations labels.Labels }
 
-// runner evaluates one alert over one input after another.
+// runner evaluates one alert with different inputs.
 type runner struct {
 	alert    rule.Alert
 	expr     parser.Expr
@@ -98,8 +99,8 @@ func (r *runner) rule(hold, keep time.Duration, annotations map[string]string) *
 		labels.EmptyLabels(), "", true, slog.New(slog.DiscardHandler))
 }
 
-func (r *runner) run(ctx context.Context, m memory, until time.Duration) ([]Instant, error) {
-	// Annotations are left out: to expand them at each evaluation is most of the work.
+func (r *runner) run(ctx context.Context, m storage.Queryable, until time.Duration) ([]Instant, error) {
+	// Annotations are left out: expanding them at each evaluation takes most of the time.
 	ar := r.rule(r.alert.For, r.alert.KeepFiringFor, nil)
 	query := rules.EngineQueryFunc(r.queries, m)
 	var instants []Instant
@@ -123,8 +124,8 @@ func (r *runner) run(ctx context.Context, m memory, until time.Duration) ([]Inst
 	return instants, nil
 }
 
-// sent returns what the alert says of itself where its condition holds at a time.
-func (r *runner) sent(ctx context.Context, m memory, at time.Duration) ([]Firing, error) {
+// sent returns the alerts, with annotations, for which the condition holds at a time.
+func (r *runner) sent(ctx context.Context, m storage.Queryable, at time.Duration) ([]Firing, error) {
 	ar := r.rule(0, 0, r.alert.Annotations)
 	if _, err := ar.Eval(ctx, 0, time.UnixMilli(at.Milliseconds()).UTC(), rules.EngineQueryFunc(r.queries, m), &url.URL{}, 0); err != nil {
 		return nil, err
@@ -138,6 +139,6 @@ func (r *runner) sent(ctx context.Context, m memory, at time.Duration) ([]Firing
 }
 
 // values evaluates an expression at one time.
-func (r *runner) values(ctx context.Context, m memory, expr string, at time.Duration) (promql.Vector, error) {
+func (r *runner) values(ctx context.Context, m storage.Queryable, expr string, at time.Duration) (promql.Vector, error) {
 	return rules.EngineQueryFunc(r.queries, m)(ctx, expr, time.UnixMilli(at.Milliseconds()).UTC())
 }

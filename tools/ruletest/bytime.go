@@ -15,42 +15,42 @@ import (
 	"github.com/prometheus/prometheus/rules"
 )
 
-// maxEvaluations is how often the rules of one test may have to be evaluated.
+// maxEvaluations limits the evaluations of one test.
 const maxEvaluations = 10_000_000
 
 // run is one run of a test.
 type run struct {
 	*test
 	engine *promql.Engine
-	rules  []*rule // those that can have a value or an error, in the order of evaluation
-	// alertsSelected says that one of them, or the test, selects what alerting rules write.
+	rules  []*rule // those that can have a value or an error, in order of evaluation
+	// alertsSelected is set if a rule or the test selects ALERTS or ALERTS_FOR_STATE.
 	alertsSelected bool
 	memory         *memory
 	query          rules.QueryFunc // over memory
 
-	// got holds the alerts that were firing, by evaluation and alert name, where a test asserts on that.
+	// got holds the alerts that were firing, by evaluation and alert name, where the test asserts on them.
 	got map[int]map[string][]FiringAlert
-	// seen, if there is one, takes down what coverage is about.
-	seen *coverage
+	// coverage is nil unless it is asked for.
+	coverage *coverage
 }
 
-// evaluate evaluates the rules over the whole of the test. A failure is for a person to read.
+// evaluate evaluates the rules over the whole test.
 func (r *run) evaluate(ctx context.Context) []error {
-	if r.inColumns() {
-		err := r.columns(ctx)
-		if !errors.Is(err, errUnusual) {
-			return listed(err)
+	if r.canEvaluateByRule() {
+		err := r.evaluateByRule(ctx)
+		if !errors.Is(err, errNeedsByTime) {
+			return errorList(err)
 		}
 	}
-	return r.steps(ctx)
+	return r.evaluateByTime(ctx)
 }
 
-// reset begins anew, with an empty storage up to now.
+// reset starts with an empty storage.
 func (r *run) reset(written func(string) bool) {
 	r.memory = newMemory(r.input, written)
 	r.query = rules.EngineQueryFunc(r.engine, r.memory)
 	r.got = map[int]map[string][]FiringAlert{}
-	r.seen.reset()
+	r.coverage.reset()
 }
 
 // at returns the time of an evaluation.
@@ -58,17 +58,17 @@ func (r *run) at(slot int) time.Time {
 	return r.start().Add(time.Duration(slot) * r.interval)
 }
 
-// slotOf returns the evaluation by which an alert test is judged: the last one before its time.
+// slotOf returns the evaluation that an alert test looks at: the last one at or before its time.
 func (t *test) slotOf(a alertTest) int {
 	return int(time.Duration(a.EvalTime) / t.interval)
 }
 
-// observe takes down what a test asserts on after an evaluation.
+// observe records what the test asserts on after an evaluation.
 func (r *run) observe(ctx context.Context, a *alerting, slot int, values []value) error {
 	if !slices.Contains(r.asserted[a.name], slot) {
 		return nil
 	}
-	r.seen.observe(a)
+	r.coverage.observe(a)
 	alerts, err := a.firing(ctx, r.at(slot), values)
 	if err != nil {
 		return err
@@ -82,14 +82,14 @@ func (r *run) observe(ctx context.Context, a *alerting, slot int, values []value
 	return nil
 }
 
-// steps evaluates as a server does: time after time, and at each all rules in their order.
-func (r *run) steps(ctx context.Context) (failures []error) {
+// evaluateByTime evaluates as a server does: at each time all rules in their order.
+func (r *run) evaluateByTime(ctx context.Context) (failures []error) {
 	r.reset(func(name string) bool {
 		return slices.ContainsFunc(r.rules, func(rule *rule) bool { return rule.writes(name) })
 	})
-	states := make([]*stepping, len(r.rules))
+	states := make([]*ruleState, len(r.rules))
 	for i, rule := range r.rules {
-		states[i] = &stepping{rule: rule, previous: map[string]labels.Labels{}}
+		states[i] = &ruleState{rule: rule, previous: map[string]labels.Labels{}}
 		if rule.alert {
 			states[i].alerting = newAlerting(rule, r.testGroup)
 		} else {
@@ -98,18 +98,18 @@ func (r *run) steps(ctx context.Context) (failures []error) {
 	}
 	for slot := range r.slots {
 		if ctx.Err() != nil {
-			return listed(ctx.Err())
+			return errorList(ctx.Err())
 		}
 		at := r.at(slot)
 		r.memory.now = millisecondsTill(at)
 		if err := r.memory.fill(); err != nil {
-			return listed(fmt.Errorf("at %s: %w", at.Sub(r.start()), err))
+			return errorList(fmt.Errorf("at %s: %w", at.Sub(r.start()), err))
 		}
 		for _, s := range states {
 			if every := r.every[s.group]; every > 1 && slot%every != 0 {
 				continue
 			}
-			if err := s.step(ctx, r, at); err != nil {
+			if err := s.evalAt(ctx, r, at); err != nil {
 				failures = append(failures, fmt.Errorf("at %s the rule fails: %s: %w", at.Sub(r.start()), s.rule, err))
 			}
 		}
@@ -121,24 +121,24 @@ func (r *run) steps(ctx context.Context) (failures []error) {
 				continue
 			}
 			if err := r.observe(ctx, s.alerting, slot, s.values); err != nil {
-				return listed(err)
+				return errorList(err)
 			}
 		}
 	}
 	return nil
 }
 
-// stepping is a rule that is taken from evaluation to evaluation.
-type stepping struct {
+// ruleState is the state of a rule between evaluations.
+type ruleState struct {
 	*rule
 	alerting  *alerting
 	recording *rules.RecordingRule
 	values    []value                  // of the last evaluation
-	previous  map[string]labels.Labels // what it wrote then
+	previous  map[string]labels.Labels // written at the last evaluation
 }
 
-// step evaluates the rule and writes the outcome, as a rule group does.
-func (s *stepping) step(ctx context.Context, r *run, at time.Time) error {
+// evalAt evaluates the rule and writes the result, as a rule group does.
+func (s *ruleState) evalAt(ctx context.Context, r *run, at time.Time) error {
 	vector, err := r.query(ctx, s.expr.text, at.Add(-s.group.offset))
 	if err != nil {
 		return err
@@ -148,17 +148,17 @@ func (s *stepping) step(ctx context.Context, r *run, at time.Time) error {
 		b := labels.NewBuilder(labels.EmptyLabels())
 		for _, smpl := range vector {
 			v := value{sample: smpl}
-			if s.alerting.ready() {
+			if s.alerting.setsLabels() {
 				v.labels = s.labelled(b, smpl.Metric)
 			}
 			s.values = append(s.values, v)
 		}
 		vector, err = s.alerting.eval(ctx, at, s.values, r.query)
-		r.seen.evaluated(s.alerting)
+		r.coverage.evaluated(s.alerting)
 	} else {
 		vector, err = s.recording.Eval(ctx, s.group.offset, at, first(vector, nil), nil, s.group.limit)
 		if len(vector) > 0 {
-			r.seen.recorded(s.rule)
+			r.coverage.recorded(s.rule)
 		}
 	}
 	if err != nil {
@@ -168,8 +168,8 @@ func (s *stepping) step(ctx context.Context, r *run, at time.Time) error {
 	return err
 }
 
-// write writes what a rule gave at an evaluation, and a stale marker for each series of the previous one that it did not
-// give again. It returns the series that were written.
+// write writes the result of a rule, and a stale marker for each series of the previous evaluation that is missing from
+// it. It returns the series written.
 func (m *memory) write(vector promql.Vector, previous map[string]labels.Labels, t int64) (map[string]labels.Labels, error) {
 	var failure error
 	app := appender{m: m}
@@ -204,11 +204,11 @@ func (m *memory) fill() error {
 	return nil
 }
 
-// staleAt is the sample that marks the end of a series.
+// staleAt is a stale marker.
 func staleAt(t int64) sample { return sample{t: t, v: math.Float64frombits(prometheusvalue.StaleNaN)} }
 
-// listed makes a list of at most one error.
-func listed(err error) []error {
+// errorList is a list of err, or nil.
+func errorList(err error) []error {
 	if err == nil {
 		return nil
 	}

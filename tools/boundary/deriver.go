@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -16,7 +16,7 @@ import (
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
-// base is the level of a series that a comparison looks at, before anything is known of it. Ratios to it are percents.
+// base is the initial level of a compared series. Ratios to it are percentages.
 const base = 100
 
 // deriver finds the boundaries of one alert.
@@ -27,10 +27,10 @@ type deriver struct {
 	steady  time.Duration // when all windows are full
 	kinds   map[string]kind
 	uses    map[string]int // how often each series is selected
-	begun   float64        // where counters begin
+	started float64        // where counters begin
 }
 
-// sampling is how far apart samples may be so that people find it natural.
+// sampling lists the sample intervals that are tried.
 var sampling = []time.Duration{
 	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 20 * time.Second, 30 * time.Second,
 	time.Minute, 2 * time.Minute, 4 * time.Minute,
@@ -56,8 +56,8 @@ func newDeriver(alert rule.Alert, interval time.Duration) (*deriver, error) {
 	}
 	d.steady = d.slot(longest + 2*max(interval, d.sampled))
 	for _, s := range slices.Backward(sampling) {
-		if happens(r.expr) && shortest > 0 && s < d.sampled && s*8 <= shortest {
-			d.sampled = s // as often as a change is to be seen in a window
+		if countsEvents(r.expr) && shortest > 0 && s < d.sampled && s*8 <= shortest {
+			d.sampled = s // several changes must fit into a window
 			break
 		}
 	}
@@ -66,7 +66,7 @@ func newDeriver(alert rule.Alert, interval time.Duration) (*deriver, error) {
 		if s, ok := node.(*parser.VectorSelector); ok {
 			d.uses[key(s)]++
 			d.kinds[key(s)] = combine(d.kinds[key(s)], movement(s, path))
-			if k := d.kinds[key(s)]; k == steps || k == drops { // what has happened leaves the window again
+			if k := d.kinds[key(s)]; k == changing || k == resetting { // changes must not have left the window yet
 				d.steady = max(d.slot(longest-interval), interval)
 			}
 		}
@@ -75,8 +75,8 @@ func newDeriver(alert rule.Alert, interval time.Duration) (*deriver, error) {
 	return d, nil
 }
 
-// happens says whether an expression counts what happens to a series.
-func happens(expr parser.Expr) bool {
+// countsEvents reports whether an expression counts changes or resets of a series.
+func countsEvents(expr parser.Expr) bool {
 	found := false
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 		c, ok := node.(*parser.Call)
@@ -86,9 +86,9 @@ func happens(expr parser.Expr) bool {
 	return found
 }
 
-// combine chooses the movement of a series that is looked at in two ways.
+// combine chooses the kind of a series that two parts of an expression use differently.
 func combine(a, b kind) kind {
-	for _, k := range []kind{falling, counter, clock, steps, drops} {
+	for _, k := range []kind{linear, counter, timestamp, changing, resetting} {
 		if a == k || b == k {
 			return k
 		}
@@ -104,27 +104,21 @@ func (d *deriver) slot(at time.Duration) time.Duration {
 // samples is how many samples there are up to and including a time.
 func (d *deriver) samples(until time.Duration) int { return int(until/d.sampled) + 1 }
 
-// scene is a world and the inputs in it by the selector that selects them.
-type scene struct {
-	world
-	by map[string][]*input
-}
-
-// scene builds all that the expression selects, each series at its base.
-func (d *deriver) scene(scale float64) (*scene, error) {
-	sc := &scene{world{sampled: d.sampled}, map[string][]*input{}}
+// dataset builds all series that the expression selects, each at its initial level.
+func (d *deriver) dataset(scale float64) (*dataset, error) {
+	data := &dataset{every: d.sampled, by: map[string][]*input{}}
 	var failed error
 	parser.Inspect(d.expr, func(node parser.Node, path []parser.Node) error {
 		s, ok := node.(*parser.VectorSelector)
-		if !ok || failed != nil || sc.by[key(s)] != nil {
+		if !ok || failed != nil || data.by[key(s)] != nil {
 			return nil
 		}
 		l, ok := d.labeler.of(s)
 		if !ok {
-			failed = fmt.Errorf("no labels are found that %s selects", s)
+			failed = fmt.Errorf("found no labels that %s selects", s)
 			return nil
 		}
-		in := &input{labels: l, kind: d.kinds[key(s)], begun: d.begun, level: level(d.kinds[key(s)], compared(path), scale)}
+		in := &input{labels: l, kind: d.kinds[key(s)], started: d.started, level: level(d.kinds[key(s)], compared(path), scale)}
 		own := []*input{in}
 		if q := quantile(path); q != nil {
 			if own, failed = d.histogram(in, q, path); failed != nil {
@@ -135,24 +129,24 @@ func (d *deriver) scene(scale float64) (*scene, error) {
 			in.copied, in.copies = copyLabel(a, inside, s), 1
 		}
 		for _, in := range own {
-			if i := slices.IndexFunc(sc.inputs, func(o *input) bool { return labels.Equal(o.labels, in.labels) }); i >= 0 {
-				sc.by[key(s)] = append(sc.by[key(s)], sc.inputs[i]) // two selectors, one series
+			if i := slices.IndexFunc(data.inputs, func(o *input) bool { return labels.Equal(o.labels, in.labels) }); i >= 0 {
+				data.by[key(s)] = append(data.by[key(s)], data.inputs[i]) // two selectors, one series
 				continue
 			}
-			sc.inputs = append(sc.inputs, in)
-			sc.by[key(s)] = append(sc.by[key(s)], in)
+			data.inputs = append(data.inputs, in)
+			data.by[key(s)] = append(data.by[key(s)], in)
 		}
 		return nil
 	})
-	return sc, failed
+	return data, failed
 }
 
-// level is where a series begins.
+// level is the initial level of a series.
 func level(k kind, isCompared bool, scale float64) float64 {
 	switch {
-	case k == clock || k == steps || k == drops:
+	case k == timestamp || k == changing || k == resetting:
 		return 0
-	case k == falling:
+	case k == linear:
 		return 1_000_000
 	case isCompared:
 		return scale
@@ -160,7 +154,7 @@ func level(k kind, isCompared bool, scale float64) float64 {
 	return 1
 }
 
-// compared says whether a comparison looks at a selector.
+// compared reports whether a comparison is among the nodes above a selector.
 func compared(path []parser.Node) bool {
 	return slices.ContainsFunc(path, func(n parser.Node) bool {
 		b, ok := n.(*parser.BinaryExpr)
@@ -168,7 +162,7 @@ func compared(path []parser.Node) bool {
 	})
 }
 
-// copyLabel is a label by which count() can tell series apart.
+// copyLabel is a label by which count() can distinguish series.
 func copyLabel(a *parser.AggregateExpr, inside []string, s *parser.VectorSelector) string {
 	for _, name := range append(slices.Clone(inside), "instance", "pod", "replica") {
 		taken := slices.Contains(a.Grouping, name) || slices.ContainsFunc(s.LabelMatchers, func(m *labels.Matcher) bool { return m.Name == name })
@@ -189,8 +183,8 @@ func quantile(path []parser.Node) *parser.Call {
 	return nil
 }
 
-// histogram makes a classic histogram of three buckets around the threshold: the first input is the number of
-// observations up to it, all others are within twice the threshold.
+// histogram makes a classic histogram with buckets at the threshold, at twice the threshold and +Inf. The first input
+// counts the observations up to the threshold; all others lie within twice the threshold.
 func (d *deriver) histogram(in *input, q *parser.Call, path []parser.Node) ([]*input, error) {
 	threshold := math.NaN()
 	for i, n := range path {
@@ -202,16 +196,16 @@ func (d *deriver) histogram(in *input, q *parser.Call, path []parser.Node) ([]*i
 		if path[i+1] == parser.Node(b.RHS) {
 			own, other = other, own
 		}
-		if rule.Bare(own) == parser.Expr(q) && isConstant(other) {
-			threshold = d.constant(other)
+		if v, ok := rule.Constant(other); ok && rule.Bare(own) == parser.Expr(q) {
+			threshold = v
 		}
 	}
 	if !(threshold > 0) || math.IsInf(threshold, 0) {
-		return nil, fmt.Errorf("histogram_quantile is not compared with a positive number directly")
+		return nil, fmt.Errorf("histogram_quantile is not compared directly with a positive number")
 	}
 	total := float64(base)
-	if isConstant(q.Args[0]) {
-		for share := d.constant(q.Args[0]); total < 1e6 && share*total != math.Trunc(share*total); {
+	if share, ok := rule.Constant(q.Args[0]); ok {
+		for total < 1e6 && share*total != math.Trunc(share*total) {
 			total *= 10
 		}
 	}
@@ -223,37 +217,15 @@ func (d *deriver) histogram(in *input, q *parser.Call, path []parser.Node) ([]*i
 			in.labels = l
 			continue
 		}
-		all = append(all, &input{labels: l, kind: counter, level: total, begun: d.begun})
+		all = append(all, &input{labels: l, kind: counter, level: total, started: d.started})
 	}
 	in.kind = counter
 	return all, nil
 }
 
-// isConstant says whether an expression is a number, however it is computed.
-func isConstant(expr parser.Expr) bool {
-	constant := expr.Type() == parser.ValueTypeScalar
-	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
-		switch node.(type) {
-		case *parser.VectorSelector, *parser.Call:
-			constant = false
-		}
-		return nil
-	})
-	return constant
-}
-
-// constant is the value of a constant expression.
-func (d *deriver) constant(expr parser.Expr) float64 {
-	v, err := d.values(context.Background(), nil, expr.String(), 0)
-	if err != nil || len(v) == 0 {
-		return math.NaN()
-	}
-	return v[0].F
-}
-
-// measure evaluates both sides of a comparison in a world, after its windows are full.
-func (d *deriver) measure(ctx context.Context, sc *scene, b *parser.BinaryExpr) (left, right float64, ok bool) {
-	m, err := load(sc.series(knob{}, []phase{{samples: d.samples(d.steady)}}), d.sampled)
+// measure evaluates both sides of a comparison once all windows are full.
+func (d *deriver) measure(ctx context.Context, data *dataset, b *parser.BinaryExpr) (left, right float64, ok bool) {
+	m, err := load(data.series(parameter{}, []phase{{samples: d.samples(d.steady)}}), d.sampled)
 	if err != nil {
 		return 0, 0, false
 	}
@@ -268,9 +240,9 @@ func (d *deriver) measure(ctx context.Context, sc *scene, b *parser.BinaryExpr) 
 	return sides[0], sides[1], true
 }
 
-// holds says whether an expression returns anything in a world, after its windows are full.
-func (d *deriver) holds(ctx context.Context, sc *scene, expr parser.Expr) (bool, error) {
-	m, err := load(sc.series(knob{}, []phase{{samples: d.samples(d.steady)}}), d.sampled)
+// holds reports whether an expression returns anything once all windows are full.
+func (d *deriver) holds(ctx context.Context, data *dataset, expr parser.Expr) (bool, error) {
+	m, err := load(data.series(parameter{}, []phase{{samples: d.samples(d.steady)}}), d.sampled)
 	if err != nil {
 		return false, err
 	}
@@ -278,50 +250,50 @@ func (d *deriver) holds(ctx context.Context, sc *scene, expr parser.Expr) (bool,
 	return len(v) > 0, err
 }
 
-// knobs lists what may be turned to cross a comparison, the most natural first.
-func (d *deriver) knobs(sc *scene, b *parser.BinaryExpr) []knob {
+// parameters lists what may be varied to change the result of a comparison, the most natural first.
+func (d *deriver) parameters(data *dataset, b *parser.BinaryExpr) []parameter {
 	type choice struct {
-		knob
+		parameter
 		uses int
 	}
 	var choices []choice
 	parser.Inspect(b, func(node parser.Node, path []parser.Node) error {
 		s, ok := node.(*parser.VectorSelector)
-		if !ok || len(sc.by[key(s)]) == 0 {
+		if !ok || len(data.by[key(s)]) == 0 {
 			return nil
 		}
-		k := knob{of: sc.by[key(s)][0]}
+		k := parameter{of: data.by[key(s)][0]}
 		if a, _ := counted(path); a != nil && k.of.copied != "" {
-			k.dial = copies
+			k.attribute = copies
 		}
-		if !slices.ContainsFunc(choices, func(c choice) bool { return c.knob == k }) {
+		if !slices.ContainsFunc(choices, func(c choice) bool { return c.parameter == k }) {
 			choices = append(choices, choice{k, d.uses[key(s)]})
 		}
 		return nil
 	})
 	slices.SortStableFunc(choices, func(a, b choice) int { return cmp.Compare(min(a.uses, 2), min(b.uses, 2)) })
-	all := make([]knob, len(choices))
+	all := make([]parameter, len(choices))
 	for i, c := range choices {
-		all[i] = c.knob
+		all[i] = c.parameter
 	}
 	return all
 }
 
-// describe says in words where a knob stands.
-func (d *deriver) describe(k knob, value float64) string {
+// describe names a parameter's series and its value.
+func (d *deriver) describe(k parameter, value float64) string {
 	what := k.of.labels.Get(labels.MetricName)
-	if k.dial == copies {
+	if k.attribute == copies {
 		return position(d, k, value) + " of " + what
 	}
-	if k.dial == levels && k.of.kind == gauge {
+	if k.attribute == seriesValue && k.of.kind == gauge {
 		return what + " at " + number(value)
 	}
 	return what + " " + position(d, k, value)
 }
 
-// position says where a knob stands, without the name of its series.
-func position(d *deriver, k knob, value float64) string {
-	switch k.dial {
+// position describes a parameter's value, without the name of its series.
+func position(d *deriver, k parameter, value float64) string {
+	switch k.attribute {
 	case presence:
 		if value == 0 {
 			return "missing"
@@ -335,45 +307,21 @@ func position(d *deriver, k knob, value float64) string {
 		if le := k.of.labels.Get("le"); le != "" {
 			return fmt.Sprintf("with %s of %s within %s", number(value), number(k.of.total), le)
 		}
-		return fmt.Sprintf("rising by %s each %s", number(value), short(d.sampled))
-	case clock:
+		return fmt.Sprintf("rising by %s each %s", number(value), model.Duration(d.sampled).String())
+	case timestamp:
 		if value < 0 {
 			return number(-value) + "s ago"
 		}
 		return "in " + number(value) + "s"
-	case falling:
+	case linear:
 		return "falling from " + number(value)
-	case steps:
+	case changing:
 		return "changing " + number(value) + " times"
-	case drops:
+	case resetting:
 		return "reset " + number(value) + " times"
 	}
 	return number(value)
 }
 
-// lookback is how long the last sample of a series is still looked at.
+// lookback is how long a selector returns the last sample of a series.
 const lookback = engine.LookbackDelta
-
-// short writes a duration without its zero parts.
-func short(d time.Duration) string {
-	for _, u := range []struct {
-		of   time.Duration
-		name string
-	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}} {
-		if d >= u.of && d%u.of == 0 {
-			return strconv.FormatInt(int64(d/u.of), 10) + u.name
-		}
-	}
-	if d%time.Second != 0 {
-		return strconv.FormatInt(d.Milliseconds(), 10) + "ms"
-	}
-	switch {
-	case d == 0:
-		return "0m"
-	case d > 24*time.Hour && d%time.Hour == 0:
-		return short(d.Truncate(24*time.Hour)) + short(d%(24*time.Hour))
-	case d > time.Hour && d%time.Minute == 0:
-		return short(d.Truncate(time.Hour)) + short(d%time.Hour)
-	}
-	return short(d.Truncate(time.Minute)) + short(d%time.Minute)
-}
