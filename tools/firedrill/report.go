@@ -194,7 +194,7 @@ func (r *record) close() {
 func (r *record) end(found journal.Journal, failure error) (journal.Journal, error) {
 	j := r.journal
 	j.Schema, j.Kind, j.Proofs = found.Schema, found.Kind, found.Proofs
-	j.Run.Ended, j.Run.Worlds = time.Now().UTC(), found.Run.Worlds
+	j.Run.Ended, j.Run.Testbeds = time.Now().UTC(), found.Run.Testbeds
 	if failure != nil && !slices.ContainsFunc(j.Proofs, func(p journal.Proof) bool { return p.Verdict != journal.True }) {
 		j.Proofs = append(j.Proofs, journal.Proof{
 			Suite: "firedrill", Alert: "(the run)", Verdict: journal.Unknown, Started: j.Run.Started, Ended: j.Run.Ended,
