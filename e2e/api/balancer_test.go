@@ -6,22 +6,14 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/stemedb/firedrill/e2e/drill"
-	"github.com/stemedb/firedrill/e2e/world"
+	"github.com/stemedb/firedrill/e2e/stemedb"
 )
 
 var _ = Describe("The load balancer", Label("LoadBalancerUpstreamDown"), func() {
 	It("leaves out a server that is not well", func(ctx SpecContext) {
-		host := w.Host()
-		drill.Step("having two servers")
-		Expect(host.Run(ctx, `set -e
-install -d -o stemedb -g stemedb /var/lib/stemedb-2 /var/backups/stemedb-2
-systemd-run --quiet --unit stemedb-api-2 --uid stemedb --property Type=notify --property EnvironmentFile=/etc/stemedb/stemedb.env \
-	env STEMEDB_LISTEN=127.0.0.1:18280 STEMEDB_METRICS_LISTEN=127.0.0.1:18281 STEMEDB_DATA_DIR=/var/lib/stemedb-2 \
-	STEMEDB_WAL_ARCHIVE_DIR=/var/backups/stemedb-2 /usr/local/bin/stemedb-api
-sed -i 's/^\tserver 127.0.0.1:18180 .*/&\n\tserver 127.0.0.1:18280 max_fails=1 fail_timeout=5s;/' /etc/nginx/stream.d/stemedb.conf
-nginx -t
-systemctl reload nginx`)).To(Succeed())
+		host := env.Host()
+		env.Step("having two servers")
+		Expect(env.Script("second-server.sh")(ctx)).To(Succeed())
 		// went are the servers that connections were sent to, a line each, since the log was emptied.
 		went := func() string {
 			GinkgoHelper()
@@ -29,34 +21,34 @@ systemctl reload nginx`)).To(Succeed())
 			Expect(err).NotTo(HaveOccurred())
 			return log
 		}
-		load, err := w.Load(ctx, world.Traffic{Lists: 40, Connections: 4, Anew: true})
+		load, err := env.Load(ctx, stemedb.Traffic{Lists: 40, Connections: 4, NewConnections: true})
 		Expect(err).NotTo(HaveOccurred())
 		Eventually(ctx, went).Should(And(ContainSubstring("127.0.0.1:18180\n"), ContainSubstring("127.0.0.1:18280\n")), "both are asked")
 
-		drill.Step("losing one")
+		env.Step("losing one")
 		load.Stop()
 		Expect(host.Run(ctx, "systemctl kill --signal KILL stemedb-api-2 && until ! ss -Htnl | grep -q :18280; do sleep 0.1; done && : > /var/log/nginx/stemedb-stream.log")).To(Succeed())
-		load, err = w.Load(ctx, world.Traffic{Lists: 40, Connections: 4, Anew: true})
+		load, err = env.Load(ctx, stemedb.Traffic{Lists: 40, Connections: 4, NewConnections: true})
 		Expect(err).NotTo(HaveOccurred())
 		Eventually(ctx, func() int { return load.Answers()["ok"] }).Should(BeNumerically(">", 100))
 		load.Stop()
 		Expect(load.Answers()).To(HaveLen(1), "every request was answered")
 		Expect(went()).To(And(ContainSubstring("127.0.0.1:18280, 127.0.0.1:18180\n"), ContainSubstring("\n127.0.0.1:18180\n")),
 			"it was tried, and its connections went to the other")
-		drill.Proved("LoadBalancerUpstreamDown", "one server of two killed", "left out, every request answered")
+		env.Proved("LoadBalancerUpstreamDown", "one server of two killed", "left out, every request answered")
 	})
 
 	It("drops nothing while the certificate behind it is renewed", func(ctx SpecContext) {
-		host := w.Host()
-		load, err := w.Load(ctx, world.Traffic{Writes: 20, Reads: 20, Connections: 4})
+		host := env.Host()
+		load, err := env.Load(ctx, stemedb.Traffic{Writes: 20, Reads: 20, Connections: 4})
 		Expect(err).NotTo(HaveOccurred())
-		anew, err := w.Load(ctx, world.Traffic{Lists: 10, Connections: 2, Anew: true})
+		anew, err := env.Load(ctx, stemedb.Traffic{Lists: 10, Connections: 2, NewConnections: true})
 		Expect(err).NotTo(HaveOccurred())
 		before, err := host.Certificate(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		for range 3 {
 			answered := load.Answers()["ok"]
-			renewed, err := w.Issue(ctx, world.LetsEncrypt, 90*24*time.Hour)
+			renewed, err := env.Issue(ctx, stemedb.LetsEncrypt, 90*24*time.Hour)
 			Expect(err).NotTo(HaveOccurred())
 			Expect(host.Install(ctx, renewed)).To(Succeed())
 			Eventually(ctx, func() int { return load.Answers()["ok"] }).Should(BeNumerically(">", answered+40))
@@ -68,6 +60,6 @@ systemctl reload nginx`)).To(Succeed())
 		anew.Stop()
 		Expect(load.Answers()).To(HaveLen(1), "every request on a connection that was open was answered")
 		Expect(anew.Answers()).To(HaveLen(1), "every request on a new connection was answered")
-		drill.Proved("LoadBalancerUpstreamDown", "certificate renewed behind it, three times", "nothing dropped")
+		env.Proved("LoadBalancerUpstreamDown", "certificate renewed behind it, three times", "nothing dropped")
 	})
 })

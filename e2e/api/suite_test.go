@@ -4,13 +4,9 @@ package api
 import (
 	"testing"
 
-	"github.com/stemedb/firedrill/e2e/drill"
-	"github.com/stemedb/firedrill/e2e/world"
+	"github.com/stemedb/firedrill/e2e/stemedb"
 )
 
-var (
-	w *world.World
-	_ = drill.Prepare("api", &w)
-)
+var env = stemedb.Suite("api")
 
-func TestAPI(t *testing.T) { drill.Run(t, "The API and its load balancer") }
+func TestAPI(t *testing.T) { env.RunSpecs(t, "The API and its load balancer") }

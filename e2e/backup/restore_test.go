@@ -9,16 +9,15 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/stemedb/firedrill/e2e/drill"
-	"github.com/stemedb/firedrill/e2e/world"
+	"github.com/stemedb/firedrill/e2e/stemedb"
 )
 
 var _ = Describe("Backups", Label("BackupStale", "BackupUnverified", "BackupVerificationFailed"), func() {
 	It("bring back what there was at a chosen moment, and overwrite nothing unasked", func(ctx SpecContext) {
-		host := w.Host()
-		Expect(drill.Setting("STEMEDB_RATE_LIMIT_CREATE=0")(ctx, host)).To(Succeed())
-		Expect(backedUp(ctx, host)).To(Succeed())
-		load, err := w.Load(ctx, world.Traffic{Stock: 50, Connections: 1})
+		host := env.Host()
+		Expect(env.Setting("STEMEDB_RATE_LIMIT_CREATE=0")(ctx)).To(Succeed())
+		Expect(backedUp(ctx)).To(Succeed())
+		load, err := env.Load(ctx, stemedb.Traffic{Preload: 50, Connections: 1})
 		Expect(err).NotTo(HaveOccurred())
 		load.Stop()
 		moment := time.Now()
@@ -27,16 +26,16 @@ var _ = Describe("Backups", Label("BackupStale", "BackupUnverified", "BackupVeri
 		Expect(host.Output(ctx, "stemedb-restore 2>&1 || echo exit $?")).To(And(ContainSubstring("stopped first"), ContainSubstring("exit 2")), "beside a running server")
 		Expect(host.Output(ctx, "systemctl stop stemedb-api; stemedb-restore 2>&1 || echo exit $?")).To(And(ContainSubstring("--force"), ContainSubstring("exit 2")), "over data that is there")
 		Expect(host.Run(ctx, fmt.Sprintf("stemedb-restore --force --until %s && systemctl start stemedb-api && stemedb-admin verify", moment.UTC().Format(time.RFC3339Nano)))).To(Succeed())
-		var lost []world.Acknowledged
+		var lost []stemedb.Acknowledged
 		Eventually(ctx, func() (err error) { lost, err = load.Lost(ctx); return err }).Should(Succeed())
 		Expect(lost).To(HaveLen(50))
 		Expect(lost).To(HaveEach(HaveField("At", BeTemporally(">", moment))), "what came after that moment, and nothing else")
-		drill.Proved("(backup)", "stemedb-restore --until", "what there was at that moment")
+		env.Proved("(backup)", "stemedb-restore --until", "what there was at that moment")
 	})
 
 	It("go when they are too old, but never the last that was verified", func(ctx SpecContext) {
-		host := w.Host()
-		Expect(backedUp(ctx, host)).To(Succeed())
+		host := env.Host()
+		Expect(backedUp(ctx)).To(Succeed())
 		// backups are the times of those that are whole.
 		backups := func() (times []string) {
 			GinkgoHelper()
@@ -51,14 +50,7 @@ var _ = Describe("Backups", Label("BackupStale", "BackupUnverified", "BackupVeri
 		}
 		verified := backups()
 		Expect(verified).To(HaveLen(1))
-		Expect(host.Run(ctx, `set -e
-sed -i '/^STEMEDB_BACKUP_KEEP=/d' /etc/stemedb/backup.env
-echo STEMEDB_BACKUP_KEEP=1 >> /etc/stemedb/backup.env
-for more in 1 2 3; do
-	sleep 1.1 # a backup is named after its second
-	systemctl reset-failed stemedb-backup 2>/dev/null || true
-	systemctl start stemedb-backup
-done`)).To(Succeed())
+		Expect(env.Script("keep-one.sh")(ctx)).To(Succeed())
 		now := backups()
 		Expect(now).To(HaveLen(2), "the newest, and the one that was verified")
 		Expect(now[0]).To(Equal(verified[0]))
@@ -66,6 +58,6 @@ done`)).To(Succeed())
 		after := backups()
 		Expect(after).To(HaveLen(2))
 		Expect(after[0]).To(Equal(now[1]), "a newer one was verified: the old one is gone")
-		drill.Proved("(backup)", "retention", "keeps the newest, and the last that was verified")
+		env.Proved("(backup)", "retention", "keeps the newest, and the last that was verified")
 	})
 })

@@ -4,13 +4,9 @@ package backup
 import (
 	"testing"
 
-	"github.com/stemedb/firedrill/e2e/drill"
-	"github.com/stemedb/firedrill/e2e/world"
+	"github.com/stemedb/firedrill/e2e/stemedb"
 )
 
-var (
-	w *world.World
-	_ = drill.Prepare("backup", &w)
-)
+var env = stemedb.Suite("backup")
 
-func TestBackup(t *testing.T) { drill.Run(t, "Backups") }
+func TestBackup(t *testing.T) { env.RunSpecs(t, "Backups") }

@@ -9,13 +9,12 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/stemedb/firedrill/e2e/drill"
-	"github.com/stemedb/firedrill/e2e/world"
+	"github.com/stemedb/firedrill/e2e/stemedb"
 )
 
 var asJSON = http.Header{"Content-Type": {"application/json"}}
 
-func send(ctx context.Context, client *world.Client, method, path string, header http.Header, body string) world.Answer {
+func send(ctx context.Context, client *stemedb.Client, method, path string, header http.Header, body string) stemedb.Answer {
 	GinkgoHelper()
 	answer, err := client.Do(ctx, method, path, header, body)
 	Expect(err).NotTo(HaveOccurred())
@@ -24,7 +23,7 @@ func send(ctx context.Context, client *world.Client, method, path string, header
 }
 
 // create writes an assertion whose object is JSON.
-func create(ctx context.Context, client *world.Client, subject, predicate, object string) world.Answer {
+func create(ctx context.Context, client *stemedb.Client, subject, predicate, object string) stemedb.Answer {
 	GinkgoHelper()
 	body, err := json.Marshal(map[string]any{"subject": subject, "predicate": predicate, "object": json.RawMessage(object)})
 	Expect(err).NotTo(HaveOccurred())
@@ -37,14 +36,14 @@ type assertion struct {
 	AssertedAt             string `json:"asserted_at"`
 }
 
-func decode(answer world.Answer, into any) {
+func decode(answer stemedb.Answer, into any) {
 	GinkgoHelper()
 	Expect(answer.Header.Get("Content-Type")).To(HavePrefix("application/json"))
 	Expect(json.Unmarshal([]byte(answer.Body), into)).To(Succeed(), answer.Body)
 }
 
 // beProblem wants an error as RFC 9457 has it.
-func beProblem(answer world.Answer, status int) {
+func beProblem(answer stemedb.Answer, status int) {
 	GinkgoHelper()
 	Expect(answer.Status).To(Equal(status), answer.Body)
 	Expect(answer.Header.Get("Content-Type")).To(HavePrefix("application/problem+json"))
@@ -61,10 +60,10 @@ func beProblem(answer world.Answer, status int) {
 }
 
 var _ = Describe("The API", Label("contract"), func() {
-	var client *world.Client
+	var client *stemedb.Client
 	BeforeEach(func(ctx SpecContext) {
 		var err error
-		client, err = w.Host().Connect(ctx)
+		client, err = env.Host().Connect(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(client.Close)
 	})
@@ -95,20 +94,20 @@ var _ = Describe("The API", Label("contract"), func() {
 		decode(send(ctx, client, http.MethodGet, "/v1/assertions?subject=customer/2&limit=2&after="+next, nil, ""), &page)
 		Expect(page.Assertions).To(HaveLen(1))
 		Expect(page.Next).To(BeEmpty())
-		drill.Proved("(contract)", "writes, reads, lists", "as the contract says")
+		env.Proved("(contract)", "writes, reads, lists", "as the contract says")
 	})
 
 	It("keeps what it has acknowledged when it is killed", func(ctx SpecContext) {
-		load, err := w.Load(ctx, world.Traffic{Writes: 80, Connections: 8})
+		load, err := env.Load(ctx, stemedb.Traffic{Writes: 80, Connections: 8})
 		Expect(err).NotTo(HaveOccurred())
 		for range 5 {
 			written := load.Written()
 			Eventually(ctx, load.Written).Should(BeNumerically(">", written+50))
-			Expect(w.Host().Run(ctx, "systemctl kill --signal KILL stemedb-api; systemctl reset-failed stemedb-api; systemctl restart stemedb-api")).To(Succeed())
+			Expect(env.Host().Run(ctx, "systemctl kill --signal KILL stemedb-api; systemctl reset-failed stemedb-api; systemctl restart stemedb-api")).To(Succeed())
 		}
 		Eventually(ctx, load.Lost).Should(BeEmpty())
-		Expect(w.Host().Run(ctx, "stemedb-admin verify")).To(Succeed())
-		drill.Proved("(contract)", "kill -9 under load, five times", "nothing acknowledged was lost")
+		Expect(env.Host().Run(ctx, "stemedb-admin verify")).To(Succeed())
+		env.Proved("(contract)", "kill -9 under load, five times", "nothing acknowledged was lost")
 	})
 
 	It("refuses what is malformed or outside a limit, with its status and never with a 500", func(ctx SpecContext) {
@@ -138,18 +137,18 @@ var _ = Describe("The API", Label("contract"), func() {
 		} {
 			By(what)
 			// On a connection of its own: an answer before the end of a request closes it.
-			client, err := w.Host().Connect(ctx)
+			client, err := env.Host().Connect(ctx)
 			Expect(err).NotTo(HaveOccurred())
 			answer := send(ctx, client, refused.method, refused.path, http.Header{"Content-Type": {refused.contentType}}, refused.body)
 			beProblem(answer, refused.status)
 			Expect(client.Close()).To(Succeed())
 		}
-		drill.Proved("(contract)", "bad requests", "each refused with its status")
+		env.Proved("(contract)", "bad requests", "each refused with its status")
 	})
 
 	It("turns away what is above a limit, and says when to come again", func(ctx SpecContext) {
-		Expect(w.Host().Run(ctx, "sed -i 's/^STEMEDB_RATE_LIMIT_GET=.*/STEMEDB_RATE_LIMIT_GET=1/' /etc/stemedb/stemedb.env && systemctl reload stemedb-api")).To(Succeed())
-		var turned world.Answer
+		Expect(env.Host().Run(ctx, "sed -i 's/^STEMEDB_RATE_LIMIT_GET=.*/STEMEDB_RATE_LIMIT_GET=1/' /etc/stemedb/stemedb.env && systemctl reload stemedb-api")).To(Succeed())
+		var turned stemedb.Answer
 		for range 20 {
 			if turned = send(ctx, client, http.MethodGet, "/v1/assertions/01ARZ3NDEKTSV4RRFFQ69G5FAV", nil, ""); turned.Status == http.StatusTooManyRequests {
 				break
@@ -157,14 +156,14 @@ var _ = Describe("The API", Label("contract"), func() {
 		}
 		beProblem(turned, http.StatusTooManyRequests)
 		Expect(turned.Header.Get("Retry-After")).To(MatchRegexp(`^[1-9][0-9]*$`))
-		drill.Proved("(contract)", "rate limits", "429 with Retry-After")
+		env.Proved("(contract)", "rate limits", "429 with Retry-After")
 	})
 
 	It("says whether it lives and wants requests", func(ctx SpecContext) {
 		for _, path := range []string{"/healthz", "/readyz"} {
 			Expect(client.Get(ctx, path)).Error().NotTo(HaveOccurred())
-			Expect(w.Host().Output(ctx, "curl --silent --fail http://localhost:18181"+path)).Error().NotTo(HaveOccurred())
+			Expect(env.Host().Output(ctx, "curl --silent --fail http://localhost:18181"+path)).Error().NotTo(HaveOccurred())
 		}
-		drill.Proved("(contract)", "probes", "as the contract says")
+		env.Proved("(contract)", "probes", "as the contract says")
 	})
 })

@@ -9,7 +9,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/stemedb/firedrill/e2e/drill"
 	"github.com/stemedb/firedrill/tools/metric"
 )
 
@@ -26,7 +25,7 @@ var _ = Describe("The metrics", Label("contract"), func() {
 		rows := row.FindAllStringSubmatch(string(contract), -1)
 		Expect(rows).To(HaveLen(strings.Count(string(contract), "\n| `stemedb_")), "rows that are understood")
 
-		exported, err := w.Host().Output(ctx, "curl --silent --fail http://localhost:18181/metrics")
+		exported, err := env.Host().Output(ctx, "curl --silent --fail http://localhost:18181/metrics")
 		Expect(err).NotTo(HaveOccurred())
 		file := filepath.Join(GinkgoT().TempDir(), "metrics")
 		Expect(os.WriteFile(file, []byte(exported), 0o600)).To(Succeed())
@@ -49,6 +48,6 @@ var _ = Describe("The metrics", Label("contract"), func() {
 				Expect(series.Labels).To(ConsistOf(labels), name[1])
 			}
 		}
-		drill.Proved("(contract)", "metrics", "types and labels as the contract says")
+		env.Proved("(contract)", "metrics", "types and labels as the contract says")
 	})
 })

@@ -7,15 +7,13 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-
-	"github.com/stemedb/firedrill/e2e/drill"
 )
 
 var _ = Describe("The service", Label("contract"), func() {
 	// on runs a script on the host and returns what it printed, without the last line's end.
 	on := func(ctx context.Context, script string) string {
 		GinkgoHelper()
-		output, err := w.Host().Output(ctx, script)
+		output, err := env.Host().Output(ctx, script)
 		Expect(err).NotTo(HaveOccurred())
 		return strings.TrimSpace(output)
 	}
@@ -24,22 +22,22 @@ var _ = Describe("The service", Label("contract"), func() {
 		Expect(on(ctx, "systemctl show --property Type --property User --property Group --property ActiveState stemedb-api")).To(And(
 			ContainSubstring("Type=notify"), ContainSubstring("User=stemedb"), ContainSubstring("Group=stemedb"), ContainSubstring("ActiveState=active")))
 		Expect(strings.Split(on(ctx, "/usr/local/bin/stemedb-api --version"), "\n")).To(HaveLen(1))
-		drill.Proved("(contract)", "unit and programs", "as the contract says")
+		env.Proved("(contract)", "unit and programs", "as the contract says")
 	})
 
 	It("keeps its files where they are said to be", func(ctx SpecContext) {
-		client, err := w.Host().Connect(ctx)
+		client, err := env.Host().Connect(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(client.Close)
 		Expect(create(ctx, client, "disk", "holds", `1`).Status).To(Equal(201))
 		Expect(on(ctx, "stat --format '%n %U' /var/lib/stemedb/wal/00000000 /var/backups/stemedb/wal")).To(Equal(
 			"/var/lib/stemedb/wal/00000000 stemedb\n/var/backups/stemedb/wal stemedb"))
 		Expect(on(ctx, "systemctl stop stemedb-api && stat --format %U /var/lib/stemedb/index.db /etc/stemedb/stemedb.env.example")).To(Equal("stemedb\nroot"))
-		drill.Proved("(contract)", "paths", "as the contract says")
+		env.Proved("(contract)", "paths", "as the contract says")
 	})
 
 	It("answers what is under way when it is told to stop", func(ctx SpecContext) {
-		host := w.Host()
+		host := env.Host()
 		body := `{"subject": "s", "predicate": "p", "object": 1}`
 		// A client that sends its body once the service, which has asked for it, has been told to stop.
 		on(ctx, fmt.Sprintf(`
@@ -58,11 +56,11 @@ while systemctl is-active --quiet stemedb-api; do sleep 0.1; done
 		Expect(on(ctx, "systemctl show --property ExecMainStatus --property Result stemedb-api")).To(And(
 			ContainSubstring("ExecMainStatus=0"), ContainSubstring("Result=success")))
 		Expect(host.Run(ctx, "systemctl start stemedb-api")).To(Succeed())
-		drill.Proved("(contract)", "SIGTERM", "answered what was under way, exit 0")
+		env.Proved("(contract)", "SIGTERM", "answered what was under way, exit 0")
 	})
 
 	It("takes all that a reload brings, or nothing", func(ctx SpecContext) {
-		host := w.Host()
+		host := env.Host()
 		client, err := host.Connect(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(client.Close)
@@ -80,23 +78,23 @@ while systemctl is-active --quiet stemedb-api; do sleep 0.1; done
 		Expect(limit()).To(Equal("77"), "and so the other is not taken either")
 		Expect(on(ctx, "journalctl -u stemedb-api --no-pager --lines 5")).To(And(ContainSubstring("STEMEDB_RATE_LIMIT_GET"), ContainSubstring("fast")))
 		Expect(client.Get(ctx, "/healthz")).Error().NotTo(HaveOccurred(), "the open connection goes on")
-		drill.Proved("(contract)", "SIGHUP", "took all or nothing, dropped nothing")
+		env.Proved("(contract)", "SIGHUP", "took all or nothing, dropped nothing")
 	})
 
 	It("does not start with a wrong setting, and says why in one line", func(ctx SpecContext) {
-		Expect(w.Host().Run(ctx, "systemctl stop stemedb-api && cp -p /etc/stemedb/stemedb.env /etc/stemedb/stemedb.env.good")).To(Succeed())
+		Expect(env.Host().Run(ctx, "systemctl stop stemedb-api && cp -p /etc/stemedb/stemedb.env /etc/stemedb/stemedb.env.good")).To(Succeed())
 		for setting, wrong := range map[string]string{
 			"STEMEDB_LISTEN": "18180", "STEMEDB_METRICS_LISTEN": "nowhere", "STEMEDB_TLS_DOMAIN": "not a domain",
 			"STEMEDB_MAX_BODY_BYTES": "64K", "STEMEDB_RATE_LIMIT_CREATE": "-1", "STEMEDB_CACHE_ENTRIES": "many",
 			"STEMEDB_WAL_SEGMENT_BYTES": "1000", "STEMEDB_WAL_BATCH_RECORDS": "0", "STEMEDB_CASHE_ENTRIES": "",
 		} {
 			By(setting + "=" + wrong)
-			Expect(w.Host().Run(ctx, fmt.Sprintf(`cp -p /etc/stemedb/stemedb.env.good /etc/stemedb/stemedb.env
+			Expect(env.Host().Run(ctx, fmt.Sprintf(`cp -p /etc/stemedb/stemedb.env.good /etc/stemedb/stemedb.env
 sed -i '/^%[1]s=/d' /etc/stemedb/stemedb.env
 echo '%[1]s=%[2]s' >> /etc/stemedb/stemedb.env
 systemctl reset-failed stemedb-api
 date +@%%s.%%6N > /run/since`, setting, wrong))).To(Succeed())
-			Expect(w.Host().Run(ctx, "systemctl start stemedb-api")).NotTo(Succeed())
+			Expect(env.Host().Run(ctx, "systemctl start stemedb-api")).NotTo(Succeed())
 			// By its name alone: of a process that ends at once, the journal may not come to know anything else.
 			said := on(ctx, `journalctl --sync && journalctl --quiet --output cat --since $(cat /run/since) --identifier stemedb-api`)
 			Expect(strings.Split(said, "\n")).To(HaveLen(1))
@@ -104,6 +102,6 @@ date +@%%s.%%6N > /run/since`, setting, wrong))).To(Succeed())
 			Expect(on(ctx, "systemctl show --property ExecMainStatus --property ActiveState --property NRestarts stemedb-api")).To(And(
 				ContainSubstring("ExecMainStatus=2"), ContainSubstring("ActiveState=failed"), ContainSubstring("NRestarts=0")))
 		}
-		drill.Proved("(contract)", "wrong settings", "each refused, in one line")
+		env.Proved("(contract)", "wrong settings", "each refused, in one line")
 	})
 })

@@ -5,13 +5,9 @@ package contract
 import (
 	"testing"
 
-	"github.com/stemedb/firedrill/e2e/drill"
-	"github.com/stemedb/firedrill/e2e/world"
+	"github.com/stemedb/firedrill/e2e/stemedb"
 )
 
-var (
-	w *world.World
-	_ = drill.Prepare("contract", &w)
-)
+var env = stemedb.Suite("contract")
 
-func TestContract(t *testing.T) { drill.Run(t, "The contract of stemedb-api") }
+func TestContract(t *testing.T) { env.RunSpecs(t, "The contract of stemedb-api") }

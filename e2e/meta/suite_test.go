@@ -4,13 +4,9 @@ package meta
 import (
 	"testing"
 
-	"github.com/stemedb/firedrill/e2e/drill"
-	"github.com/stemedb/firedrill/e2e/world"
+	"github.com/stemedb/firedrill/e2e/stemedb"
 )
 
-var (
-	w *world.World
-	_ = drill.Prepare("meta", &w)
-)
+var env = stemedb.Suite("meta")
 
-func TestMeta(t *testing.T) { drill.Run(t, "The monitoring itself") }
+func TestMeta(t *testing.T) { env.RunSpecs(t, "The monitoring itself") }

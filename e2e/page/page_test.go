@@ -12,12 +12,11 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/stemedb/firedrill/e2e/drill"
-	"github.com/stemedb/firedrill/e2e/world"
-	. "github.com/stemedb/firedrill/e2e/world/match"
+	"github.com/stemedb/firedrill/e2e/stemedb"
 	"github.com/stemedb/firedrill/tools/journal"
 	"github.com/stemedb/firedrill/tools/redact"
 	"github.com/stemedb/firedrill/tools/report"
+	. "github.com/stemedb/firedrill/tools/testbed/match"
 )
 
 const (
@@ -30,18 +29,18 @@ var _ = Describe("The report of what really happened", Label("report"), func() {
 	proof := func(ctx SpecContext) journal.Proof {
 		GinkgoHelper()
 		began := time.Now()
-		alert, page := drill.Fire(ctx, alertName, drill.Expiring(world.LetsEncrypt, 6*24*time.Hour))
+		alert, page := env.Fire(ctx, alertName, env.Expiring(stemedb.LetsEncrypt, 6*24*time.Hour))
 		book, err := alert.Runbook()
 		Expect(err).NotTo(HaveOccurred())
 		resolution, err := book.Branch(branch)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(w.Host().Follow(ctx, resolution, page.Labels)).Error().NotTo(HaveOccurred())
-		Eventually(ctx, alert.Observe).Should(BeCleared())
-		Eventually(ctx, w.Notifications).Should(HaveResolved(page.Receiver, alert))
-		p, err := w.Record(ctx, alert)
+		Expect(env.Follow(ctx, resolution, page.Labels)).Error().NotTo(HaveOccurred())
+		Eventually(ctx, alert.Observe).Should(BeInactive())
+		Eventually(ctx, env.Notifications).Should(HaveResolved(page.Receiver, alert))
+		p, err := env.Record(ctx, alert)
 		Expect(err).NotTo(HaveOccurred())
 		p.Suite, p.Spec, p.Branch, p.Verdict, p.Started, p.Ended = "page", "the report", branch, journal.True, began.UTC(), time.Now().UTC()
-		p.Leapt = journal.Seconds(w.Leapt())
+		p.Leapt = journal.Seconds(env.Leapt())
 		return p
 	}
 	// written is the folder of a report of the proof.
@@ -72,12 +71,12 @@ var _ = Describe("The report of what really happened", Label("report"), func() {
 
 		page, err := os.ReadFile(filepath.Join(written(p, "<testsuites/>", nil, redact.Redactor{}), report.PageFile))
 		Expect(err).NotTo(HaveOccurred())
-		browser, err := w.Browser(ctx)
+		browser, err := env.Browser(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		brightness := map[bool]float64{}
 		for _, dark := range []bool{false, true} {
 			for name, width := range map[string]int{"desk": 1280, "telephone": 400} {
-				drill.Step("looking at it: " + name)
+				env.Step("looking at it: " + name)
 				shot, err := browser.See(ctx, page, width, 1600, dark)
 				Expect(err).NotTo(HaveOccurred())
 				keep(name, dark, shot)
@@ -88,16 +87,16 @@ var _ = Describe("The report of what really happened", Label("report"), func() {
 			}
 		}
 		Expect(brightness[true]).To(BeNumerically("<", brightness[false]/2), "who likes it dark gets it dark")
-		drill.Proved("(report)", "the page in Chromium", "seen, light and dark")
+		env.Proved("(report)", "the page in Chromium", "seen, light and dark")
 	})
 
-	It("has none of the secrets that are in the world", func(ctx SpecContext) {
-		bucket, err := w.Host().BackUp(ctx)
+	It("has none of the secrets that are in the testbed", func(ctx SpecContext) {
+		bucket, err := env.Host().SetUpBackups(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(bucket.Rotate(ctx)).To(Succeed())
 		p := proof(ctx)
 		var noted bytes.Buffer
-		Expect(w.NoteSecrets(ctx, &noted)).To(Succeed())
+		Expect(env.NoteSecrets(ctx, &noted)).To(Succeed())
 		secrets, err := redact.ReadNoted(&noted)
 		Expect(err).NotTo(HaveOccurred())
 		all := strings.Join(secrets, "\n")
@@ -125,12 +124,12 @@ var _ = Describe("The report of what really happened", Label("report"), func() {
 			}
 			return err
 		})).To(Succeed())
-		drill.Proved("(report)", "secrets of the world, planted everywhere", "in no artifact")
+		env.Proved("(report)", "secrets of the testbed, planted everywhere", "in no artifact")
 	})
 })
 
 // keep leaves a screenshot for people to look at.
-func keep(name string, dark bool, shot world.Shot) {
+func keep(name string, dark bool, shot stemedb.Shot) {
 	GinkgoHelper()
 	if dark {
 		name += "-dark"

@@ -4,13 +4,9 @@ package page
 import (
 	"testing"
 
-	"github.com/stemedb/firedrill/e2e/drill"
-	"github.com/stemedb/firedrill/e2e/world"
+	"github.com/stemedb/firedrill/e2e/stemedb"
 )
 
-var (
-	w *world.World
-	_ = drill.Prepare("page", &w)
-)
+var env = stemedb.Suite("page")
 
-func TestPage(t *testing.T) { drill.Run(t, "The report's page") }
+func TestPage(t *testing.T) { env.RunSpecs(t, "The report's page") }

@@ -8,15 +8,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stemedb/firedrill/e2e/drill"
-	"github.com/stemedb/firedrill/e2e/world"
+	"github.com/stemedb/firedrill/e2e/stemedb"
+	"github.com/stemedb/firedrill/tools/drill"
 )
 
 // disaster is how a scenario comes true.
 type disaster struct {
-	prepare drill.Fault // the steady state before
-	strike  drill.Fault
-	provide func(context.Context) error // what people bring before the runbook can be followed
+	prepare drill.Action // the steady state before
+	strike  drill.Action
+	provide drill.Action // what people bring before the runbook can be followed
 
 	says string // what the steps have to say, for it is part of the disaster
 
@@ -26,30 +26,23 @@ type disaster struct {
 
 var disasters = map[string]disaster{
 	"host-lost": {prepare: backedUp, provide: newHost,
-		strike: func(ctx context.Context, _ *world.Host) error { return w.LoseHost(ctx) }},
-	"newest-backup-unusable": {prepare: drill.All(backedUp, drill.OnHost("systemctl start stemedb-backup")), provide: newHost, says: "falling back to the backup before it",
-		strike: func(ctx context.Context, _ *world.Host) error {
+		strike: env.LoseHost},
+	"newest-backup-unusable": {prepare: stemedb.All(backedUp, env.OnHost("systemctl start stemedb-backup")), provide: newHost, says: "falling back to the backup before it",
+		strike: func(ctx context.Context) error {
 			if err := bucket.Damage(ctx, "backups/*.tar.age"); err != nil {
 				return err
 			}
-			return w.LoseHost(ctx)
+			return env.LoseHost(ctx)
 		}},
-	"data-damaged":                 {prepare: backedUp, strike: drill.OnHost(overwritten)},
-	"certificate-expired-key-gone": {prepare: backedUp, strike: drill.All(drill.Expired, drill.KeyGone)},
+	"data-damaged":                 {prepare: backedUp, strike: env.Script("overwrite-data.sh")},
+	"certificate-expired-key-gone": {prepare: backedUp, strike: stemedb.All(env.Expired, env.KeyGone)},
 	"bucket-lost": {prepare: backedUp, whole: backedUpAgain,
-		strike: drill.All(func(ctx context.Context, _ *world.Host) error { return bucket.Lose(ctx) }, drill.OnHost("! systemctl start stemedb-wal-archive"))},
+		strike: stemedb.All(func(ctx context.Context) error { return bucket.Lose(ctx) }, env.OnHost("! systemctl start stemedb-wal-archive"))},
 }
-
-// overwritten is the data directory after some other program took it for its own, and the service killed.
-const overwritten = `
-find /var/lib/stemedb /var/backups/stemedb/wal -xdev -type f -size +0 -exec sh -c '
-	dd if=/dev/urandom of="$1" bs=4096 count=$((($(stat --format %s "$1") + 4095) / 4096)) conv=notrunc status=none' sh {} \;
-systemctl kill --signal KILL stemedb-api
-`
 
 // backedUpAgain is when the host had a backup that was verified, for the first time since the disaster.
 func backedUpAgain(ctx context.Context, struck time.Time) (time.Time, error) {
-	said, err := w.Host().Output(ctx, `awk '$1 == "stemedb_backup_verify_success" { well = $2 }
+	said, err := env.Host().Output(ctx, `awk '$1 == "stemedb_backup_verify_success" { well = $2 }
 		$1 == "stemedb_backup_verify_last_run_timestamp_seconds" { at = $2 } END { print well * at }' /var/lib/prometheus/node-exporter/*.prom`)
 	if err != nil {
 		return time.Time{}, err
@@ -65,19 +58,19 @@ func backedUpAgain(ctx context.Context, struck time.Time) (time.Time, error) {
 }
 
 // bucket is where the host's backups go.
-var bucket *world.Bucket
+var bucket *stemedb.Bucket
 
 // backedUp is a host whose backups go to a bucket by its timers.
-func backedUp(ctx context.Context, host *world.Host) (err error) {
-	if bucket, err = host.BackUp(ctx); err != nil {
+func backedUp(ctx context.Context) (err error) {
+	if bucket, err = env.Host().SetUpBackups(ctx); err != nil {
 		return err
 	}
-	return host.Run(ctx, "systemctl start stemedb-backup && systemctl start stemedb-verify")
+	return env.Host().Run(ctx, "systemctl start stemedb-backup && systemctl start stemedb-verify")
 }
 
 func newHost(ctx context.Context) error {
-	if err := w.NewHost(ctx); err != nil {
+	if err := env.ReplaceHost(ctx); err != nil {
 		return err
 	}
-	return w.Host().BringKit(ctx)
+	return env.Host().DeliverRecoveryKit(ctx)
 }

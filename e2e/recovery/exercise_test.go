@@ -12,11 +12,11 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/stemedb/firedrill/e2e/drill"
-	"github.com/stemedb/firedrill/e2e/world"
-	. "github.com/stemedb/firedrill/e2e/world/match"
+	"github.com/stemedb/firedrill/e2e/stemedb"
 	"github.com/stemedb/firedrill/tools/journal"
 	"github.com/stemedb/firedrill/tools/scenario"
+	"github.com/stemedb/firedrill/tools/testbed"
+	. "github.com/stemedb/firedrill/tools/testbed/match"
 )
 
 var _ = Describe("A disaster", func() {
@@ -31,7 +31,7 @@ var _ = Describe("A disaster", func() {
 			(&exercise{Scenario: s, disaster: d}).run(ctx)
 		})
 	}
-	It("has a scenario for each that can come true", Label("drill", drill.OnPaper), func() {
+	It("has a scenario for each that can come true", Label("drill", stemedb.NoTestbed), func() {
 		var written []string
 		for _, s := range scenarios {
 			written = append(written, s.Name)
@@ -47,7 +47,7 @@ type exercise struct {
 	scenario.Scenario
 	disaster
 
-	load     *world.Load
+	load     *stemedb.Load
 	struck   time.Time
 	well     time.Time
 	measured *journal.Recovery
@@ -59,28 +59,28 @@ type exercise struct {
 func (e *exercise) note(format string, args ...any) time.Time {
 	m := journal.Moment{At: time.Now(), What: fmt.Sprintf(format, args...)}
 	e.moments = append(e.moments, m)
-	drill.Step(m.What)
+	env.Step(m.What)
 	return m.At
 }
 
 func (e *exercise) run(ctx SpecContext) {
-	drill.About(e.Alert, e.Name)
+	env.About(e.Alert, e.Name)
 	DeferCleanup(e.report) // also of what did not come to its end
 
-	Expect(e.prepare(ctx, w.Host())).To(Succeed())
+	Expect(e.prepare(ctx)).To(Succeed())
 	var err error
 	// On new connections: one that is open outlives a certificate.
-	e.load, err = w.Load(ctx, world.Traffic{Writes: 10, Connections: 2, Anew: true})
+	e.load, err = env.Load(ctx, stemedb.Traffic{Writes: 10, Connections: 2, NewConnections: true})
 	Expect(err).NotTo(HaveOccurred())
 	e.note("clients write, and what they write is on its way to the bucket by the timers alone")
 	since := time.Now()
 	Eventually(ctx, func(ctx context.Context) (string, error) {
-		return w.Host().Output(ctx, fmt.Sprintf("journalctl --unit stemedb-wal-archive --since @%d --output cat", since.Unix()))
+		return env.Host().Output(ctx, fmt.Sprintf("journalctl --unit stemedb-wal-archive --since @%d --output cat", since.Unix()))
 	}).WithTimeout(4*time.Minute).Should(ContainSubstring("shipped to the bucket"), "each minute, closed segments are shipped")
-	Expect(w.Firing(ctx)).To(Equal([]string{"Watchdog"}), "the steady state before")
+	Expect(env.Firing(ctx)).To(Equal([]string{"Watchdog"}), "the steady state before")
 
-	alert, page := drill.Fire(ctx, e.Alert, func(ctx context.Context, host *world.Host) error {
-		err := e.strike(ctx, host)
+	alert, page := env.Fire(ctx, e.Alert, func(ctx context.Context) error {
+		err := e.strike(ctx)
 		e.struck = e.note("disaster: %s", e.Description) // what was acknowledged until it was over, was before it
 		return err
 	})
@@ -98,28 +98,28 @@ func (e *exercise) run(ctx SpecContext) {
 
 	Eventually(ctx, e.back).Should(Succeed())
 	e.note("the service has been well since %s", e.well.UTC().Format(time.TimeOnly))
-	Eventually(ctx, alert.Observe).Should(BeCleared())
-	Eventually(ctx, w.Notifications).Should(HaveResolved(page.Receiver, alert))
+	Eventually(ctx, alert.Observe).Should(BeInactive())
+	Eventually(ctx, env.Notifications).Should(HaveResolved(page.Receiver, alert))
 	e.note("%s is resolved", alert.Name)
-	Eventually(ctx, w.Firing).Should(Equal([]string{"Watchdog"}), "the steady state after")
+	Eventually(ctx, env.Firing).Should(Equal([]string{"Watchdog"}), "the steady state after")
 	e.note("the steady state is back")
 
 	measured := e.measure(ctx)
 	Expect(measured.RTO.Duration()).To(BeNumerically("<=", e.Objectives.RTO), "RTO")
 	Expect(measured.RPO.Duration()).To(BeNumerically("<=", e.Objectives.RPO), "RPO")
 	Expect(*measured.RPORecords).To(BeNumerically("<=", e.Objectives.Records), "RPO in records")
-	drill.Proved(e.Alert, e.Name, fmt.Sprintf("recovered in %s, lost %d records of %s",
+	env.Proved(e.Alert, e.Name, fmt.Sprintf("recovered in %s, lost %d records of %s",
 		measured.RTO.Duration().Round(time.Second), *measured.RPORecords, measured.RPO.Duration().Round(time.Second)))
 }
 
 // follow does what the runbook says, to the letter.
 func (e *exercise) follow(ctx SpecContext, labels map[string]string) {
-	book, err := w.Runbook(e.Runbook)
+	book, err := env.Runbook(e.Runbook)
 	Expect(err).NotTo(HaveOccurred())
 	branch, err := book.Branch(e.Branch)
 	Expect(err).NotTo(HaveOccurred())
 	e.note("%s.md, %q, is followed", e.Runbook, e.Branch)
-	transcript, err := w.Host().Follow(ctx, branch, labels)
+	transcript, err := env.Follow(ctx, branch, labels)
 	GinkgoWriter.Println(transcript)
 	Expect(err).NotTo(HaveOccurred())
 	e.note("the runbook has come to its end")
@@ -137,11 +137,11 @@ func (e *exercise) follow(ctx SpecContext, labels map[string]string) {
 const gameDay = 4 * time.Hour
 
 // handOver leaves it to people, and waits until the alert has cleared.
-func (e *exercise) handOver(ctx SpecContext, alert *world.Alert, page world.Notification) {
-	w.Say("it is yours, within %s: %s\n%s", gameDay, page.Annotations["runbook_url"], w.Enter())
+func (e *exercise) handOver(ctx SpecContext, alert *testbed.Alert, page testbed.Notification) {
+	env.Say("it is yours, within %s: %s\n%s", gameDay, page.Annotations["runbook_url"], env.Enter())
 	e.note("the runbook is handed to people")
-	Expect(w.Host().Attend(ctx, func(ctx context.Context) error {
-		Eventually(ctx, alert.Observe).WithTimeout(gameDay).WithPolling(time.Second).Should(BeCleared())
+	Expect(env.Attended(ctx, func(ctx context.Context) error {
+		Eventually(ctx, alert.Observe).WithTimeout(gameDay).WithPolling(time.Second).Should(BeInactive())
 		return nil
 	})).To(Succeed())
 }
@@ -164,7 +164,7 @@ func (e *exercise) measure(ctx SpecContext) journal.Recovery {
 	e.load.Stop()
 	lost, err := e.load.Lost(ctx)
 	Expect(err).NotTo(HaveOccurred())
-	rto := journal.Seconds(w.OnAxis(e.well).Sub(w.OnAxis(e.struck)))
+	rto := journal.Seconds(env.OnAxis(e.well).Sub(env.OnAxis(e.struck)))
 	records, rpo := int64(len(lost)), journal.Seconds(0)
 	for _, l := range lost {
 		Expect(l.At).To(BeTemporally("<", e.struck), "what was acknowledged after the disaster is there")
@@ -176,7 +176,7 @@ func (e *exercise) measure(ctx SpecContext) journal.Recovery {
 }
 
 // report hands over what an auditor asks.
-func (e *exercise) report() {
+func (e *exercise) report(ctx SpecContext) {
 	rto, rpo, records := journal.Seconds(e.Objectives.RTO), journal.Seconds(e.Objectives.RPO), e.Objectives.Records
 	seed, _ := strconv.ParseUint(os.Getenv("FIREDRILL_SEED"), 10, 64)
 	d := journal.Drill{
@@ -189,19 +189,19 @@ func (e *exercise) report() {
 		d.Measured = *e.measured
 	}
 	for _, m := range e.moments {
-		d.Timeline = append(d.Timeline, journal.Moment{At: w.OnAxis(m.At).UTC(), What: m.What})
+		d.Timeline = append(d.Timeline, journal.Moment{At: env.OnAxis(m.At).UTC(), What: m.What})
 	}
 	if os.Getenv("FIREDRILL_PAUSE") != "" {
 		d.Limits = append(d.Limits, "People followed the runbook: what they typed is not recorded.")
 	} else {
 		d.Limits = append(d.Limits, "The runbook was followed by a machine: the time that people take to wake up, to read and to decide is not in the RTO.")
 	}
-	drill.Rehearsed(d)
+	env.Rehearsed(ctx, d)
 }
 
 // limits are those of every exercise.
 var limits = []string{
-	"Let's Encrypt is played by Pebble, its own test server: the protocol is the same, the rate limits and the delays are not.",
+	"Let's Encrypt is Pebble, its test server: the protocol is the same, the rate limits and the delays are not.",
 	"Time that a rule asks for was leapt, not waited for. It counts in the RTO as if it had been waited for.",
 	"The host is a container with systemd on the machine of the exercise, and the bucket is Versity's S3 gateway beside it: networks and disks are faster than production's.",
 	"The data are as much as the clients wrote in the exercise. Restoring more takes longer.",

@@ -7,13 +7,9 @@ import (
 
 	_ "github.com/onsi/ginkgo/v2" // by which the ginkgo command knows a suite that it can run in parallel
 
-	"github.com/stemedb/firedrill/e2e/drill"
-	"github.com/stemedb/firedrill/e2e/world"
+	"github.com/stemedb/firedrill/e2e/stemedb"
 )
 
-var (
-	w *world.World
-	_ = drill.Prepare("recovery", &w)
-)
+var env = stemedb.Suite("recovery")
 
-func TestRecovery(t *testing.T) { drill.Run(t, "Disaster recovery") }
+func TestRecovery(t *testing.T) { env.RunSpecs(t, "Disaster recovery") }

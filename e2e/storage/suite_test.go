@@ -6,13 +6,9 @@ import (
 
 	_ "github.com/onsi/ginkgo/v2" // by which the ginkgo command knows a suite that it can run in parallel
 
-	"github.com/stemedb/firedrill/e2e/drill"
-	"github.com/stemedb/firedrill/e2e/world"
+	"github.com/stemedb/firedrill/e2e/stemedb"
 )
 
-var (
-	w *world.World
-	_ = drill.Prepare("storage", &w)
-)
+var env = stemedb.Suite("storage")
 
-func TestStorage(t *testing.T) { drill.Run(t, "Storage and write-ahead log") }
+func TestStorage(t *testing.T) { env.RunSpecs(t, "Storage and write-ahead log") }

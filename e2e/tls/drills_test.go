@@ -2,93 +2,169 @@ package tls
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
-
-	"github.com/stemedb/firedrill/e2e/drill"
-	"github.com/stemedb/firedrill/e2e/world"
+	"github.com/stemedb/firedrill/e2e/stemedb"
+	"github.com/stemedb/firedrill/tools/drill"
+	"github.com/stemedb/firedrill/tools/testbed"
 )
 
 // The branches of all runbooks about rules/tls.yml.
-var _ = drill.Branches("tls.yml", []drill.Drill{
-	{Alert: "CertificateExpiringSoon", Branch: "If Using Let's Encrypt", Well: renewed, Fault: drill.Expiring(world.LetsEncrypt, 6*day)},
-	{Alert: "CertificateExpiringSoon", Branch: "If Using Custom CA", Alone: true, Well: renewed, Fault: drill.Expiring(world.CustomCA, 6*day)},
-	{Alert: "CertificateExpiringSoon", Branch: "If Renewal Fails", Well: renewed, Fault: drill.All(
-		drill.Expiring(world.LetsEncrypt, 6*day),
-		drill.OnHost(`sed -i 's/listen 80 default_server/listen 127.0.0.1:80 default_server/' /etc/nginx/conf.d/stemedb.conf && systemctl restart nginx`),
-	), Instead: "If Using Let's Encrypt"},
-	{Alert: "CertificateExpiringSoon", Branch: "If Certificate Already Expired", Well: renewed, Fault: drill.Expired, Also: []string{"CertificateExpired"}},
-
-	{Alert: "CertificateExpiringWarning", Branch: "If Using Let's Encrypt", Well: renewed, Fault: drill.All(
-		drill.Expiring(world.LetsEncrypt, 20*day), drill.OnHost("systemctl disable --now certbot.timer"))},
-	{Alert: "CertificateExpiringWarning", Branch: "If Using Custom CA", Alone: true, Long: true, Well: renewed, Fault: drill.Expiring(world.CustomCA, 20*day)},
-
-	{Alert: "CertificateExpired", Branch: "If Let's Encrypt Answers", Alone: true, Well: renewed, Fault: drill.Expired, Also: []string{"CertificateExpiringSoon"}},
-	{Alert: "CertificateExpired", Branch: "If The Key Is Gone", Well: renewed, Fault: drill.All(drill.Expired, drill.KeyGone)},
-	{Alert: "CertificateExpired", Branch: "If No Authority Answers", Well: selfSigned, Fault: drill.Expired},
-
-	{Alert: "CertificateExpiryUnknown", Branch: "If The Service Is Down", Alone: true, Well: restarted, Also: []string{"StemeDBDown", "LoadBalancerUpstreamDown"},
-		Fault: drill.OnHost("systemctl stop stemedb-api")},
-	{Alert: "CertificateExpiryUnknown", Branch: "If The Metrics Cannot Be Reached", Well: restarted, Also: []string{"StemeDBDown"},
-		Fault: drill.OnHost(`sed -i 's/^STEMEDB_METRICS_LISTEN=.*/STEMEDB_METRICS_LISTEN=127.0.0.1:18181/' /etc/stemedb/stemedb.env && systemctl restart stemedb-api`)},
-
-	{Alert: "TLSHandshakeFailures", Branch: "If The Chain Is Incomplete", Alone: true, Long: true, Well: drill.Answered,
-		Before: drill.Under(world.Traffic{Lists: 4, Connections: 2, Anew: true}),
-		Fault:  drill.OnHost("openssl x509 -in /etc/letsencrypt/live/" + world.Domain + "/cert.pem -out /etc/stemedb/tls/cert.pem && systemctl reload stemedb-api")},
-
-	{Alert: "ClientAuthenticationErrors", Branch: "If The Client Authority Was Rotated", Alone: true, Long: true, Well: reporterAnswered,
-		Before: onlyKnownClients, Fault: authorityRotated},
-	{Alert: "ClientAuthenticationErrors", Branch: "If One Client's Certificate Ran Out", Long: true, Well: reporterAnswered,
-		Before: onlyKnownClients, Fault: func(ctx context.Context, host *world.Host) error { return giveReporter(ctx, host, -30*time.Second) }},
+var _ = env.Drills("tls.yml", []drill.Drill{
+	{
+		Alert: "CertificateExpiringSoon", Branch: "If Using Let's Encrypt",
+		Fault:  env.Expiring(stemedb.LetsEncrypt, 6*day),
+		Verify: renewed,
+	},
+	{
+		Alert: "CertificateExpiringSoon", Branch: "If Using Custom CA", StaysFiring: true,
+		Fault:  env.Expiring(stemedb.CustomCA, 6*day),
+		Verify: renewed,
+	},
+	{
+		Alert: "CertificateExpiringSoon", Branch: "If Renewal Fails", WrongBranch: "If Using Let's Encrypt",
+		Fault: stemedb.All(env.Expiring(stemedb.LetsEncrypt, 6*day),
+			env.OnHost(`sed -i 's/listen 80 default_server/listen 127.0.0.1:80 default_server/' /etc/nginx/conf.d/stemedb.conf && systemctl restart nginx`)),
+		Verify: renewed,
+	},
+	{
+		Alert: "CertificateExpiringSoon", Branch: "If Certificate Already Expired",
+		Fault:  env.Expired,
+		Also:   []string{"CertificateExpired"},
+		Verify: renewed,
+	},
+	{
+		Alert: "CertificateExpiringWarning", Branch: "If Using Let's Encrypt",
+		Fault:  stemedb.All(env.Expiring(stemedb.LetsEncrypt, 20*day), env.OnHost("systemctl disable --now certbot.timer")),
+		Verify: renewed,
+	},
+	{
+		Alert: "CertificateExpiringWarning", Branch: "If Using Custom CA", StaysFiring: true,
+		Fault:  env.Expiring(stemedb.CustomCA, 20*day),
+		Verify: renewed,
+	},
+	{
+		Alert: "CertificateExpired", Branch: "If Let's Encrypt Answers", StaysFiring: true,
+		Fault:  env.Expired,
+		Also:   []string{"CertificateExpiringSoon"},
+		Verify: renewed,
+	},
+	{
+		Alert: "CertificateExpired", Branch: "If The Key Is Gone",
+		Fault:  stemedb.All(env.Expired, env.KeyGone),
+		Verify: renewed,
+	},
+	{
+		Alert: "CertificateExpired", Branch: "If No Authority Answers",
+		Fault:  env.Expired,
+		Verify: selfSigned,
+	},
+	{
+		Alert: "CertificateExpiryUnknown", Branch: "If The Service Is Down", StaysFiring: true,
+		Fault:  env.OnHost("systemctl stop stemedb-api"),
+		Also:   []string{"StemeDBDown", "LoadBalancerUpstreamDown"},
+		Verify: restarted,
+	},
+	{
+		Alert: "CertificateExpiryUnknown", Branch: "If The Metrics Cannot Be Reached",
+		Fault:  env.OnHost(`sed -i 's/^STEMEDB_METRICS_LISTEN=.*/STEMEDB_METRICS_LISTEN=127.0.0.1:18181/' /etc/stemedb/stemedb.env && systemctl restart stemedb-api`),
+		Also:   []string{"StemeDBDown"},
+		Verify: restarted,
+	},
+	{
+		Alert: "TLSHandshakeFailures", Branch: "If The Chain Is Incomplete", StaysFiring: true,
+		Prepare: env.UnderLoad(stemedb.Traffic{Lists: 4, Connections: 2, NewConnections: true}),
+		Fault:   env.OnHost("openssl x509 -in /etc/letsencrypt/live/" + stemedb.Domain + "/cert.pem -out /etc/stemedb/tls/cert.pem && systemctl reload stemedb-api"),
+		Verify:  env.AllAnswered,
+	},
+	{
+		Alert: "ClientAuthenticationErrors", Branch: "If The Client Authority Was Rotated", StaysFiring: true,
+		Prepare: demandClientCertificates,
+		Fault:   clientAuthorityRotated,
+		Verify:  reporterAnswered,
+	},
+	{
+		Alert: "ClientAuthenticationErrors", Branch: "If One Client's Certificate Ran Out",
+		Prepare: demandClientCertificates,
+		Fault:   func(ctx context.Context) error { return giveReporter(ctx, -30*time.Second) },
+		Verify:  reporterAnswered,
+	},
 })
 
 // renewed is a new certificate that clients trust, and no connection dropped for it.
-func renewed(ctx SpecContext, host *world.Host) func(SpecContext) {
-	kept := keptOpen(ctx, host)
-	return func(ctx SpecContext) {
-		restarted(ctx, host)(ctx)
-		kept(ctx)
-	}
+func renewed(ctx context.Context) (drill.Action, error) { return keptOpen(ctx, trusted) }
+
+// selfSigned is a new certificate that clients do not trust, as the branch says, and no connection dropped for it.
+func selfSigned(ctx context.Context) (drill.Action, error) {
+	return keptOpen(ctx, func(served stemedb.Served) error {
+		if served.Unverified == nil {
+			return errors.New("a client trusts the certificate, and it is to be self-signed: " + served.String())
+		}
+		return lasting(served)
+	})
 }
 
-// selfSigned is a new certificate that clients do not trust, as the branch says itself, and no connection dropped for it.
-func selfSigned(ctx SpecContext, host *world.Host) func(SpecContext) {
-	kept := keptOpen(ctx, host)
-	return func(ctx SpecContext) {
-		now := served(ctx, host)
-		Expect(now.Unverified).To(HaveOccurred())
-		Expect(now.Left()).To(BeNumerically(">", 30*day))
-		kept(ctx)
-	}
+// restarted is a certificate that clients trust; a restart drops connections, as the branch says.
+func restarted(context.Context) (drill.Action, error) {
+	return func(ctx context.Context) error {
+		served, err := served(ctx)
+		if err != nil {
+			return err
+		}
+		return trusted(served)
+	}, nil
 }
 
-// restarted is a certificate that clients trust; a restart drops connections, as the branch says itself.
-func restarted(_ SpecContext, host *world.Host) func(SpecContext) {
-	return func(ctx SpecContext) {
-		now := served(ctx, host)
-		Expect(now.Unverified).NotTo(HaveOccurred())
-		Expect(now.Left()).To(BeNumerically(">", 30*day))
+func trusted(served stemedb.Served) error {
+	if served.Unverified != nil {
+		return fmt.Errorf("a client that trusts Let's Encrypt and the custom CA refuses the certificate (%s): %w", served, served.Unverified)
 	}
+	return lasting(served)
 }
 
-func keptOpen(ctx SpecContext, host *world.Host) func(SpecContext) {
-	before := served(ctx, host)
-	client, err := host.Connect(ctx)
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(client.Close)
-	Expect(client.Get(ctx, "/healthz")).Error().NotTo(HaveOccurred())
-	return func(ctx SpecContext) {
-		Expect(served(ctx, host).Serial()).NotTo(Equal(before.Serial()), "the certificate is a new one")
-		Expect(client.Get(ctx, "/healthz")).Error().NotTo(HaveOccurred(), "the connection that was open was not dropped")
+func lasting(served stemedb.Served) error {
+	if served.Left() <= 30*day {
+		return fmt.Errorf("the certificate has %s left, and more than 30 days are wanted: %s", testbed.Rough(served.Left()), served)
 	}
+	return nil
 }
 
-func served(ctx SpecContext, host *world.Host) world.Served {
-	GinkgoHelper()
-	now, err := host.Certificate(ctx)
-	Expect(err).NotTo(HaveOccurred())
-	Expect(host.Get(ctx, "/readyz")).Error().NotTo(HaveOccurred())
-	return now
+// keptOpen opens a connection, and wants it to be answered in the end, where a new certificate is served that is as wanted.
+func keptOpen(ctx context.Context, wanted func(stemedb.Served) error) (drill.Action, error) {
+	before, err := served(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client, err := env.Host().Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	env.Cleanup(func(context.Context) error { client.Close(); return nil })
+	if _, err := client.Get(ctx, "/healthz"); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		now, err := served(ctx)
+		if err != nil {
+			return err
+		}
+		if now.Serial() == before.Serial() {
+			return fmt.Errorf("the certificate is the old one: %s", now)
+		}
+		if _, err := client.Get(ctx, "/healthz"); err != nil {
+			return fmt.Errorf("the connection that was open was dropped: %w", err)
+		}
+		return wanted(now)
+	}, nil
+}
+
+// served is the certificate of a service that is ready.
+func served(ctx context.Context) (stemedb.Served, error) {
+	now, err := env.Host().Certificate(ctx)
+	if err == nil {
+		_, err = env.Host().Get(ctx, "/readyz")
+	}
+	return now, err
 }

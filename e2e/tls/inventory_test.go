@@ -8,7 +8,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/stemedb/firedrill/e2e/drill"
 	"github.com/stemedb/firedrill/tools/metric"
 )
 
@@ -17,7 +16,7 @@ var _ = Describe("The inventory", Label("inventory"), func() {
 	const inventory = "../../fixtures/inventory/"
 
 	It("of metrics is what stemedb-api exports", func(ctx SpecContext) {
-		exported, err := w.Host().Output(ctx, "curl --silent --fail http://localhost:18181/metrics")
+		exported, err := env.Host().Output(ctx, "curl --silent --fail http://localhost:18181/metrics")
 		Expect(err).NotTo(HaveOccurred())
 		live := filepath.Join(GinkgoT().TempDir(), "metrics")
 		Expect(os.WriteFile(live, []byte(exported), 0o600)).To(Succeed())
@@ -26,15 +25,15 @@ var _ = Describe("The inventory", Label("inventory"), func() {
 		was, err := metric.Read(ctx, inventory+"stemedb-api.prom")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(metric.Drift(was, is)).To(BeEmpty())
-		drill.Proved("(inventory)", "metrics of stemedb-api", "is what is exported")
+		env.Proved("(inventory)", "metrics of stemedb-api", "is what is exported")
 	})
 
 	It("of programs is what the host has", func(ctx SpecContext) {
-		found, err := w.Host().Output(ctx, `IFS=:; for folder in $PATH; do find "$folder/" -maxdepth 1 ! -type d -perm /111 -printf '%f\n'; done | LC_ALL=C sort -u`)
+		found, err := env.Host().Output(ctx, `IFS=:; for folder in $PATH; do find "$folder/" -maxdepth 1 ! -type d -perm /111 -printf '%f\n'; done | LC_ALL=C sort -u`)
 		Expect(err).NotTo(HaveOccurred())
 		was, err := os.ReadFile(inventory + "programs.txt")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(strings.Fields(string(was))).To(Equal(strings.Fields(found)))
-		drill.Proved("(inventory)", "programs of the host", "is what is there")
+		env.Proved("(inventory)", "programs of the host", "is what is there")
 	})
 })

@@ -6,60 +6,60 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/stemedb/firedrill/e2e/drill"
-	"github.com/stemedb/firedrill/e2e/world"
-	. "github.com/stemedb/firedrill/e2e/world/match"
+	"github.com/stemedb/firedrill/e2e/stemedb"
+	"github.com/stemedb/firedrill/tools/testbed"
+	. "github.com/stemedb/firedrill/tools/testbed/match"
 )
 
 var _ = Describe("Prevention", Label("CertificateExpiringSoon", "CertificateExpiringWarning"), func() {
 	It("makes a certificate that comes due renew and reload by itself", func(ctx SpecContext) {
-		host := w.Host()
-		labels := map[string]string{"domain": world.Domain}
-		soon, err := w.Alert("CertificateExpiringSoon")
+		host := env.Host()
+		labels := map[string]string{"domain": stemedb.Domain}
+		soon, err := env.Alert("CertificateExpiringSoon")
 		Expect(err).NotTo(HaveOccurred())
-		warning, err := w.Alert("CertificateExpiringWarning")
+		warning, err := env.Alert("CertificateExpiringWarning")
 		Expect(err).NotTo(HaveOccurred())
 		book, err := soon.Runbook()
 		Expect(err).NotTo(HaveOccurred())
 
-		drill.Step("starting from a host without it")
+		env.Step("a host without it")
 		Expect(host.Run(ctx, "systemctl disable --now certbot.timer")).To(Succeed())
 		for _, heading := range []string{"Prevention", "Operational Best Practices"} {
-			drill.Step("following " + heading)
+			env.Step("following " + heading)
 			section, err := book.Section(heading)
 			Expect(err).NotTo(HaveOccurred())
-			transcript, err := host.Follow(ctx, section, labels)
+			transcript, err := env.Follow(ctx, section, labels)
 			GinkgoWriter.Println(transcript)
 			Expect(err).NotTo(HaveOccurred())
 		}
 		Expect(host.Output(ctx, "systemctl is-enabled certbot.timer")).To(Equal("enabled\n"))
 
-		drill.Step("having the timer's next turn come within seconds instead of hours: its schedule, and nothing else of it")
+		env.Step("the timer's next turn comes within seconds instead of hours: its schedule is changed, and nothing else")
 		Expect(host.Run(ctx, `mkdir -p /run/systemd/system/certbot.timer.d
 printf '[Timer]\nOnCalendar=\nOnCalendar=*-*-* *:*:00/5\nRandomizedDelaySec=0\nAccuracySec=100ms\n' > /run/systemd/system/certbot.timer.d/schedule.conf
 systemctl daemon-reload
 systemctl restart certbot.timer`)).To(Succeed())
 
-		drill.Step("coming due")
-		due, err := w.Issue(ctx, world.LetsEncrypt, 30*day+5*time.Second)
+		env.Step("the certificate comes due")
+		due, err := env.Issue(ctx, stemedb.LetsEncrypt, 30*day+5*time.Second)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(host.Install(ctx, due)).To(Succeed())
 
-		drill.Step("being renewed and served without anybody's hand")
+		env.Step("renewed and served without an operator")
 		Eventually(ctx, host.Certificate).Should(HaveField("Left()", BeNumerically(">", 80*day)))
 		renewed, err := host.Certificate(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(renewed.Unverified).NotTo(HaveOccurred())
-		Eventually(ctx, soon.Observe).Should(BeQuiet())
-		Eventually(ctx, warning.Observe).Should(BeQuiet())
+		Eventually(ctx, soon.Observe).Should(BeInactive())
+		Eventually(ctx, warning.Observe).Should(BeInactive())
 
-		drill.Step("never having fired, a day later either")
-		Expect(w.Leap(ctx, day)).To(Succeed())
-		for _, alert := range []*world.Alert{soon, warning} {
-			Eventually(ctx, alert.Observe).Should(BeQuiet())
+		env.Step("has never fired, a day later either")
+		Expect(env.Leap(ctx, day)).To(Succeed())
+		for _, alert := range []*testbed.Alert{soon, warning} {
+			Eventually(ctx, alert.Observe).Should(BeInactive())
 			Expect(alert.EverFired(ctx)).To(BeFalse(), alert.Name)
 		}
-		Expect(w.Notifications(ctx)).To(HaveEach(HaveField("Receiver", "deadman")), "nobody was called")
-		drill.Proved("CertificateExpiringSoon", "Prevention", "renewed by itself, never fired")
+		Expect(env.Notifications(ctx)).To(HaveEach(HaveField("Receiver", "deadman")), "nobody was called")
+		env.Proved("CertificateExpiringSoon", "Prevention", "renewed by itself, never fired")
 	})
 })

@@ -5,15 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stemedb/firedrill/e2e/drill"
-	"github.com/stemedb/firedrill/e2e/world"
+	"github.com/stemedb/firedrill/e2e/stemedb"
 )
 
 const day = 24 * time.Hour
 
-var (
-	w *world.World
-	_ = drill.Prepare("tls", &w)
-)
+var env = stemedb.Suite("tls")
 
-func TestTLS(t *testing.T) { drill.Run(t, "TLS certificates") }
+func TestTLS(t *testing.T) { env.RunSpecs(t, "TLS certificates") }

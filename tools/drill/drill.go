@@ -1,0 +1,380 @@
+// Package drill proves one branch of one alert's runbook in a testbed: it breaks something real, sees the alert fire and
+// its notification arrive, follows the branch to the letter, and sees the alert resolved because the fault is gone.
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stemedb/firedrill/tools/journal"
+	"github.com/stemedb/firedrill/tools/runbook"
+	"github.com/stemedb/firedrill/tools/testbed"
+)
+
+// DefaultInvestigation is the heading of a runbook's investigation steps where a drill names no other.
+const DefaultInvestigation = "Investigation Steps"
+
+// Action changes the system under test.
+type Action = func(context.Context) error
+
+// Drill is one branch of one runbook: the fault, and what is to be seen around it.
+type Drill struct {
+	Alert  string
+	Branch string // its heading in the alert's runbook
+	// Prepare makes the system what it is before the fault: its load, its settings. Nil for nothing.
+	Prepare Action
+	// Fault breaks something real.
+	Fault Action
+	// Also are the other alerts that the fault raises, all of them.
+	Also []string
+	// StaysFiring has the drill show that the alert does not resolve by itself within an hour.
+	StaysFiring bool
+	// WrongBranch is a branch that the operator follows first, which this fault makes fail at its first step.
+	WrongBranch string
+	// Exclusive has no other drill run beside this one: its fault is a matter of processor time, say.
+	Exclusive bool
+	// Investigation is the heading of the investigation steps; DefaultInvestigation where it is empty.
+	Investigation string
+	// Verify is called before the branch is followed. What it returns is called once the alert is resolved, and says what
+	// is not well. Nil for nothing.
+	Verify func(context.Context) (Action, error)
+}
+
+// Error is why a drill failed, and at which of its steps.
+type Error struct {
+	Step string
+	Err  error
+}
+
+func (e *Error) Error() string { return e.Step + ": " + e.Err.Error() }
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Run runs a drill in a testbed that has begun. It returns how the drill went as far as it came, with the verdict, and an
+// *Error where a step failed.
+func Run(ctx context.Context, t *testbed.Testbed, d Drill) (journal.Proof, error) {
+	r := &run{Testbed: t, drill: d}
+	started := time.Now()
+	err := r.run(ctx)
+	proof := journal.Proof{Alert: d.Alert}
+	if r.alert != nil {
+		var recorded error
+		if proof, recorded = t.Record(context.WithoutCancel(ctx), r.alert); recorded != nil {
+			t.Say("the timeline of %s is incomplete: %v", d.Alert, recorded)
+		}
+	}
+	proof.Branch, proof.Started, proof.Ended = d.Branch, started.UTC(), time.Now().UTC()
+	proof.Leapt, proof.Beyond = journal.Seconds(t.Leapt()), journal.Seconds(r.beyond)
+	if err != nil {
+		proof.Verdict, proof.Failure = journal.False, err.Error()
+		return proof, err
+	}
+	proof.Verdict, proof.What = journal.True, "fired, runbook followed, resolved"
+	if d.StaysFiring {
+		proof.What = "fired, did not self-resolve, runbook followed, resolved"
+	}
+	return proof, nil
+}
+
+// run is a drill under way.
+type run struct {
+	*testbed.Testbed
+	drill Drill
+
+	alert  *testbed.Alert
+	also   []*testbed.Alert
+	book   *runbook.Runbook
+	branch runbook.Branch
+	firing []string // the alerts that fired before the fault
+	raised time.Time
+	page   testbed.Notification
+	verify Action
+	beyond time.Duration // from the fault to the resolution, less the runbook's own commands
+}
+
+func (r *run) run(ctx context.Context) (err error) {
+	if err := r.find(); err != nil {
+		return &Error{"find alert and runbook", err}
+	}
+	following := testbed.Timeout
+	for _, step := range r.book.Steps() {
+		following += step.Timeout
+	}
+	for _, step := range []struct {
+		name  string
+		limit time.Duration
+		do    Action
+		skip  bool
+	}{
+		{"prepare", 4 * testbed.Timeout, r.drill.Prepare, r.drill.Prepare == nil},
+		{"quiet", 2 * testbed.Timeout, r.quiet, false},
+		{"fault", 4 * testbed.Timeout, r.fault, false},
+		{"firing", 5 * testbed.Timeout, r.fire, false},
+		{"notified", 2 * testbed.Timeout, r.notified, false},
+		{"no self-resolution", 3 * testbed.Timeout, r.staysFiring, !r.drill.StaysFiring},
+		{"raised alerts", 3 * testbed.Timeout, r.raisedExactly, false},
+		{"investigation", following, r.investigate, false},
+		{"wrong branch first", following, r.followWrongBranch, r.drill.WrongBranch == ""},
+		{"before the runbook", 2 * testbed.Timeout, r.observe, r.drill.Verify == nil},
+		{"runbook", following, r.follow, false},
+		{"resolved", 6 * testbed.Timeout, r.resolved, false},
+		{"steady state", 6 * testbed.Timeout, r.steadyState, false},
+		{"well", 2 * testbed.Timeout, func(ctx context.Context) error { return r.verify(ctx) }, r.drill.Verify == nil},
+	} {
+		if step.skip {
+			continue
+		}
+		r.Say("%s", step.name)
+		limited, cancel := context.WithTimeoutCause(ctx, step.limit, fmt.Errorf("this step may take %s", step.limit))
+		err := step.do(limited)
+		if err != nil && limited.Err() != nil && !errors.Is(err, context.Cause(limited)) {
+			err = fmt.Errorf("%w: %w", context.Cause(limited), err)
+		}
+		cancel()
+		if err != nil {
+			return &Error{step.name, err}
+		}
+	}
+	return nil
+}
+
+// find looks up what the drill names.
+func (r *run) find() (err error) {
+	if r.alert, err = r.Alert(r.drill.Alert); err != nil {
+		return err
+	}
+	for _, name := range r.drill.Also {
+		alert, err := r.Alert(name)
+		if err != nil {
+			return err
+		}
+		r.also = append(r.also, alert)
+	}
+	if r.book, err = r.alert.Runbook(); err != nil {
+		return err
+	}
+	r.branch, err = r.book.Branch(r.drill.Branch)
+	return err
+}
+
+// await waits until an observation of the alert is as wanted.
+func (r *run) await(ctx context.Context, what string, judge func(testbed.Observation) error) error {
+	return r.Await(ctx, r.alert.Name+" to be "+what, func(ctx context.Context) error {
+		o, err := r.alert.Observe(ctx)
+		if err != nil {
+			return err
+		}
+		return judge(o)
+	})
+}
+
+func firing(o testbed.Observation) error { return o.InState("firing") }
+
+func (r *run) quiet(ctx context.Context) (err error) {
+	if err := r.await(ctx, "inactive", testbed.Observation.Inactive); err != nil {
+		return err
+	}
+	r.firing, err = r.Firing(ctx)
+	return err
+}
+
+func (r *run) fault(ctx context.Context) error {
+	r.raised = time.Now()
+	return r.drill.Fault(ctx)
+}
+
+// fire gives the alert, and the others that the fault raises, the time that their rules ask for.
+func (r *run) fire(ctx context.Context) error {
+	if err := Fire(ctx, r.Testbed, r.alert); err != nil {
+		return err
+	}
+	rest := time.Duration(0)
+	for _, other := range r.also {
+		rest = max(rest, other.Window()+other.For-r.Leapt())
+	}
+	if rest <= 0 {
+		return nil
+	}
+	if err := r.Leap(ctx, rest); err != nil {
+		return err
+	}
+	return r.await(ctx, "firing", firing)
+}
+
+// Fire waits until an alert whose fault has been injected fires, and gives it the time that its rule asks for: as long as
+// it looks back, and its `for`.
+func Fire(ctx context.Context, t *testbed.Testbed, alert *testbed.Alert) error {
+	r := &run{Testbed: t, alert: alert}
+	switch window := alert.Window(); {
+	case window > 0: // a rate over minutes is not seen in seconds
+		if err := t.Steady(ctx); err != nil {
+			return err
+		}
+		if err := t.Leap(ctx, window+alert.For); err != nil {
+			return err
+		}
+	case alert.For > 0:
+		if err := r.await(ctx, "pending", func(o testbed.Observation) error { return o.InState("pending") }); err != nil {
+			return err
+		}
+		if err := t.Leap(ctx, alert.For); err != nil {
+			return err
+		}
+	}
+	return r.await(ctx, "firing", firing)
+}
+
+func (r *run) notified(ctx context.Context) (err error) {
+	r.page, err = Notified(ctx, r.Testbed, r.alert)
+	return err
+}
+
+// Notified waits until the notification of a firing alert has reached the receivers that Alertmanager's configuration has
+// for it, and judges it: it has the rule's labels, and its annotations are rendered.
+func Notified(ctx context.Context, t *testbed.Testbed, alert *testbed.Alert) (testbed.Notification, error) {
+	page, err := t.Notified(ctx, alert)
+	if err != nil {
+		return page, err
+	}
+	for name, value := range alert.Labels {
+		if !strings.Contains(value, "{{") && page.Labels[name] != value {
+			return page, fmt.Errorf("the notification has the label %s=%q, and the rule %q", name, page.Labels[name], value)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(alert.Annotations)) {
+		text := page.Annotations[name]
+		if text == "" || strings.Contains(text, "<no value>") || strings.Contains(text, "{{") || strings.Contains(text, "<error expanding template") {
+			return page, fmt.Errorf("the notification's annotation %s is not rendered: %q", name, text)
+		}
+	}
+	return page, nil
+}
+
+func (r *run) staysFiring(ctx context.Context) error {
+	if err := r.Leap(ctx, r.alert.For+r.alert.Window()+time.Hour); err != nil {
+		return err
+	}
+	if err := r.await(ctx, "firing", firing); err != nil {
+		return err
+	}
+	all, err := r.Notifications(ctx)
+	if err == nil && testbed.Resolved(all, r.page.Receiver, r.alert.Name) {
+		err = fmt.Errorf("receiver %q was told that %s is resolved; received:\n  %s", r.page.Receiver, r.alert.Name, testbed.List(all))
+	}
+	return err
+}
+
+// raisedExactly wants the alerts that the drill names to fire beside those from before, and no other.
+func (r *run) raisedExactly(ctx context.Context) error {
+	return r.awaitFiring(ctx, append(append(slices.Clone(r.drill.Also), r.alert.Name), r.firing...))
+}
+
+func (r *run) awaitFiring(ctx context.Context, want []string) error {
+	slices.Sort(want)
+	want = slices.Compact(want)
+	return r.Await(ctx, "exactly "+list(want)+" to fire", func(ctx context.Context) error {
+		got, err := r.Firing(ctx)
+		if err != nil || slices.Equal(got, want) {
+			return err
+		}
+		return fmt.Errorf("these fire: %s", list(got))
+	})
+}
+
+func list(names []string) string {
+	if len(names) == 0 {
+		return "no alert"
+	}
+	return strings.Join(names, ", ")
+}
+
+func (r *run) investigate(ctx context.Context) error {
+	heading := r.drill.Investigation
+	if heading == "" {
+		heading = DefaultInvestigation
+	}
+	section, err := r.book.Section(heading)
+	if err != nil {
+		return err
+	}
+	_, err = r.Follow(ctx, section, r.page.Labels)
+	return err
+}
+
+// followWrongBranch wants the other branch to fail at its first step, before it changes anything.
+func (r *run) followWrongBranch(ctx context.Context) error {
+	branch, err := r.book.Branch(r.drill.WrongBranch)
+	if err != nil {
+		return err
+	}
+	transcript, err := r.Follow(ctx, branch, r.page.Labels)
+	switch {
+	case err == nil:
+		return fmt.Errorf("the branch %q succeeded, and the fault is there to make it fail", r.drill.WrongBranch)
+	case len(transcript) != 1:
+		return fmt.Errorf("the branch %q failed at step %d, after it may have changed something: it has to fail at the first: %w", r.drill.WrongBranch, len(transcript), err)
+	}
+	return r.await(ctx, "firing", firing)
+}
+
+func (r *run) observe(ctx context.Context) (err error) {
+	r.verify, err = r.drill.Verify(ctx)
+	return err
+}
+
+func (r *run) follow(ctx context.Context) error {
+	_, err := r.Follow(ctx, r.branch, r.page.Labels)
+	return err
+}
+
+// resolved wants the alert inactive on fresh samples, and its receiver told.
+func (r *run) resolved(ctx context.Context) error {
+	if err := r.leapToEnd(ctx, r.alert); err != nil {
+		return err
+	}
+	if err := r.await(ctx, "inactive", testbed.Observation.Inactive); err != nil {
+		return err
+	}
+	err := r.Await(ctx, fmt.Sprintf("receiver %q to be told that %s is resolved", r.page.Receiver, r.alert.Name), func(ctx context.Context) error {
+		all, err := r.Notifications(ctx)
+		if err == nil && !testbed.Resolved(all, r.page.Receiver, r.alert.Name) {
+			err = fmt.Errorf("received:\n  %s", testbed.List(all))
+		}
+		return err
+	})
+	r.beyond = time.Since(r.raised) - r.Followed()
+	return err
+}
+
+// leapToEnd gives an alert the time that its rule still looks back on the fault, or keeps it firing.
+func (r *run) leapToEnd(ctx context.Context, alert *testbed.Alert) error {
+	d := alert.Window() + alert.KeepFiringFor
+	if d == 0 {
+		return nil
+	}
+	if err := r.Steady(ctx); err != nil {
+		return err
+	}
+	return r.LeapToEnd(ctx, d, alert)
+}
+
+// steadyState wants exactly the alerts to fire that fired before the fault.
+func (r *run) steadyState(ctx context.Context) error {
+	for _, other := range r.also {
+		now, err := r.Firing(ctx)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(now, other.Name) {
+			if err := r.leapToEnd(ctx, other); err != nil {
+				return err
+			}
+		}
+	}
+	return r.awaitFiring(ctx, slices.Clone(r.firing))
+}

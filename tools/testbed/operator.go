@@ -1,0 +1,43 @@
+package testbed
+
+import (
+	"context"
+	"errors"
+
+	"github.com/stemedb/firedrill/tools/runbook"
+)
+
+// Follow does on the operator's machine what the branch says, in one terminal session, knowing nothing but the alert's
+// labels, and returns what each step did. It stops at the first step that does not exit as the runbook says. What others
+// do meanwhile happens: Config.Respond runs and Config.Prompts are answered.
+func (t *Testbed) Follow(ctx context.Context, branch runbook.Branch, labels map[string]string) (runbook.Transcript, error) {
+	if len(branch.Steps) > 0 {
+		t.Say("following %s:%d %q, %d steps", t.relative(branch.Steps[0].File), branch.Line, branch.Name, len(branch.Steps))
+	}
+	var transcript runbook.Transcript
+	err := t.Attended(ctx, func(ctx context.Context) (err error) {
+		transcript, err = runbook.Follow(ctx, t.Operator().terminal, branch, labels, t.config.Prompts...)
+		return err
+	})
+	t.Touch()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.steps = append(t.steps, transcript...)
+	if len(transcript) > 0 {
+		t.last = transcript[len(transcript)-1]
+	}
+	return transcript, err
+}
+
+// Attended has others respond to the operator while do runs, and returns its error, or theirs.
+func (t *Testbed) Attended(ctx context.Context, do func(context.Context) error) error {
+	if t.config.Respond == nil {
+		return do(ctx)
+	}
+	responding, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- t.config.Respond(responding) }()
+	err := do(ctx)
+	stop()
+	return errors.Join(err, <-ended)
+}

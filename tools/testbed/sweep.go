@@ -1,0 +1,83 @@
+package testbed
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/moby/moby/client"
+
+	"github.com/stemedb/firedrill/tools/image"
+)
+
+// Labels beside image.Label that say whose a container, a network or a volume is.
+const (
+	labelTestbed = "dev.firedrill.testbed" // the testbed's name
+	labelOwner   = "dev.firedrill.owner"   // host name of the run's machine
+	labelPID     = "dev.firedrill.pid"     // process that made the testbed
+)
+
+func (t *Testbed) labels() map[string]string {
+	machine, _ := os.Hostname()
+	return map[string]string{
+		image.Label: image.LabelValue, labelTestbed: t.config.Name, labelOwner: machine, labelPID: strconv.Itoa(os.Getpid()),
+	}
+}
+
+// Sweep removes the testbeds whose run has ended without removing them: those of runs that were killed, and those that
+// were kept to be looked at. It leaves alone what another machine's run has made on the same Docker Engine, and what a run
+// that goes on has made.
+func Sweep(ctx context.Context) (names []string, err error) {
+	cli, err := image.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cli.Close()
+	// Suites that run side by side sweep one after the other: two that remove the same container disturb each other.
+	turn, err := os.OpenFile(filepath.Join(os.TempDir(), "firedrill-sweep.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("wait for another sweep to end: %w", err)
+	}
+	defer turn.Close() // which gives the lock up
+	if err := syscall.Flock(int(turn.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, fmt.Errorf("wait for another sweep to end: %w", err)
+	}
+	machine, _ := os.Hostname()
+	ours := make(client.Filters).Add("label", image.Label+"="+image.LabelValue, labelOwner+"="+machine)
+	abandoned := map[string]bool{}
+	note := func(labels map[string]string) {
+		if pid, err := strconv.Atoi(labels[labelPID]); err != nil || !alive(pid) {
+			abandoned[labels[labelTestbed]] = true
+		}
+	}
+	containers, err := cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
+	if err != nil {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	for _, c := range containers.Items {
+		note(c.Labels)
+	}
+	networks, err := cli.NetworkList(ctx, client.NetworkListOptions{Filters: ours})
+	if err != nil {
+		return nil, fmt.Errorf("list networks: %w", err)
+	}
+	for _, n := range networks.Items {
+		note(n.Labels)
+	}
+	for name := range abandoned {
+		if _, err := image.Remove(ctx, cli, labelTestbed+"="+name); err != nil {
+			return names, err
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// alive says whether a process runs here; one that we may not signal does.
+func alive(pid int) bool {
+	err := syscall.Kill(pid, 0)
+	return err == nil || err == syscall.EPERM
+}
