@@ -204,13 +204,13 @@ func anchorsIn(src []byte) []anchor {
 
 // metrics demands that a runbook mentions the metrics of its alert's expression.
 func (c *checker) metrics(alert rule.Alert, expr parser.Expr, doc document) {
-	said := map[string]bool{}
+	reported := map[string]bool{}
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 		selector, ok := node.(*parser.VectorSelector)
-		if !ok || selector.Name == "" || said[selector.Name] {
+		if !ok || selector.Name == "" || reported[selector.Name] {
 			return nil
 		}
-		said[selector.Name] = true
+		reported[selector.Name] = true
 		for _, suffix := range []string{"", "_bucket", "_sum", "_count"} {
 			if name := strings.TrimSuffix(selector.Name, suffix); mentions(doc.text, name) {
 				return nil

@@ -255,10 +255,10 @@ func count(alerts []rule.Alert, has func(rule.Alert) bool) int {
 
 // UsualLabels returns the labels that at least 90 % of the alerts have, in order of their names: what nearly all alerts
 // have is missing where one lacks it.
-func UsualLabels(alerts []rule.Alert) []string { return labelsOf(alerts, 0.9) }
+func UsualLabels(alerts []rule.Alert) []string { return labelsOf(alerts, 90) }
 
-// labelsOf returns the labels that at least a share of the alerts have, in order of their names.
-func labelsOf(alerts []rule.Alert, share float64) []string {
+// labelsOf returns the labels that at least that percentage of the alerts have, in order of their names.
+func labelsOf(alerts []rule.Alert, percentage int) []string {
 	names := map[string]bool{}
 	for _, alert := range alerts {
 		for name := range alert.Labels {
@@ -266,7 +266,7 @@ func labelsOf(alerts []rule.Alert, share float64) []string {
 		}
 	}
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(names)), func(name string) bool {
-		return float64(count(alerts, func(a rule.Alert) bool { return a.Labels[name] != "" })) < share*float64(len(alerts))
+		return 100*count(alerts, func(a rule.Alert) bool { return a.Labels[name] != "" }) < percentage*len(alerts)
 	})
 }
 
@@ -286,7 +286,7 @@ func demandedLabels(alerts []rule.Alert, r *routing) map[string]reason {
 	if r == nil {
 		return demanded
 	}
-	for _, name := range labelsOf(alerts, 0.5) {
+	for _, name := range labelsOf(alerts, 50) {
 		switch {
 		case slices.Contains(r.matched, name):
 			demanded[name] = reason{text: "by which it is routed", matched: true}

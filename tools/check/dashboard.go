@@ -223,7 +223,7 @@ type dashboard struct {
 	panels  []panel
 }
 
-// walk collects the targets of all panels, wherever a version of Grafana puts them.
+// walk collects the targets of all panels, wherever versions of Grafana put them.
 func (d *dashboard) walk(v value, title, source string) {
 	if t, ok := v.fields["title"]; ok && t.isText {
 		title = t.text
@@ -245,7 +245,7 @@ func (d *dashboard) walk(v value, title, source string) {
 }
 
 // source returns the type of the data source that an object names: inherited where it names none, and empty where the
-// name does not tell the type.
+// type is not known.
 func (d *dashboard) source(v value, inherited string) string {
 	named, ok := v.fields["datasource"]
 	name := named.text
@@ -324,7 +324,7 @@ func substitute(expr string, elsewhere func(text string) string) (filled string,
 	found := variable.FindAllStringIndex(expr, -1)
 	var quote byte
 	brackets := 0
-	const nearby = 200 // bytes before a variable that say what it is
+	const nearby = 200 // bytes before a variable in which its kind is looked for
 	for i := 0; i < len(expr); i++ {
 		if len(found) > 0 && i == found[0][0] {
 			from, to := found[0][0], found[0][1]

@@ -223,7 +223,7 @@ func showsValue(alert rule.Alert) bool {
 	return false
 }
 
-// duplicates finds the alerts that are defined twice, and those that cannot be told from another: to Alertmanager, alerts
+// duplicates finds the alerts that are defined twice, and those that cannot be distinguished from another: to Alertmanager, alerts
 // with the same name and labels are one.
 func (c *checker) duplicates(alerts []parsedAlert) {
 	same := map[string][]parsedAlert{}
@@ -248,7 +248,7 @@ func (c *checker) duplicates(alerts []parsedAlert) {
 					}
 					c.reportAt(second.Alert, "alert", 0, "alert/duplicate", "%s is defined at %s already, with the same labels and the same expression: remove one of the two", second.Name, where)
 				case second.alwaysBeside(first):
-					c.reportAt(second.Alert, "alert", 0, "alert/hidden", "this %s cannot be told from the one at %s, which fires whenever it does and has the same labels, so that Alertmanager takes the two for one: give it another label, such as another severity, or remove it",
+					c.reportAt(second.Alert, "alert", 0, "alert/hidden", "this %s cannot be distinguished from the one at %s, which fires whenever it does and has the same labels, so that Alertmanager takes the two for one: give it another label, such as another severity, or remove it",
 						second.Name, where)
 				default:
 					continue

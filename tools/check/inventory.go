@@ -13,7 +13,7 @@ import (
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
-// query is an expression with the place where it stands.
+// query is an expression with its place.
 type query struct {
 	source string
 	expr   parser.Expr
@@ -21,8 +21,8 @@ type query struct {
 	file   string
 	at     func(offset int) (line, column int)
 	// hidden reports whether the text there replaces a variable whose value is not known.
-	hidden func(offset int) bool
-	said   map[string]bool // what was reported, so that it is reported once
+	hidden   func(offset int) bool
+	reported map[string]bool // so that the same is reported once
 }
 
 func ofAlert(alert rule.Alert, expr parser.Expr) query {
@@ -45,7 +45,7 @@ func (c *checker) reportIn(q query, offset int, check, format string, args ...an
 
 // exported demands that the metrics and labels of a query exist, and that functions suit the types of the metrics.
 func (c *checker) exported(q query) {
-	q.said = map[string]bool{}
+	q.reported = map[string]bool{}
 	parser.Inspect(q.expr, func(node parser.Node, _ []parser.Node) error {
 		switch e := node.(type) {
 		case *parser.VectorSelector:
@@ -80,10 +80,10 @@ func (c *checker) selector(q query, e *parser.VectorSelector) {
 	}
 	start := int(e.PosRange.Start)
 	if !c.series.known(name) {
-		if q.said[name] {
+		if q.reported[name] {
 			return
 		}
-		q.said[name] = true
+		q.reported[name] = true
 		hint := "export it, or fix the name"
 		if nearest := c.series.nearest(name); nearest != "" {
 			hint = fmt.Sprintf("did you mean %s?", nearest)
@@ -98,10 +98,10 @@ func (c *checker) selector(q query, e *parser.VectorSelector) {
 			continue
 		}
 		key := name + m.String()
-		if q.said[key] {
+		if q.reported[key] {
 			continue
 		}
-		q.said[key] = true
+		q.reported[key] = true
 		what := "matches nothing"
 		if m.Matches("") {
 			what = "makes no difference"
@@ -111,7 +111,7 @@ func (c *checker) selector(q query, e *parser.VectorSelector) {
 	}
 }
 
-// wordIn returns where a word stands in a text from an offset on; 0 where it does not.
+// wordIn returns the offset of a word in a text, from an offset on; 0 where it is not found.
 func wordIn(text, word string, from int) int {
 	from = max(from, 0)
 	found := regexp.MustCompile(`\b` + regexp.QuoteMeta(word) + `\b`).FindStringIndex(text[from:])
@@ -136,7 +136,7 @@ func (c *checker) aggregation(q query, e *parser.AggregateExpr) {
 	if e.Op == parser.AVG || e.Op == parser.SUM {
 		for _, selector := range values(e.Expr) {
 			if c.series.role(selector) == metric.Quantile {
-				c.reportIn(q, int(selector.PosRange.Start), "metric/type", "%s takes the %s of %s, whose series are quantiles, of which that says nothing: take the max, or export a histogram",
+				c.reportIn(q, int(selector.PosRange.Start), "metric/type", "%s takes the %s of %s, whose series are quantiles, which cannot be averaged or summed: take the max, or export a histogram",
 					q.owner, e.Op, nameOf(selector))
 			}
 		}
@@ -166,7 +166,7 @@ func (c *checker) match(q query, e *parser.BinaryExpr) {
 	}
 }
 
-// modifier returns where a label stands in the text between pairs of offsets, which hold a by or an on.
+// modifier returns the offset of a label in the text between pairs of offsets, which hold a by or an on.
 func (c *checker) modifier(q query, label string, between ...int) int {
 	for i := 0; i+1 < len(between); i += 2 {
 		from, to := between[i], min(between[i+1], len(q.source))

@@ -64,7 +64,7 @@ func TestExported(t *testing.T) {
 		"histogram_quantile(0.9, rate(requests_total[5m])) > 1":                      {"requests_total[: metric/type: the expression of A takes a quantile of requests_total, which is a counter and not a histogram: ask for the buckets of one"},
 		"histogram_quantile(0.9, sum by (path) (rate(took_seconds_bucket[5m]))) > 1": {"sum by: metric/type: the expression of A takes a quantile of buckets without their label le: keep le in the aggregation"},
 		"histogram_quantile(0.9, rate(untyped_thing[5m])) > 1":                       nil,
-		"avg(rpc_seconds) > 1":                                                       {"rpc_seconds): metric/type: the expression of A takes the avg of rpc_seconds, whose series are quantiles, of which that says nothing: take the max, or export a histogram"},
+		"avg(rpc_seconds) > 1":                                                       {"rpc_seconds): metric/type: the expression of A takes the avg of rpc_seconds, whose series are quantiles, which cannot be averaged or summed: take the max, or export a histogram"},
 		`max(rpc_seconds{quantile="0.9"}) > 1`:                                       nil,
 		"|-\n      rate(\n        temperature_celsius\n          [5m]) > 1":          {"temperature_celsius: metric/type: the expression of A takes the rate() of temperature_celsius, which is a gauge: each fall would pass for a reset of a counter; use delta() or deriv(), or a counter"},
 	} {

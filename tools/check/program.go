@@ -269,7 +269,7 @@ func leading(word *syntax.Word) string {
 	return ""
 }
 
-// nested finds the programs in a script that is one word of another. All of them stand where the word does.
+// nested finds the programs in a script that is one word of another. Their place is that of the word.
 func nested(word *syntax.Word, found func(word *syntax.Word, name string), depth int) {
 	source, ok := plainText(word)
 	if !ok {

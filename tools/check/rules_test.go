@@ -130,7 +130,7 @@ func TestValueInALabel(t *testing.T) {
 func TestDuplicates(t *testing.T) {
 	const (
 		duplicate = `a.yml:5:13 alert/duplicate: A is defined at r/a.yml:4 already, with the same labels and the same expression: remove one of the two`
-		hidden    = `a.yml:%:13 alert/hidden: this A cannot be told from the one at r/a.yml:^, which fires whenever it does and has the same labels, so that Alertmanager takes the two for one: give it another label, such as another severity, or remove it`
+		hidden    = `a.yml:%:13 alert/hidden: this A cannot be distinguished from the one at r/a.yml:^, which fires whenever it does and has the same labels, so that Alertmanager takes the two for one: give it another label, such as another severity, or remove it`
 		first     = "4>5"
 		second    = "5>4"
 	)

@@ -18,25 +18,25 @@ func (c *checker) templates(alert rule.Alert, expr parser.Expr) {
 	for field, texts := range map[string]map[string]string{"labels": alert.Labels, "annotations": alert.Annotations} {
 		what := strings.TrimSuffix(field, "s")
 		for name, text := range texts {
-			said := map[string]bool{}
+			reported := map[string]bool{}
 			for _, use := range uses(text) {
 				key := field + "." + name
 				if use.label == "" {
-					if field == "labels" && alert.For > 0 && !said["$value"] && varies(expr) {
-						said["$value"] = true
+					if field == "labels" && alert.For > 0 && !reported["$value"] && varies(expr) {
+						reported["$value"] = true
 						c.reportAt(alert, key, use.offset, "template/value", "%s never lasts for its %s: the label %q shows the value, and each new value makes a new alert that is pending from the start; show it in an annotation",
 							alert.Name, model.Duration(alert.For), name)
 					}
 					continue
 				}
-				if said[use.label] || use.label == model.MetricNameLabel {
+				if reported[use.label] || use.label == model.MetricNameLabel {
 					continue
 				}
 				for _, alt := range alternatives {
 					if alt.labels.may(use.label) {
 						continue
 					}
-					said[use.label] = true
+					reported[use.label] = true
 					where := ""
 					if len(alternatives) > 1 {
 						where = fmt.Sprintf(" where it fires by %s", excerpt(alert.Expr, alt.expr))
@@ -126,7 +126,7 @@ func uses(text string) []use {
 	return slices.DeleteFunc(w.uses, func(u use) bool { return u.offset < 0 || u.offset >= len(text) })
 }
 
-// dot says what {{ . }} stands for.
+// dot is the meaning of {{ . }}.
 type dot int
 
 const (

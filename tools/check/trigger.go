@@ -143,11 +143,11 @@ var (
 	timeText = regexp.MustCompile(`(?:^|[^\w.,])(?:((?:\d+(?:ms|[wdhms])){2,})|(\d+(?:\.\d+)?)(?:[ \t-]?((?i:millisecond|second|sec|minute|min|hour|hr|day|week))s?|(ms|[wdhms])))\b`)
 	unitName = map[string]string{"sec": "second", "min": "minute", "hr": "hour", "ms": "millisecond", "s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
 
-	// What stands right before a time and gives it a side.
+	// The words right before a time that give it a side.
 	sideText = regexp.MustCompile(`(?i)(?:(\b(?:less than|fewer than|shorter than|sooner than|below|under|within|at most)(?: the next)?|<=?|≤)|` +
 		`(\b(?:more than|greater than|longer than|older than|above|beyond|exceed(?:s|ed|ing)?|at least)|>=?|≥))\s*$`)
 	// What makes that side doubtful: a backup that has not run within 26 hours is older than that.
-	// What lasts for more than 5 minutes says nothing of a threshold either.
+	// A condition that lasts for more than 5 minutes is not about a threshold either.
 	doubtText = regexp.MustCompile(`(?i)\b(?:no|not|none|never|without)\b|n't\b|\b(?:for|lasts|lasting)\s*$`)
 	together  = regexp.MustCompile(`^\s+(?:and\s+)?$`)
 	template  = regexp.MustCompile(`(?s)\{\{.*?\}\}`)

@@ -135,7 +135,7 @@ func nearest(name string, labels map[string]bool, set map[string]int) string {
 	return slices.Min(near)
 }
 
-// sets returns the variables that a script sets anywhere. One that stands before a command is that command's alone.
+// sets returns the variables that a script sets anywhere. One that is set before a command is set for that command only.
 func sets(file *syntax.File) map[string]bool {
 	names := map[string]bool{}
 	add := func(lit *syntax.Lit) {

@@ -36,7 +36,7 @@ type Entry struct {
 }
 
 // FromGinkgo makes a journal of Ginkgo's JSON report: each spec that ran is a proof, as is each setup or teardown that
-// failed, and a suite that did not come to its end. A spec that was to run and did not, or not to its end, is unknown;
+// failed, and a suite that did not run to its end. A chosen spec that did not run, or not to its end, is unknown;
 // one that the command line left out is none. What Ginkgo does not know is for the caller to add.
 func FromGinkgo(r io.Reader) (Journal, error) {
 	var suites []types.Report
@@ -110,7 +110,7 @@ func (j *Journal) addSuite(suite types.Report) error {
 	if !suite.SuiteSucceeded && !blamed {
 		j.Proofs = append(j.Proofs, Proof{
 			Suite: suite.SuiteDescription, Alert: cmp.Or(suite.SuiteDescription, suite.SuitePath), Verdict: Unknown, Started: suite.StartTime.UTC(), Ended: suite.EndTime.UTC(),
-			Failure: cmp.Or(strings.Join(suite.SpecialSuiteFailureReasons, ", "), "the suite did not come to its end"),
+			Failure: cmp.Or(strings.Join(suite.SpecialSuiteFailureReasons, ", "), "the suite did not run to its end"),
 		})
 	}
 	return nil
@@ -128,7 +128,7 @@ func judge(spec types.SpecReport) Verdict {
 }
 
 // choice tells whether a spec ran, or should have. Ginkgo reports those that the command line left out as skipped, as it
-// does those that a suite which was interrupted did not come to.
+// does those that did not run because the suite was interrupted.
 func choice(suite types.Report) (func(types.SpecReport) bool, error) {
 	filter, err := types.ParseLabelFilter(suite.SuiteConfig.LabelFilter)
 	if err != nil {

@@ -51,7 +51,7 @@ type Run struct {
 	Go        string   `json:"go"`        // the version that it was built with
 	// Commit is git's name of the commit that was checked out; empty where that is not known.
 	Commit string `json:"commit,omitempty"`
-	// Dirty says that the working tree was not what Commit holds.
+	// Dirty says that the working tree differed from Commit.
 	Dirty bool `json:"dirty,omitempty"`
 	// Testbeds is how long each testbed took to start.
 	Testbeds []Seconds `json:"testbeds_up_seconds,omitempty"`
@@ -124,7 +124,7 @@ type Threshold struct {
 // Signal is what the timeline draws.
 type Signal struct {
 	Expr   string   `json:"expr"`
-	Unit   string   `json:"unit,omitempty"` // seconds, bytes or ratio, where its name tells
+	Unit   string   `json:"unit,omitempty"` // seconds, bytes or ratio, where its name has it
 	Series []Series `json:"series"`
 }
 
@@ -198,7 +198,7 @@ type Transition struct {
 	To    string    `json:"to"`
 }
 
-// Notification is an alert that a receiver was told of.
+// Notification is a notification of one alert that a receiver got.
 type Notification struct {
 	At          time.Time         `json:"at"`
 	Receiver    string            `json:"receiver"`

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Read reads a journal. The error says where what is wrong stands: the line, or the field.
+// Read reads a journal. The error names the line or the field.
 func Read(r io.Reader) (Journal, error) {
 	text, err := io.ReadAll(r)
 	if err != nil {

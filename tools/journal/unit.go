@@ -14,7 +14,7 @@ const timestamp = "timestamp"
 // unitForm finds the base unit in a metric's name: https://prometheus.io/docs/practices/naming/#base-units
 var unitForm = regexp.MustCompile(`_(timestamp_seconds|seconds|bytes|ratio)(_bucket|_sum|_total)?$`)
 
-// unit is the unit of an expression as the names of its metrics tell it; empty where they do not.
+// unit is the unit of an expression by the names of its metrics; empty where they do not have it.
 func unit(expr parser.Expr) string {
 	switch e := expr.(type) {
 	case *parser.VectorSelector:

@@ -132,7 +132,7 @@ func (d *picture) mark(title string, marks []marker, shape func(x, y float64) st
 	d.y += 30 + laneGap
 }
 
-// spread is where the marks stand, so that each can be read.
+// spread is the positions of the marks, so that each can be read.
 func spread(a axis, marks []marker) []float64 {
 	apart := math.Min(23, (a.right-a.left)/float64(len(marks)))
 	xs := make([]float64, len(marks))

@@ -93,7 +93,7 @@ func join(into *journal.Journal, j journal.Journal) error {
 	return nil
 }
 
-// same demands that two lists hold the same, in whatever order.
+// same demands that two lists hold the same, in any order.
 func same[T comparable](a, b []T, name func(T) string) error {
 	for _, lists := range [][2][]T{{a, b}, {b, a}} {
 		for _, item := range lists[0] {

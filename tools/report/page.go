@@ -244,7 +244,7 @@ func (v proofView) Threshold() string {
 	return words[v.Rule.Threshold.Op] + " " + value(v.Rule.Threshold.Value, unit)
 }
 
-// none stands where no objective was set.
+// none is shown where no objective was set.
 const none = "none set"
 
 // objectives are the lines of a drill's table of objectives.

@@ -21,7 +21,7 @@ const (
 	plotHeight   = 168
 	bandHeight   = 22
 	laneGap      = 16
-	most         = 6 // series, and alerts, that are drawn; a table tells of the others
+	most         = 6 // series, and alerts, that are drawn; a table has the others
 )
 
 // picture is an SVG in the making, from top to bottom.

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-// change is a file that is to be written.
+// change is a file to write.
 type change struct {
 	path     string
 	old, new []byte // old is nil for a file that must not be there yet
