@@ -19,7 +19,6 @@ const (
 	EntryName     = "firedrill"       // an Entry
 	ProofName     = "firedrill proof" // a Proof; what Ginkgo knows of it as well can be left out
 	TestbedUpName = "testbed up"      // how long a suite's testbed took to start, a time.Duration
-	WorldUpName   = TestbedUpName     // until the suites use that
 	// EvidenceName is for the folder in which a spec kept evidence of its failure.
 	EvidenceName = "evidence"
 )

@@ -8,9 +8,9 @@ import (
 	"maps"
 	"slices"
 
-	cerrdefs "github.com/containerd/errdefs"
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go/modules/compose"
 )
@@ -18,7 +18,7 @@ import (
 // load reads the compose file of the system under test, and changes in memory what isolation demands: its services are on
 // the testbed's network alone, publish nothing on this machine, and carry the testbed's name and labels.
 func (t *Testbed) load(ctx context.Context) (*types.Project, error) {
-	options, err := cli.NewProjectOptions([]string{t.config.Compose}, cli.WithName(t.prefix()), cli.WithEnv(t.config.Environment))
+	options, err := cli.NewProjectOptions([]string{t.config.Compose}, cli.WithName(t.prefix()), cli.WithEnv(t.images.Environ()))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.config.Compose, err)
 	}

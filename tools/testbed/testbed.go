@@ -59,10 +59,9 @@ type Config struct {
 	Prometheus   string // Prometheus's configuration, as deployed
 	Alertmanager string // Alertmanager's configuration, as deployed
 
-	Compose     string            // compose file of the system under test
-	Environment []string          // NAME=value of the variables in it
-	Operator    string            // the service in which the steps of runbooks are typed
-	Volumes     map[string]string // volumes of the compose file that Prometheus mounts, read only, by folder
+	Compose  string            // compose file of the system under test; it has the images as Set.Environ names them
+	Operator string            // the service in which the steps of runbooks are typed
+	Volumes  map[string]string // volumes of the compose file that Prometheus mounts, read only, by folder
 
 	Forward map[int]string // ports that this process reaches by Endpoint, and host:port where they lead to
 
