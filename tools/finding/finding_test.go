@@ -14,7 +14,7 @@ import (
 	. "github.com/onsi/gomega"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // report has findings of every kind: a range, a place, a line, a file outside, an error next to a warning.
 var report = Report{
@@ -54,7 +54,7 @@ func TestFormats(t *testing.T) {
 }
 
 func TestUnknownFormat(t *testing.T) {
-	NewWithT(t).Expect(report.Write(io.Discard, "xml", false)).To(MatchError(`there is no format "xml": choose one of text, json, github, sarif, junit`))
+	NewWithT(t).Expect(report.Write(io.Discard, "xml", false)).To(MatchError(`unknown format "xml": choose one of text, json, github, sarif, junit`))
 }
 
 func TestText(t *testing.T) {

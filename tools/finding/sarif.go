@@ -32,7 +32,7 @@ type (
 		DefaultConfiguration sarifConfiguration `json:"defaultConfiguration"`
 	}
 	sarifConfiguration struct {
-		Level Severity `json:"level"` // SARIF's words for ours are the same
+		Level Severity `json:"level"` // SARIF uses the same words
 	}
 	sarifText struct {
 		Text string `json:"text"`
@@ -71,7 +71,7 @@ func (r Report) writeSARIF(w io.Writer) error {
 		driver.Rules = append(driver.Rules, sarifRule{
 			ID:                   check.Name,
 			ShortDescription:     sarifText{check.Help},
-			Help:                 sarifText{check.Help + " Where that is not to be, say why in a comment: firedrill: ignore " + check.Name + " -- reason"},
+			Help:                 sarifText{check.Help + " To suppress it, say why in a comment: firedrill: ignore " + check.Name + " -- reason"},
 			DefaultConfiguration: sarifConfiguration{check.Severity},
 		})
 	}
@@ -84,7 +84,7 @@ func (r Report) writeSARIF(w io.Writer) error {
 		file := inRepository(f.File)
 		artifact := sarifArtifact{URI: uri(file)}
 		if !path.IsAbs(file) {
-			artifact.URIBaseID = "%SRCROOT%" // the repository's root, as GitHub has it
+			artifact.URIBaseID = "%SRCROOT%" // the repository's root on GitHub
 		}
 		region := sarifRegion{StartLine: max(f.Line, 1), StartColumn: f.Column, EndColumn: f.EndColumn}
 		if f.Source != "" {

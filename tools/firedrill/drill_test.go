@@ -20,9 +20,9 @@ func TestWhatIsRehearsed(t *testing.T) {
 		"one":            {chosen: "host-lost", focus: "recovered from: host-lost$"},
 		"one by people":  {chosen: "host-lost", pause: true, focus: "recovered from: host-lost$", environment: []string{"FIREDRILL_PAUSE=1"}},
 		"a surprise":     {chosen: "surprise", focus: "recovered from: " + scenario.Surprise(all, 7).Name + "$", environment: []string{"FIREDRILL_SEED=7"}},
-		"none of them":   {chosen: "flood", says: `--scenario: there is no scenario "flood": there are host-lost, bucket-lost, data-damaged`},
-		"all by people":  {pause: true, says: "--pause is for one disaster at a time"},
-		"part of a name": {chosen: "host", says: `there is no scenario "host"`},
+		"none of them":   {chosen: "flood", says: `--scenario: no scenario "flood": choose one of host-lost, bucket-lost, data-damaged`},
+		"all by people":  {pause: true, says: "--pause needs a single scenario"},
+		"part of a name": {chosen: "host", says: `no scenario "host"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var p proof

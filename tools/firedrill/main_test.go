@@ -224,7 +224,7 @@ func TestUnusableCommandLines(t *testing.T) {
 		{"there is no Docker Engine at unix:///nowhere", []string{"images"}},
 		{"there is no Docker Engine at unix:///nowhere", []string{"clean"}},
 		{`unknown command "rehearse"`, []string{"rehearse"}},
-		{"reading scenarios: ", []string{"drill"}},
+		{"read scenarios: ", []string{"drill"}},
 		{"unknown flag", []string{"check", "--rule=x"}},
 		{"no such file", []string{"table", "none.json"}},
 		{`"(" is no regular expression`, []string{"prove", "--focus=("}},

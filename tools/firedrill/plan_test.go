@@ -127,8 +127,8 @@ func TestPlanRefuses(t *testing.T) {
 		says string
 	}{
 		{[]string{}, `required flag(s) "shards" not set`},
-		{[]string{"--shards=0"}, "--shards 0: at least 1"},
-		{[]string{"--shards=257"}, "at most the 256 jobs"},
+		{[]string{"--shards=0"}, "--shards 0: give 1 to 256"},
+		{[]string{"--shards=257"}, "--shards 257: give 1 to 256"},
 		{[]string{"--shards=2", "--labels=(("}, "is no label filter of Ginkgo"},
 		{[]string{"--shards=2", "nowhere"}, `there is no suite folder "nowhere"`},
 		{[]string{"--shards=2", "--durations=none.json"}, "none.json"},

@@ -78,7 +78,7 @@ func TestARunLeavesAReport(t *testing.T) {
 			t.Errorf("%s: %v\n%s", name, err, text)
 		}
 	}
-	if status, stdout, _ := firedrill(t, t.Context(), "report", "verify"); status != proven || stdout != "report is as it was written\n" {
+	if status, stdout, _ := firedrill(t, t.Context(), "report", "verify"); status != proven || stdout != "report is unchanged\n" {
 		t.Errorf("status %d, %s", status, stdout)
 	}
 	name := r.secrets.Name()
@@ -120,7 +120,7 @@ func TestReportVerify(t *testing.T) {
 
 func TestReportOpen(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if status, _, stderr := firedrill(t, t.Context(), "report", "open"); status != unusable || !strings.Contains(stderr, "there is no report in report") {
+	if status, _, stderr := firedrill(t, t.Context(), "report", "open"); status != unusable || !strings.Contains(stderr, "no report in report") {
 		t.Errorf("status %d, %s", status, stderr)
 	}
 	if _, err := begun(t, "<testsuites/>").end(found(t, types.SpecStatePassed), nil); err != nil {
@@ -207,7 +207,7 @@ func TestThePreviousRun(t *testing.T) {
 	if err := os.WriteFile("report/journal.json", []byte(`{"schema": "firedrill/journal/v0"}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if j, err := previousJournal(reportDir, &out); err != nil || j != nil || !strings.Contains(out.String(), "there is nothing to compare with: report/journal.json: the journal's schema") {
+	if j, err := previousJournal(reportDir, &out); err != nil || j != nil || !strings.Contains(out.String(), "no run to compare with: report/journal.json: the journal's schema") {
 		t.Errorf("%v, %v, %s", j, err, &out)
 	}
 }

@@ -406,8 +406,8 @@ groups:
 					}
 				}
 			}
-			seam := now.Add(-d)
-			want = slices.DeleteFunc(want, func(tr engine.Transition) bool { return !tr.At.After(seam) })
+			gapStart := now.Add(-d)
+			want = slices.DeleteFunc(want, func(tr engine.Transition) bool { return !tr.At.After(gapStart) })
 			if !reflect.DeepEqual(report.Transitions, want) {
 				t.Errorf("reported\n%v\nlived\n%v", report.Transitions, want)
 			}
@@ -648,8 +648,8 @@ func TestWhatCannotBeLeaptIsSaid(t *testing.T) {
 		cfg  leap.Config
 		want string
 	}{
-		{dir, 0, now, cfg, "leap by 0s: time only goes forward"},
-		{dir, -time.Hour, now, cfg, "leap by -1h0m0s: time only goes forward"},
+		{dir, 0, now, cfg, "leap by 0s: a leap must be longer than 0s"},
+		{dir, -time.Hour, now, cfg, "leap by -1h0m0s: a leap must be longer than 0s"},
 		{dir, 1500 * time.Millisecond, now, cfg, "leap by 1.5s: a leap must be of whole seconds"},
 		{dir, time.Hour, t0, cfg, "now is 2026-03-01T12:00:00Z, before the newest sample, which is of 2026-03-01T12:00:59Z"},
 		{empty, time.Hour, now, cfg, "holds no samples, so there is nothing to go on from: let Prometheus scrape at least once"},
