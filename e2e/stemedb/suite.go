@@ -15,6 +15,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/format"
 
 	"github.com/stemedb/firedrill/tools/drill"
 	"github.com/stemedb/firedrill/tools/journal"
@@ -48,6 +49,13 @@ func Suite(name string) *Environment {
 // RunSpecs runs the specs of the suite.
 func (e *Environment) RunSpecs(t *testing.T, what string) {
 	RegisterFailHandler(Fail)
+	format.RegisterCustomFormatter(func(value any) (string, bool) { // an error is its text, not its fields
+		err, ok := value.(error)
+		if !ok {
+			return "", false
+		}
+		return err.Error(), true
+	})
 	EnforceDefaultTimeoutsWhenUsingContexts()
 	SetDefaultEventuallyTimeout(testbed.Timeout)
 	SetDefaultEventuallyPollingInterval(testbed.Interval / 5)

@@ -58,7 +58,7 @@ func drillCommand() *cobra.Command {
 	cmd.Flags().StringVar(&chosen, "scenario", "", "scenario of "+filepath.Join(recoverySuite, scenariosFile)+", or "+surprise+" for a random one (default: all)")
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "seed of a surprise, to repeat it")
 	cmd.Flags().BoolVar(&pause, "pause", false, "let people follow the runbook once they are paged, and measure their recovery")
-	p.addWorldFlags(cmd)
+	p.addTestbedFlags(cmd)
 	return cmd
 }
 

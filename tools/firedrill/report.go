@@ -58,7 +58,7 @@ func reportVerifyCommand() *cobra.Command {
 				fmt.Fprintln(cmd.OutOrStdout(), sentence)
 			}
 			if len(wrong) > 0 {
-				return errRefuted
+				return errFound
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is unchanged\n", dir)
 			return nil
