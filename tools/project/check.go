@@ -96,6 +96,7 @@ func (c *checker) check() {
 		name := c.path(c.Runbooks)
 		if info, err := os.Stat(name); err != nil || !info.IsDir() {
 			c.wrong(&c.Runbooks, "no folder of runbooks", "name a folder with Markdown files that are named after alerts")
+			name = ""
 		}
 		c.Runbooks = name
 	}
@@ -210,7 +211,11 @@ func (c *checker) compose() {
 	}
 	model, err := composeModel(c.Compose...)
 	if err != nil {
-		c.wrong(&c.Compose[0], "the compose file cannot be used: "+err.Error(), "fix it until docker compose config accepts it")
+		text := err.Error()
+		if folder, err := filepath.Abs(c.folder); err == nil {
+			text = strings.ReplaceAll(text, folder+string(filepath.Separator), "")
+		}
+		c.wrong(&c.Compose[0], "the compose file cannot be used: "+text, "fix it until docker compose config accepts it")
 		return
 	}
 	services, _ := model["services"].(map[string]any)

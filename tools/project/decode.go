@@ -154,8 +154,7 @@ func (d *decoder) root(content []byte) (*yaml.Node, bool) {
 			break
 		}
 		if err != nil {
-			line, wrong := yamlPosition(err)
-			d.problem(&yaml.Node{Line: line, Column: 1 + indent(d.lines, line)}, d.line(line), "not valid YAML from here on: "+wrong, "fix the indentation, or quote the value")
+			d.notYAML(err)
 			return nil, false
 		}
 		if root != nil {
@@ -172,22 +171,43 @@ func (d *decoder) root(content []byte) (*yaml.Node, bool) {
 		d.problem(root, d.line(root.Line), fmt.Sprintf("more than %d keys and values, aliases written out", maxExpanded), "use fewer aliases (*name)")
 		return nil, false
 	}
-	return root, true
+	d.tags(root)
+	return root, len(d.problems) == 0
 }
 
-func indent(lines []string, number int) int {
-	if number < 1 || number > len(lines) {
-		return 0
-	}
-	return len(lines[number-1]) - len(strings.TrimLeft(lines[number-1], " "))
-}
+var (
+	yamlLine      = regexp.MustCompile(`(?s)^(?:yaml: )?(?:line (\d+)(?:, column \d+)?: )?(.*)$`)
+	unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
+)
 
-var yamlLine = regexp.MustCompile(`(?s)^(?:yaml: )?(?:line (\d+)(?:, column \d+)?: )?(.*)$`)
-
-func yamlPosition(err error) (line int, message string) {
+// notYAML notes the decoder's error. It says the line in which a list or mapping began that went wrong, not always the
+// very line, and of an unknown anchor nothing.
+func (d *decoder) notYAML(err error) {
 	m := yamlLine.FindStringSubmatch(err.Error())
-	line, _ = strconv.Atoi(m[1])
-	return max(line, 1), m[2]
+	number, _ := strconv.Atoi(m[1])
+	number = min(max(number, 1), len(d.lines))
+	if anchor := unknownAnchor.FindStringSubmatch(m[2]); anchor != nil {
+		alias := "*" + anchor[1]
+		for i, line := range d.lines {
+			if before, _, found := strings.Cut(line, alias); found {
+				d.problem(&yaml.Node{Line: i + 1, Column: 1 + utf8.RuneCountInString(before)}, alias, "an alias without its anchor", "write &"+anchor[1]+" before the value that it stands for, or quote the text")
+				return
+			}
+		}
+	}
+	line := d.lines[number-1]
+	at := &yaml.Node{Line: number, Column: 1 + len(line) - len(strings.TrimLeft(line, " "))}
+	d.problem(at, d.line(number), "not valid YAML from here on: "+m[2], "fix the indentation, which is of spaces, or quote the value")
+}
+
+// tags notes the tags that are written out: none is needed, and each has a value be another than it looks like.
+func (d *decoder) tags(node *yaml.Node) {
+	if node.Style&yaml.TaggedStyle != 0 {
+		d.problem(node, node.Tag, "a tag", "remove it, and quote the value if it is a text")
+	}
+	for _, child := range node.Content {
+		d.tags(child)
+	}
 }
 
 // size counts keys and values, each alias as often as it is used, and stops above maxExpanded.
@@ -263,8 +283,10 @@ type pair struct {
 	at, value *yaml.Node
 }
 
-// pairs returns what a mapping has under the known keys. A key that is not known, or is there twice, is a problem.
+// pairs returns what a mapping has under the known keys, and notes what is wrong with the others: those that are not known,
+// are there twice, or are required and missing, unless a misspelt one is there.
 func (d *decoder) pairs(node *yaml.Node, what string, known []key) (pairs []pair) {
+	meant := map[string]bool{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		at, value := resolve(node.Content[i]), resolve(node.Content[i+1])
 		n := slices.IndexFunc(known, func(k key) bool { return at.Kind == yaml.ScalarNode && k.name == at.Value })
@@ -272,12 +294,19 @@ func (d *decoder) pairs(node *yaml.Node, what string, known []key) (pairs []pair
 		switch {
 		case at.ShortTag() == "!!merge":
 			d.problem(at, d.line(at.Line), "a merge key", "write out the keys that it stands for")
+			return pairs
 		case n < 0:
-			d.problem(at, d.text(at), "unknown key of "+what, nearest.Choice(at.Value, names(known)))
+			meant[nearest.Of(at.Value, names(known))] = true
+			d.problem(at, d.text(at), what+" has no such key", nearest.Choice(at.Value, names(known)))
 		case first >= 0:
 			d.problem(at, d.text(at), "a key that "+what+" has already", fmt.Sprintf("keep one: the first is on line %d", pairs[first].at.Line))
 		default:
 			pairs = append(pairs, pair{known[n], at, value})
+		}
+	}
+	for _, k := range known {
+		if k.required && !meant[k.name] && !slices.ContainsFunc(pairs, func(p pair) bool { return p.name == k.name }) {
+			d.missing(node, what, k)
 		}
 	}
 	return pairs
@@ -304,15 +333,8 @@ func (d *decoder) mapping(node *yaml.Node, into reflect.Value, what string) {
 	if line := into.FieldByName("Line"); line.IsValid() {
 		line.SetInt(int64(node.Line))
 	}
-	known := keysOf(into.Type())
-	pairs := d.pairs(node, what, known)
-	for _, p := range pairs {
+	for _, p := range d.pairs(node, what, keysOf(into.Type())) {
 		d.value(p.value, into.Field(p.index), p.key)
-	}
-	for _, k := range known {
-		if k.required && !slices.ContainsFunc(pairs, func(p pair) bool { return p.name == k.name }) {
-			d.missing(node, what, k)
-		}
 	}
 }
 
@@ -327,12 +349,12 @@ func (d *decoder) missing(node *yaml.Node, what string, k key) {
 		if before, comment, found := strings.Cut(text, "#"); found && strings.HasPrefix(strings.TrimSpace(comment), "TODO "+k.name) {
 			at := &yaml.Node{Line: n, Column: 1 + utf8.RuneCountInString(before)}
 			if at.Column == 1 || node.Column > 1 {
-				d.problem(at, d.line(n), what+" without "+k.name, "write it, "+k.as())
+				d.problem(at, d.line(n), fmt.Sprintf("%s has no %q", what, k.name), "write it, "+k.as())
 				return
 			}
 		}
 	}
-	d.problem(node, d.line(node.Line), what+" without "+k.name, "add it, "+k.as())
+	d.problem(node, d.line(node.Line), fmt.Sprintf("%s has no %q", what, k.name), "add it, "+k.as())
 }
 
 func lastLine(node *yaml.Node) int {
@@ -353,7 +375,7 @@ func (d *decoder) value(node *yaml.Node, into reflect.Value, k key) {
 	node = resolve(node)
 	d.nodes[into.Addr().Interface()] = node
 	if node.ShortTag() == "!!null" || node.Kind == yaml.ScalarNode && strings.TrimSpace(node.Value) == "" || node.Kind != yaml.ScalarNode && len(node.Content) == 0 {
-		d.problem(node, d.line(node.Line), k.name+" is empty", "write its value, "+k.as()+", or remove the key")
+		d.problem(node, d.line(node.Line), strconv.Quote(k.name)+" is empty", "write its value, "+k.as()+", or remove the key")
 		return
 	}
 	if c, ok := into.Addr().Interface().(custom); ok {
@@ -363,7 +385,7 @@ func (d *decoder) value(node *yaml.Node, into reflect.Value, k key) {
 	switch into.Kind() {
 	case reflect.String:
 		if node.Kind == yaml.ScalarNode && node.ShortTag() != "!!str" {
-			d.problem(node, d.text(node), k.name+" is "+kind(node)+", not a text", fmt.Sprintf("quote it: %q", node.Value))
+			d.problem(node, d.text(node), strconv.Quote(k.name)+" is "+kind(node)+", not a text", fmt.Sprintf("quote it: %q", node.Value))
 		} else if d.is(node, k, "!!str", "a text") {
 			into.SetString(node.Value)
 		}
@@ -395,14 +417,14 @@ func (d *decoder) is(node *yaml.Node, k key, tag, want string) bool {
 	if node.Kind == yaml.ScalarNode && node.ShortTag() == tag {
 		return true
 	}
-	d.problem(node, d.text(node), k.name+" is "+kind(node)+", not "+want, "write "+want+", "+k.as())
+	d.problem(node, d.text(node), strconv.Quote(k.name)+" is "+kind(node)+", not "+want, "write "+want+", "+k.as())
 	return false
 }
 
 // texts decodes a mapping of names to texts.
 func (d *decoder) texts(node *yaml.Node, into reflect.Value, k key) {
 	if node.Kind != yaml.MappingNode {
-		d.problem(node, d.text(node), k.name+" is "+kind(node)+", not a mapping", "write a mapping, "+k.as())
+		d.problem(node, d.text(node), strconv.Quote(k.name)+" is "+kind(node)+", not a mapping", "write a mapping, "+k.as())
 		return
 	}
 	texts := map[string]string{}
@@ -473,7 +495,7 @@ func (f *Fault) decode(d *decoder, node *yaml.Node, k key) {
 	}
 	oneOf := "write one of " + strings.Join(names(does), ", ") + ", as in {kill: web}"
 	if node.Kind != yaml.MappingNode {
-		d.problem(node, d.text(node), k.name+" is "+kind(node)+", not a mapping", oneOf)
+		d.problem(node, d.text(node), strconv.Quote(k.name)+" is "+kind(node)+", not a mapping", oneOf)
 		return
 	}
 	chosen := -1
@@ -493,7 +515,7 @@ func (f *Fault) decode(d *decoder, node *yaml.Node, k key) {
 		before := len(d.problems)
 		var unique []key
 		for _, k := range every {
-			if !slices.ContainsFunc(unique, func(other key) bool { return other.name == k.name }) {
+			if k.required = false; !slices.ContainsFunc(unique, func(other key) bool { return other.name == k.name }) {
 				unique = append(unique, k)
 			}
 		}
@@ -504,14 +526,7 @@ func (f *Fault) decode(d *decoder, node *yaml.Node, k key) {
 	}
 	a := actions[chosen]
 	f.Action = a.action
-	known := append([]key{a.key}, a.options...)
-	pairs := d.pairs(node, "the fault "+a.name, known)
-	for _, k := range known[1:] {
-		if k.required && !slices.ContainsFunc(pairs, func(p pair) bool { return p.name == k.name }) {
-			d.missing(node, "the fault "+a.name, k)
-		}
-	}
-	for _, p := range pairs {
+	for _, p := range d.pairs(node, "the fault "+a.name, append([]key{a.key}, a.options...)) {
 		f.set(d, p)
 	}
 }
@@ -544,21 +559,21 @@ func (f *Fault) set(d *decoder, p pair) {
 
 var signals = []string{"KILL", "TERM", "INT", "HUP", "QUIT", "ABRT", "SEGV", "STOP", "USR1", "USR2"}
 
-// scalar returns a scalar that is not empty.
-func (d *decoder) scalar(p pair, want string) (string, bool) {
-	if p.value.Kind == yaml.ScalarNode && strings.TrimSpace(p.value.Value) != "" && p.value.ShortTag() != "!!null" {
+// scalar returns a scalar that is not empty and of one of the types.
+func (d *decoder) scalar(p pair, want string, tags ...string) (string, bool) {
+	if p.value.Kind == yaml.ScalarNode && strings.TrimSpace(p.value.Value) != "" && slices.Contains(tags, p.value.ShortTag()) {
 		return p.value.Value, true
 	}
-	d.problem(p.value, d.line(p.value.Line), p.name+" is not "+want, "write "+want+", "+p.as())
+	d.problem(p.value, d.text(p.value), strconv.Quote(p.name)+" is not "+want, "write "+want+", "+p.as())
 	return "", false
 }
 
 func (d *decoder) duration(p pair) time.Duration {
 	const want = "a duration"
-	text, ok := d.scalar(p, want)
+	text, ok := d.scalar(p, want, "!!str")
 	parsed, err := model.ParseDuration(text)
 	if ok && (err != nil || parsed <= 0) {
-		d.problem(p.value, text, p.name+" is not "+want, "write a whole number with a unit, above 0, "+p.as())
+		d.problem(p.value, text, strconv.Quote(p.name)+" is not "+want, "write a whole number with a unit, above 0, "+p.as())
 		return 0
 	}
 	return time.Duration(parsed)
@@ -568,16 +583,16 @@ var sizes = regexp.MustCompile(`^[0-9]{1,15}(\.[0-9]{1,3})?([kKmMgGtT]?[bB]?|[kK
 
 func (d *decoder) bytes(p pair, into *int64) {
 	const want = "a size"
-	text, ok := d.scalar(p, want)
+	text, ok := d.scalar(p, want, "!!int", "!!str")
 	if !ok {
 		return
 	}
 	n, err := units.RAMInBytes(text)
 	switch {
 	case !sizes.MatchString(text), err != nil:
-		d.problem(p.value, text, p.name+" is not "+want, "write a number of bytes, or one with a unit of k, M, G or T, "+p.as())
+		d.problem(p.value, text, strconv.Quote(p.name)+" is not "+want, "write a number of bytes, or one with a unit of k, M, G or T, "+p.as())
 	case n < 0 || n > 1<<50:
-		d.problem(p.value, text, p.name+" is too large", "write a smaller size, "+p.as())
+		d.problem(p.value, text, strconv.Quote(p.name)+" is too large", "write a smaller size, "+p.as())
 	default:
 		*into = n
 		d.nodes[into] = p.value
@@ -585,15 +600,14 @@ func (d *decoder) bytes(p pair, into *int64) {
 }
 
 func (d *decoder) number(p pair) float64 {
-	const want = "a number"
-	text, ok := d.scalar(p, want)
+	const want = "a number from 0.01 to 1024" // Docker refuses less than a hundredth of a processor
+	text, ok := d.scalar(p, want, "!!int", "!!float")
 	if !ok {
 		return 0
 	}
 	n, err := strconv.ParseFloat(text, 64)
-	// Docker refuses less than a hundredth of a processor.
-	if tag := p.value.ShortTag(); err != nil || tag != "!!int" && tag != "!!float" || !(n >= 0.01 && n <= 1024) {
-		d.problem(p.value, text, p.name+" is not a number of processors", "write a number from 0.01 to 1024, "+p.as())
+	if err != nil || !(n >= 0.01 && n <= 1024) {
+		d.problem(p.value, text, strconv.Quote(p.name)+" is not "+want, "write the number of processors, "+p.as())
 		return 0
 	}
 	return n
