@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -109,15 +108,7 @@ func (c *checker) check() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Volumes)) {
 		if !slices.Contains(c.volumes, name) && c.volumes != nil {
-			c.wrong(place{"volumes", name, false}, "the compose file has no such volume", nearest.Choice(name, c.volumes))
-		}
-		if folder := c.Volumes[name]; folder != "" && !path.IsAbs(folder) {
-			c.wrong(place{"volumes", name, true}, "not an absolute path", "write the folder on which Prometheus mounts the volume, as in /var/lib/metrics")
-		}
-	}
-	for i, name := range c.Secrets {
-		if name != "" && !path.IsAbs(name) {
-			c.wrong(&c.Secrets[i], "not an absolute path", "write the path of a file on the operator, as in /etc/web/*.key")
+			c.wrong(place{"volumes", name}, "the compose file has no such volume", nearest.Choice(name, c.volumes))
 		}
 	}
 	for i := range c.Drills {
@@ -304,9 +295,6 @@ func (c *checker) fault(f *Fault) {
 		c.on(&f.Service)
 	} else {
 		c.service(&f.Service)
-	}
-	if f.Action == Fill && f.Folder != "" && !path.IsAbs(f.Folder) {
-		c.wrong(&f.Folder, "not an absolute path", "write the folder in the service, as in /var/lib/web")
 	}
 	const least = 6 << 20
 	if f.Action == Memory && f.Bytes < least {

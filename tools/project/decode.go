@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"reflect"
 	"regexp"
 	"slices"
@@ -260,7 +261,8 @@ type key struct {
 	name     string
 	example  string // of its value
 	required bool
-	index    int // of its field
+	absolute bool // its value is an absolute path
+	index    int  // of its field
 }
 
 // keysOf returns the keys of a type.
@@ -269,7 +271,7 @@ func keysOf(t reflect.Type) (keys []key) {
 		tag := t.Field(i).Tag
 		name, option, _ := strings.Cut(tag.Get("yaml"), ",")
 		if name != "-" {
-			keys = append(keys, key{name, tag.Get("example"), option == "required", i})
+			keys = append(keys, key{name, tag.Get("example"), option == "required", option == "absolute", i})
 		}
 	}
 	return keys
@@ -386,7 +388,10 @@ func (d *decoder) value(node *yaml.Node, into reflect.Value, k key) {
 	case reflect.String:
 		if node.Kind == yaml.ScalarNode && node.ShortTag() != "!!str" {
 			d.problem(node, d.text(node), strconv.Quote(k.name)+" is "+kind(node)+", not a text", fmt.Sprintf("quote it: %q", node.Value))
-		} else if d.is(node, k, "!!str", "a text") {
+		} else if !d.is(node, k, "!!str", "a text") { // and noted
+		} else if k.absolute && !path.IsAbs(node.Value) {
+			d.problem(node, d.text(node), strconv.Quote(k.name)+" is not an absolute path", "write the path in the service, "+k.as())
+		} else {
 			into.SetString(node.Value)
 		}
 	case reflect.Bool:
@@ -436,19 +441,16 @@ func (d *decoder) texts(node *yaml.Node, into reflect.Value, k key) {
 		}
 		var text string
 		if d.is(at, k, "!!str", "a text") {
-			d.value(value, reflect.ValueOf(&text).Elem(), key{name: at.Value, example: "/var/lib/metrics"})
+			d.value(value, reflect.ValueOf(&text).Elem(), key{name: at.Value, example: "/var/lib/metrics", absolute: k.absolute})
 			texts[at.Value] = text
-			d.nodes[place{k.name, at.Value, false}], d.nodes[place{k.name, at.Value, true}] = at, value
+			d.nodes[place{k.name, at.Value}] = at
 		}
 	}
 	into.Set(reflect.ValueOf(texts))
 }
 
-// place is a key of a mapping of texts, or its value.
-type place struct {
-	mapping, key string
-	value        bool
-}
+// place is a key of a mapping of texts.
+type place struct{ mapping, key string }
 
 func (c *Command) decode(d *decoder, node *yaml.Node, k key) {
 	if node.Kind == yaml.ScalarNode {
@@ -481,7 +483,7 @@ var actions = []struct {
 	{key{name: "delay", example: "web"}, Delay, []key{{name: "by", example: "200ms", required: true}}},
 	{key{name: "cpus", example: "web"}, CPUs, []key{{name: "to", example: "0.1", required: true}}},
 	{key{name: "memory", example: "web"}, Memory, []key{{name: "to", example: "64MiB", required: true}}},
-	{key{name: "fill", example: "/var/lib/web"}, Fill, []key{on, {name: "leave", example: "1MiB"}}},
+	{key{name: "fill", example: "/var/lib/web", absolute: true}, Fill, []key{on, {name: "leave", example: "1MiB"}}},
 }
 
 var on = key{name: "on", example: "web"}
@@ -528,6 +530,9 @@ func (f *Fault) decode(d *decoder, node *yaml.Node, k key) {
 	f.Action = a.action
 	for _, p := range d.pairs(node, "the fault "+a.name, append([]key{a.key}, a.options...)) {
 		f.set(d, p)
+	}
+	if f.Action == Kill && f.Signal == "" {
+		f.Signal = signals[0]
 	}
 }
 

@@ -68,9 +68,9 @@ type Project struct {
 	// Allow are the dangerous side effects of runbooks that are no failure, by name, in each drill.
 	Allow []string `yaml:"allow" example:"listener 0.0.0.0:8080"`
 	// Secrets are files on the operator whose content must not reach a report; each may be a glob.
-	Secrets []string `yaml:"secrets" example:"/etc/web/*.key"`
+	Secrets []string `yaml:"secrets,absolute" example:"/etc/web/*.key"`
 	// Volumes are volumes of the compose file that Prometheus mounts, read only, and the folder of each.
-	Volumes map[string]string `yaml:"volumes" example:"{textfiles: /var/lib/metrics}"`
+	Volumes map[string]string `yaml:"volumes,absolute" example:"{textfiles: /var/lib/metrics}"`
 
 	Drills []Drill `yaml:"drills,required" example:"[{alert: WebDown, branch: If The Process Died, fault: {kill: web}}]"`
 }
