@@ -17,7 +17,8 @@ func initCommand() *cobra.Command {
 		Short: "Write a " + project.FileName + " by looking at the folder's compose file, rules and runbooks",
 		Long: `Write a ` + project.FileName + ` by looking at the files of this folder and of those below it: the compose file,
 rule files, runbooks that are named after alerts, and the configurations of Prometheus and
-Alertmanager. It has a drill for each branch of each runbook. What the files do not tell stands in
+Alertmanager. Where there is no configuration of Prometheus and the compose file tells what to
+scrape, it writes a prometheus.yml as well. It has a drill for each branch of each runbook. What the files do not tell stands in
 it as a comment, "# TODO key", and is printed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -28,11 +29,17 @@ it as a comment, "# TODO key", and is printed.`,
 			if err != nil {
 				return err
 			}
-			if err := os.WriteFile(project.FileName, proposed.Content, 0o666); err != nil {
-				return fmt.Errorf("write %s: %w", project.FileName, err)
-			}
 			out := cmd.OutOrStdout()
-			fmt.Fprintf(out, "wrote %s, with %d drills\n", project.FileName, proposed.Drills)
+			if proposed.Prometheus != nil { // there is no such file
+				if err := os.WriteFile("prometheus.yml", proposed.Prometheus, 0o666); err != nil {
+					return err
+				}
+				fmt.Fprintln(out, "wrote prometheus.yml")
+			}
+			if err := os.WriteFile(project.FileName, proposed.Content, 0o666); err != nil {
+				return err
+			}
+			fmt.Fprintf(out, "wrote %s, drills: %d\n", project.FileName, proposed.Drills)
 			section := func(title string, lines []string) {
 				if len(lines) > 0 {
 					fmt.Fprintf(out, "%s:\n  %s\n", title, strings.Join(lines, "\n  "))

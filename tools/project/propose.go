@@ -26,6 +26,9 @@ type Proposal struct {
 	Drills  int
 	Guesses []string // what it took for likely: a line each
 	Notes   []string // what it left out, and why: a line each
+	// Prometheus is the content of the prometheus.yml that Content names, where the folder has no configuration of Prometheus
+	// and the compose file tells what to scrape; else nil.
+	Prometheus []byte
 }
 
 // Propose writes a firedrill.yml by looking at the files of a folder, and of those below it. It proposes a drill for each
@@ -35,6 +38,9 @@ func Propose(folder string) (Proposal, error) {
 	if err != nil {
 		return Proposal{}, err
 	}
+	if len(f.compose) == 0 && len(f.rules) == 0 {
+		return Proposal{}, fmt.Errorf("no compose file and no rule file in %q: run firedrill init in the folder of the project", folder)
+	}
 	p := proposer{found: f}
 	p.services()
 	p.line("# What Firedrill proves, and of what. firedrill schema prints every key, for editors.")
@@ -42,12 +48,13 @@ func Propose(folder string) (Proposal, error) {
 	p.paths("runbooks", "the folder of the runbooks, Markdown files named after alerts", p.runbookFolder()...)
 	p.paths("compose", "the compose file of the system under test", p.first("compose", p.compose)...)
 	p.operator()
+	scraped := p.scraped()
 	p.paths("prometheus", "Prometheus's configuration, with the targets to scrape", p.first("prometheus", p.prometheus)...)
 	if len(p.alertmanager) > 0 {
 		p.paths("alertmanager", "", p.first("alertmanager", p.alertmanager)...)
 	}
 	p.drills()
-	return Proposal{Content: []byte(strings.Join(p.lines, "\n") + "\n"), Drills: p.count, Guesses: p.guesses, Notes: p.notes}, nil
+	return Proposal{Content: []byte(strings.Join(p.lines, "\n") + "\n"), Drills: p.count, Guesses: p.guesses, Notes: p.notes, Prometheus: scraped}, nil
 }
 
 // found are the files of a folder by what they are. Paths are relative to it, the nearest first.
@@ -159,7 +166,7 @@ func (p *proposer) note(format string, args ...any) {
 func (p *proposer) paths(key, what string, paths ...string) {
 	var written []string
 	for _, name := range paths {
-		written = append(written, scalar(name))
+		written = append(written, inFlow(name))
 	}
 	switch len(paths) {
 	case 0:
@@ -171,14 +178,21 @@ func (p *proposer) paths(key, what string, paths ...string) {
 	}
 }
 
-// scalar writes a text as YAML has it, in a flow as well.
+// scalar writes a text as YAML has it.
 func scalar(text string) string {
 	content, err := yaml.Marshal(text)
-	plain := strings.TrimSuffix(string(content), "\n")
-	if err != nil || strings.ContainsAny(plain, "\n{}[],") && !strings.HasPrefix(plain, `"`) && !strings.HasPrefix(plain, "'") {
+	if plain := strings.TrimSuffix(string(content), "\n"); err == nil && !strings.Contains(plain, "\n") {
+		return plain
+	}
+	return strconv.Quote(text)
+}
+
+// inFlow writes a text as YAML has it between braces or brackets.
+func inFlow(text string) string {
+	if strings.ContainsAny(text, "{}[],") {
 		return strconv.Quote(text)
 	}
-	return plain
+	return scalar(text)
 }
 
 // first takes the nearest of several files.
@@ -265,6 +279,52 @@ func (p *proposer) operator() {
 	p.line("operator: %s", scalar(p.typed))
 }
 
+// scraped is a Prometheus configuration for a folder without one: it scrapes the services whose ports the compose file
+// tells and that are exporters by their port, or that a rule names as a job.
+func (p *proposer) scraped() []byte {
+	if len(p.prometheus) > 0 {
+		return nil
+	}
+	var jobs []string
+	for _, name := range p.names {
+		ports := exposed(p.model[name])
+		exporting := slices.DeleteFunc(slices.Clone(ports), func(port string) bool {
+			n, err := strconv.Atoi(port)
+			return err != nil || n < 9100 || n > 9999 // Prometheus's list of default ports
+		})
+		named := slices.ContainsFunc(p.set.Alerts, func(a rule.Alert) bool { return strings.Contains(a.Expr, fmt.Sprintf("job=%q", name)) })
+		if len(exporting) != 1 && !(named && len(ports) == 1) {
+			continue
+		}
+		target := name + ":" + append(exporting, ports...)[0]
+		jobs = append(jobs, fmt.Sprintf("  - job_name: %s\n    static_configs: [{targets: [%s]}]\n", scalar(name), inFlow(target)))
+		p.guess("job %s of prometheus.yml: %s, a port in the compose file", name, target)
+	}
+	if len(jobs) == 0 {
+		return nil
+	}
+	p.prometheus = []string{"prometheus.yml"}
+	return []byte("scrape_configs:\n" + strings.Join(jobs, ""))
+}
+
+// exposed are the ports that a service of a compose file exposes or publishes.
+func exposed(service any) (ports []string) {
+	fields, _ := service.(map[string]any)
+	for _, key := range []string{"expose", "ports"} {
+		list, _ := fields[key].([]any)
+		for _, port := range list {
+			if long, ok := port.(map[string]any); ok {
+				port = long["target"]
+			}
+			number, _, _ := strings.Cut(fmt.Sprint(port), "/")
+			if !slices.Contains(ports, number) {
+				ports = append(ports, number)
+			}
+		}
+	}
+	return ports
+}
+
 // drills writes a drill for each branch of each runbook.
 func (p *proposer) drills() {
 	at := len(p.lines)
@@ -289,7 +349,7 @@ func (p *proposer) drills() {
 			p.line("  - alert: %s", scalar(name))
 			p.line("    branch: %s", scalar(branch.Name))
 			if service := p.broken(name, branch, len(branches) == 1); service != "" {
-				p.line("    fault: {kill: %s}", scalar(service))
+				p.line("    fault: {kill: %s}", inFlow(service))
 				p.guess("fault: {kill: %s} for %s, %q, which names it", service, name, branch.Name)
 			} else {
 				p.line("    # TODO fault: what breaks here? One of run, kill, stop, pause, disconnect, delay, cpus, memory, fill")
