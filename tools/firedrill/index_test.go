@@ -40,7 +40,7 @@ func TestIndex(t *testing.T) {
 	g.Expect(os.ReadFile("runbooks/README.md")).To(Equal(content), "it is made anew")
 }
 
-func TestIndexKeepsAReadmeOfSomebodyElse(t *testing.T) {
+func TestIndexKeepsAForeignReadme(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(lay(t, set(t, "true")))
 	g.Expect(os.WriteFile("runbooks/README.md", []byte("# How we work\n"), 0o644)).To(Succeed())
