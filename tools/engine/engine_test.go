@@ -130,7 +130,7 @@ func live(t *testing.T, e *Engine, from, to time.Duration) []string {
 	return all
 }
 
-func TestAlertsGoThroughTheirStates(t *testing.T) {
+func TestAlertStates(t *testing.T) {
 	db := scraped(t, `level 100x29 10x59 100x200`, `up 1x300`)
 	e := load(t, db, `
 groups:
@@ -166,7 +166,7 @@ groups:
 	}
 }
 
-func TestGroupsKeepTheirIntervalAndThePhaseOfTheirName(t *testing.T) {
+func TestGroupsKeepIntervalAndOffset(t *testing.T) {
 	db := scraped(t, `level 1x600`)
 	text := `
 groups:
@@ -224,7 +224,7 @@ groups:
 	- {record: plain, expr: 'level * 2', labels: {by: h}}
 `
 
-func TestBatchesGiveWhatInstantQueriesGive(t *testing.T) {
+func TestBatchesEqualInstantQueries(t *testing.T) {
 	series := []string{
 		`level 100x59 10x150 100x200`, `requests{job="a"} 0+3x200 0+5x200`, `requests{job="b"} 0+1x400`,
 		`latency {{count:3 sum:4 buckets:[1 2]}}+{{count:3 sum:4 buckets:[1 2]}}x400`,
@@ -256,7 +256,7 @@ func TestBatchesGiveWhatInstantQueriesGive(t *testing.T) {
 	}
 }
 
-func TestResumeTakesUpWhatAServerLeft(t *testing.T) {
+func TestResumeRestoresAServersState(t *testing.T) {
 	const text = `
 groups:
 - name: g
@@ -299,7 +299,7 @@ func TestResumeWritesNothing(t *testing.T) {
 	}
 }
 
-func TestWhatRulesWriteIsKnown(t *testing.T) {
+func TestWrites(t *testing.T) {
 	e := load(t, scraped(t), "groups:\n- name: g\n\trules:\n\t- {record: a, expr: b}\n\t- {alert: C, expr: d}\n")
 	for metric, want := range map[string]bool{"a": true, "b": false, "C": false, "d": false, "ALERTS": true, "ALERTS_FOR_STATE": true} {
 		if got := e.Writes(metric); got != want {
@@ -308,7 +308,7 @@ func TestWhatRulesWriteIsKnown(t *testing.T) {
 	}
 }
 
-func TestAFaultInARuleFileIsShownInItsPlace(t *testing.T) {
+func TestRuleFileErrorsHavePositions(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"expression":    {"groups:\n- name: g\n\trules:\n\t- alert: A\n\t\texpr: level <\n", `rules.yml:5:11: group "g", rule 1, "A": could not parse expression`},
 		"unknown field": {"groups:\n- name: g\n\trulez: []\n", `rules.yml: yaml: unmarshal errors:` + "\n  line 3: field rulez not found"},
@@ -325,7 +325,7 @@ func TestAFaultInARuleFileIsShownInItsPlace(t *testing.T) {
 	}
 }
 
-func TestAConfigurationThatCannotBeIsRefused(t *testing.T) {
+func TestInvalidConfig(t *testing.T) {
 	f := file(t, "groups: []\n")
 	for want, cfg := range map[string]Config{
 		"evaluation interval 0s: must be positive":         {},
@@ -339,7 +339,7 @@ func TestAConfigurationThatCannotBeIsRefused(t *testing.T) {
 	}
 }
 
-func TestAStorageThatFailsEndsTheRun(t *testing.T) {
+func TestStorageErrorEndsTheRun(t *testing.T) {
 	full := errors.New("disk full")
 	for name, fail := range map[string]failing{"append": {append: full}, "commit": {commit: full}} {
 		t.Run(name, func(t *testing.T) {

@@ -125,7 +125,7 @@ func TestWatchAFolderThatIsReplaced(t *testing.T) {
 	g.Expect(end()).To(Equal(exitProven))
 }
 
-func TestWatchNothing(t *testing.T) {
+func TestWatchWithoutFolders(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(t.TempDir())
 	status, _, stderr := firedrill(t, t.Context(), "watch") // there are no folders here

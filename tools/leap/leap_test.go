@@ -29,7 +29,7 @@ const target = `{job="api",instance="host:9100"}`
 // after is the time of the leap: the samples end at 59 s, and Prometheus is down for some seconds more.
 const down = 3 * time.Second
 
-func TestThePastMovesBackAndThePresentGoesOn(t *testing.T) {
+func TestHistoryShiftsAndSeriesContinue(t *testing.T) {
 	dir := record(t, everySecond(), time.Minute,
 		`up`+target+` 1x59`,
 		`temperature`+target+` 0+1x59`,
@@ -58,7 +58,7 @@ func TestThePastMovesBackAndThePresentGoesOn(t *testing.T) {
 	}
 }
 
-func TestOnlyWhatTheLastScrapeBroughtGoesOn(t *testing.T) {
+func TestOnlySeriesOfTheLastScrapeContinue(t *testing.T) {
 	// A Prometheus that was restarted marks nothing stale: what had gone in the meantime just ends.
 	dir := record(t, everySecond(), time.Minute,
 		`up`+target+` 1x59`,
@@ -77,12 +77,12 @@ func TestOnlyWhatTheLastScrapeBroughtGoesOn(t *testing.T) {
 		`pushed{job="batch"}`:                     true,
 	} {
 		if got := query(t, db, `count(`+series+`) or vector(0)`, t0) == 1; got != alive {
-			t.Errorf("%s goes on: %v, want %v", series, got, alive)
+			t.Errorf("%s continues: %v, want %v", series, got, alive)
 		}
 	}
 }
 
-func TestTheTypeSaysWhetherAValueHoldsOrGrows(t *testing.T) {
+func TestTypeDecidesWhetherAValueGrows(t *testing.T) {
 	cfg := everySecond()
 	cfg.Types = map[string]model.MetricType{
 		"requests_total": model.MetricTypeCounter,
@@ -163,7 +163,7 @@ func TestCountersKeepTheirRateThroughTheLeapAndAfter(t *testing.T) {
 
 // The buckets of a histogram are counters of different sizes: what one loses in a leap the others must lose as well, or
 // a quantile is no longer what it was.
-func TestQuantilesOfASmallHistogramGoThroughTheLeap(t *testing.T) {
+func TestQuantilesOfASmallHistogram(t *testing.T) {
 	cfg := everySecond()
 	cfg.Types = map[string]model.MetricType{"latency": model.MetricTypeHistogram}
 	bucket := func(le string) string { return `latency_bucket{job="api",instance="host:9100",le="` + le + `"} ` }
@@ -180,7 +180,7 @@ func TestQuantilesOfASmallHistogramGoThroughTheLeap(t *testing.T) {
 	}
 }
 
-func TestARateIsThatOfTheLastScrapes(t *testing.T) {
+func TestRateOfTheLastScrapes(t *testing.T) {
 	cfg := everySecond()
 	cfg.Types = map[string]model.MetricType{"errors_total": model.MetricTypeCounter}
 	for name, c := range map[string]struct {
@@ -293,7 +293,7 @@ func alertsOf(t *testing.T, db *tsdb.DB) map[string][]point {
 }
 
 // The meaning of a leap: what the rules write in a past that was lived through and in one that was leapt is the same.
-func TestALeapIsWhatLivingThroughItWouldHaveBeen(t *testing.T) {
+func TestLeapEqualsRealTime(t *testing.T) {
 	for name, c := range map[string]struct {
 		rules string
 		types map[string]model.MetricType
@@ -478,7 +478,7 @@ groups:
 }
 
 // What is an hour old stays an hour old: an age that fell back in a leap would clear the alert that it had raised.
-func TestAMomentMovesWithTheClock(t *testing.T) {
+func TestTimestampsMoveWithTheClock(t *testing.T) {
 	cfg := everySecond(rulesFile(t, `
 groups:
 - name: backup
@@ -566,7 +566,7 @@ groups:
 }
 
 // t0 is where one block ends and the next begins, and so is every second hour before and after it.
-func TestHistoriesAndLeapsAcrossTheEdgeOfABlock(t *testing.T) {
+func TestBlockBoundaries(t *testing.T) {
 	cfg := leap.Config{ScrapeInterval: 15 * time.Second, EvaluationInterval: 15 * time.Second}
 	cfg.RuleFiles = append(cfg.RuleFiles, rulesFile(t, `
 groups:
@@ -598,7 +598,7 @@ groups:
 	}
 }
 
-func TestTheDirectoryIsThatOfAStoppedPrometheus(t *testing.T) {
+func TestDirectoryOfAStoppedPrometheus(t *testing.T) {
 	dir := record(t, everySecond(), time.Minute, `up`+target+` 1x59`)
 	before := files(t, dir)
 	dst := filepath.Join(t.TempDir(), "leapt")
@@ -633,7 +633,7 @@ func files(t *testing.T, dir string) (all []string) {
 	return all
 }
 
-func TestWhatCannotBeLeaptIsSaid(t *testing.T) {
+func TestLeapRefuses(t *testing.T) {
 	cfg := everySecond()
 	dir := record(t, cfg, time.Minute, `up`+target+` 1x59`)
 	empty := record(t, cfg, time.Minute)
@@ -652,7 +652,7 @@ func TestWhatCannotBeLeaptIsSaid(t *testing.T) {
 		{dir, -time.Hour, now, cfg, "leap by -1h0m0s: a leap must be longer than 0s"},
 		{dir, 1500 * time.Millisecond, now, cfg, "leap by 1.5s: a leap must be of whole seconds"},
 		{dir, time.Hour, t0, cfg, "now is 2026-03-01T12:00:00Z, before the newest sample, which is of 2026-03-01T12:00:59Z"},
-		{empty, time.Hour, now, cfg, "holds no samples, so there is nothing to go on from: let Prometheus scrape at least once"},
+		{empty, time.Hour, now, cfg, "holds no samples, so no series can continue: let Prometheus scrape at least once"},
 		{t.TempDir(), time.Hour, now, cfg, "it is not the data directory of a Prometheus"},
 		{dir + "/nowhere", time.Hour, now, cfg, "no such file or directory"},
 		{dir, time.Hour, now, with(func(c *leap.Config) { c.ScrapeInterval = 0 }), "scrape interval 0s: must be at least 1ms"},

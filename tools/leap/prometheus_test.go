@@ -43,7 +43,7 @@ groups:
 `
 
 // One Prometheus lives through a rule's `for`, another one leaps over it. Both must have the same history to tell.
-func TestALeapIsWhatPrometheusItselfWouldHaveDone(t *testing.T) {
+func TestLeapEqualsPrometheus(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it runs Prometheus for some tens of seconds")
 	}

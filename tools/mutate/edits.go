@@ -105,7 +105,7 @@ func (e *editor) operation(n *parser.BinaryExpr, thresholds map[*parser.NumberLi
 	}
 	at += start
 	if to, ok := inverted[op]; ok {
-		e.replace("comparison turned", at, at+len(op), to)
+		e.replace("comparison inverted", at, at+len(op), to)
 	}
 	if to, ok := loosened[op]; ok {
 		e.replace("comparison loosened or tightened", at, at+len(op), to)

@@ -14,11 +14,11 @@ type ordered struct {
 	open [][2]*ruleGroup
 }
 
-// ordered puts the groups of the test file's rule files in order, one of those files replaced if replacement is not nil.
+// ordered sorts the groups of the test file's rule files, with replacement, if not nil, in place of the file of its path.
 //
-// promtool evaluates the groups as group_eval_order says; those that it does not name have the same rank as the first
-// that it names, and groups of the same rank come in random order. Among those we evaluate first what others read, as
-// far as that goes, and then go by the order of the files: one of promtool's orders, and always the same.
+// promtool evaluates groups in the order of group_eval_order; groups that it does not name have the rank of the first that
+// it names, and groups of equal rank are in random order. Here, groups that others read come first where possible, then
+// the order of the files decides: one of promtool's orders, and always the same.
 func (f *file) ordered(files map[string]*ruleFile, replacement *ruleFile) *ordered {
 	ranks := map[string]int{}
 	for i, name := range f.order {
@@ -50,7 +50,7 @@ func (f *file) ordered(files map[string]*ruleFile, replacement *ruleFile) *order
 	return o
 }
 
-// sorted sorts groups of the same rank, and notes which of them depend on each other.
+// sorted sorts groups of equal rank, and records which of them depend on each other.
 func (o *ordered) sorted(groups []*ruleGroup) []*ruleGroup {
 	if len(groups) < 2 {
 		return groups
@@ -113,9 +113,9 @@ func (o *ordered) sorted(groups []*ruleGroup) []*ruleGroup {
 	return result
 }
 
-// live returns the rules that can have a value or an error in the test: all but those whose expression has neither while
-// what it selects is missing, where that is missing from the test's input and from what the other rules write. It also
-// returns whether anything that can have a value selects ALERTS or ALERTS_FOR_STATE.
+// live returns the rules that can have a value or an error in the test: all but those that have neither without the
+// series that they select, where neither the test's input nor other rules provide these. It also returns whether any of
+// them selects ALERTS or ALERTS_FOR_STATE.
 func (t *test) live(all []*rule) (live []*rule, alertsSelected bool) {
 	there := map[string]bool{}
 	for name := range t.input.byName {

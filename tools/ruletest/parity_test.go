@@ -124,7 +124,7 @@ func TestSameVerdictsAsPromtool(t *testing.T) {
 }
 
 // The evaluation in steps does what a server does. That in columns must say the same, wherever it has anything to say.
-func TestColumnsSayWhatStepsSay(t *testing.T) {
+func TestByRuleEqualsByTime(t *testing.T) {
 	evaluateByRule := 0
 	for _, f := range Load(testFiles(t), Options{}).files {
 		for _, test := range f.tests {
