@@ -10,7 +10,7 @@ import (
 )
 
 var _ = Describe("The load balancer", Label("LoadBalancerUpstreamDown"), func() {
-	It("leaves out a server that is not well", func(ctx SpecContext) {
+	env.It("leaves out a server that is not well", func(ctx SpecContext) {
 		host := env.Host()
 		env.Step("having two servers")
 		Expect(env.Script("second-server.sh")(ctx)).To(Succeed())
@@ -38,7 +38,7 @@ var _ = Describe("The load balancer", Label("LoadBalancerUpstreamDown"), func() 
 		env.Proved("LoadBalancerUpstreamDown", "one server of two killed", "left out, every request answered")
 	})
 
-	It("drops nothing while the certificate behind it is renewed", func(ctx SpecContext) {
+	env.It("drops nothing while the certificate behind it is renewed", func(ctx SpecContext) {
 		host := env.Host()
 		load, err := env.Load(ctx, stemedb.Traffic{Writes: 20, Reads: 20, Connections: 4})
 		Expect(err).NotTo(HaveOccurred())

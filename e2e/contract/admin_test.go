@@ -8,7 +8,7 @@ import (
 )
 
 var _ = Describe("stemedb-admin", Label("contract"), func() {
-	It("archives beside a running service, and nothing is lost", func(ctx SpecContext) {
+	env.It("archives beside a running service, and nothing is lost", func(ctx SpecContext) {
 		host := env.Host()
 		Expect(env.Setting("STEMEDB_WAL_SEGMENT_BYTES=98304", "STEMEDB_RATE_LIMIT_CREATE=0")(ctx)).To(Succeed())
 		load, err := env.Load(ctx, stemedb.Traffic{Preload: 300, Size: 1000, Writes: 50, Connections: 2})
@@ -21,7 +21,7 @@ var _ = Describe("stemedb-admin", Label("contract"), func() {
 		env.Proved("(contract)", "stemedb-admin archive", "moved segments, lost nothing")
 	})
 
-	It("makes the index anew, and only when nobody uses it", func(ctx SpecContext) {
+	env.It("makes the index anew, and only when nobody uses it", func(ctx SpecContext) {
 		host := env.Host()
 		load, err := env.Load(ctx, stemedb.Traffic{Preload: 100, Reads: 1, Connections: 1})
 		Expect(err).NotTo(HaveOccurred())
@@ -31,7 +31,7 @@ var _ = Describe("stemedb-admin", Label("contract"), func() {
 		env.Proved("(contract)", "stemedb-admin reindex", "made the index anew")
 	})
 
-	It("restores from a backup that was taken beside a running service", func(ctx SpecContext) {
+	env.It("restores from a backup that was taken beside a running service", func(ctx SpecContext) {
 		host := env.Host()
 		load, err := env.Load(ctx, stemedb.Traffic{Preload: 100, Reads: 1, Connections: 1})
 		Expect(err).NotTo(HaveOccurred())

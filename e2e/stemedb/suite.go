@@ -64,6 +64,14 @@ func (e *Environment) RunSpecs(t *testing.T, what string) {
 	RunSpecs(t, what)
 }
 
+// specLimit is how long a spec may take that is no drill, whose steps have limits.
+const specLimit = 10 * time.Minute
+
+// It is Ginkgo's It for a spec that may take ten minutes.
+func (e *Environment) It(text string, args ...any) bool {
+	return It(text, append(args, SpecTimeout(specLimit), Offset(1))...)
+}
+
 // prepare gives a spec its environment.
 func (e *Environment) prepare(ctx SpecContext) {
 	evidence := evidenceOf(CurrentSpecReport().FullText())

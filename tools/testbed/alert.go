@@ -66,7 +66,7 @@ type Observation struct {
 	// Absent are the series that the expression reads and that have no sample since the last change.
 	Absent []string
 	System string         // how the system under test is, as Config.Describe says
-	Last   runbook.Result // the step that was followed last, if any was
+	Last   runbook.Result // the step that ran last, if any did
 	At     time.Time
 
 	static map[string]string // labels of the rule

@@ -115,7 +115,7 @@ type Testbed struct {
 	cleanups []func(context.Context) error // of what began since Begin
 	begun    time.Time
 	changed  time.Time      // when the testbed was last changed: what was observed before then tells nothing
-	last     runbook.Result // the step that was followed last
+	last     runbook.Result // the step that ran last
 	steps    runbook.Transcript
 	leaps    []leapt
 	secrets  []string // not noted yet
