@@ -12,8 +12,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 	"github.com/stemedb/firedrill/tools/testbed"
@@ -101,11 +99,8 @@ func (e *Environment) Start(ctx context.Context, name string, progress io.Writer
 		return err
 	}
 	e.Testbed = t
-	// The first host boots while the services outside get ready: it needs them only afterwards.
-	start, starting := errgroup.WithContext(ctx)
-	start.Go(func() error { return e.startServices(starting) })
-	start.Go(func() error { return t.Prepare(starting) })
-	if err = start.Wait(); err == nil {
+	// The host boots while the services outside get ready: it needs them only afterwards.
+	if err = e.startServices(ctx); err == nil {
 		err = e.Begin(ctx)
 	}
 	if err != nil {
