@@ -17,18 +17,18 @@ var _ = Describe("stemedb-admin", Label("contract"), func() {
 		Expect(host.Run(ctx, "stemedb-admin verify")).To(Succeed())
 		Expect(load.Lost(ctx)).To(BeEmpty())
 		Expect(host.Run(ctx, "systemctl stop stemedb-api && rm /var/lib/stemedb/index.db && systemctl start stemedb-api")).To(Succeed())
-		Eventually(ctx, load.Lost).Should(BeEmpty(), "the index is made anew from log and archive")
+		Eventually(ctx, load.Lost).Should(BeEmpty(), "the index is rebuilt from log and archive")
 		env.Proved("(contract)", "stemedb-admin archive", "moved segments, lost nothing")
 	})
 
-	env.It("makes the index anew, and only when nobody uses it", func(ctx SpecContext) {
+	env.It("rebuilds the index, and only when no server uses it", func(ctx SpecContext) {
 		host := env.Host()
 		load, err := env.Load(ctx, stemedb.Traffic{Preload: 100, Reads: 1, Connections: 1})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(host.Output(ctx, "stemedb-admin reindex 2>&1 || echo exit $?")).To(ContainSubstring("exit 2"))
 		Expect(host.Run(ctx, "systemctl stop stemedb-api && echo garbage > /var/lib/stemedb/index.db && ! stemedb-admin verify && stemedb-admin reindex && stemedb-admin verify && systemctl start stemedb-api")).To(Succeed())
 		Eventually(ctx, load.Lost).Should(BeEmpty())
-		env.Proved("(contract)", "stemedb-admin reindex", "made the index anew")
+		env.Proved("(contract)", "stemedb-admin reindex", "rebuilt the index")
 	})
 
 	env.It("restores from a backup that was taken beside a running service", func(ctx SpecContext) {
