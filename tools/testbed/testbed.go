@@ -51,15 +51,15 @@ func timeout() time.Duration {
 
 // Config says what a testbed runs.
 type Config struct {
-	Name     string // unique among those that run; it begins the name of each container
-	Root     string // the folder that paths in messages are relative to
-	Rules    string // folder of rule files, as deployed
-	Runbooks string // folder of runbooks
+	Name     string   // unique among those that run; it begins the name of each container
+	Root     string   // the folder that paths in messages are relative to
+	Rules    rule.Set // as deployed
+	Runbooks string   // folder of runbooks
 
 	Prometheus   string // Prometheus's configuration, as deployed
 	Alertmanager string // Alertmanager's configuration, as deployed
 
-	Compose  string            // compose file of the system under test; it has the images as Set.Environ names them
+	Compose  []string          // compose files of the system under test; in them, ${FIREDRILL_IMAGE_…} are the images as Set.Environ names them
 	Operator string            // the service in which the steps of runbooks are typed
 	Volumes  map[string]string // volumes of the compose file that Prometheus mounts, read only, by folder
 
@@ -93,7 +93,6 @@ type Testbed struct {
 	config Config
 	engine *dockerEngine
 	images image.Set
-	rules  rule.Set
 	closed chan struct{}
 
 	configuration configuration
@@ -126,9 +125,6 @@ type Testbed struct {
 func Start(ctx context.Context, config Config) (*Testbed, error) {
 	t := &Testbed{config: config, closed: make(chan struct{})}
 	var err error
-	if t.rules, err = rule.ReadDir(config.Rules); err != nil {
-		return nil, err
-	}
 	if err := t.configure(); err != nil {
 		return nil, err
 	}
