@@ -87,7 +87,8 @@ func (r *rule) writes(metric string) bool {
 // expression is an expression and what is known of it before it is evaluated.
 type expression struct {
 	// text is the expression as Prometheus prints and evaluates it, which may differ from the file.
-	text string
+	text   string
+	parsed parser.Expr
 	selection
 	// past is set if the value at a time depends only on the time and earlier samples. One range query then gives the
 	// same values as instant queries.
@@ -190,7 +191,7 @@ func (c *compiler) compile(text string) (*expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	e = &expression{text: parsed.String(), past: true, always: deployed.Always(parsed)}
+	e = &expression{text: parsed.String(), parsed: parsed, past: true, always: deployed.Always(parsed)}
 	inert, tryEmpty := inspect(parsed, e)
 	// An invalid argument, such as a regular expression, fails at any time, with any data.
 	e.inert = inert && (!tryEmpty || c.tryEmpty(e.text))
