@@ -19,7 +19,8 @@ var errNeedsByTime = errors.New("only the evaluation in steps can tell")
 // canEvaluateByRule reports whether each rule can be evaluated over the whole test before the next: no rule sees what it
 // or a later one writes.
 func (r *run) canEvaluateByRule() bool {
-	if r.every != nil || r.start().Unix() < 0 || r.input.histograms || len(r.input.byName[alertsMetric]) > 0 || len(r.input.byName[alertsForStateMetric]) > 0 {
+	isGiven := func(metric string) bool { return len(r.input.byName[metric]) > 0 }
+	if r.every != nil || r.start().Unix() < 0 || r.input.histograms || slices.ContainsFunc(alertMetrics, isGiven) {
 		return false
 	}
 	for i, reader := range r.rules {
@@ -27,20 +28,12 @@ func (r *run) canEvaluateByRule() bool {
 			return false
 		}
 		for _, later := range r.rules[i:] {
-			if reader.expr.reads(later) {
+			if reader.expr.reads(later.writes()) {
 				return false
 			}
 		}
 	}
 	return true
-}
-
-// reads reports whether the selection may contain what a rule writes.
-func (s selection) reads(r *rule) bool {
-	if r.alert {
-		return s.selects(alertsMetric) || s.selects(alertsForStateMetric)
-	}
-	return s.selects(r.name)
 }
 
 // evaluateByRule evaluates rule after rule, each over the whole test. The error is errNeedsByTime or ctx's.

@@ -178,7 +178,7 @@ func (r *run) recordings(t *testing.T) string {
 			t.Fatal(err)
 		}
 		for _, s := range vector {
-			if name := s.Metric.Get("__name__"); r.alertsSelected || name != alertsMetric && name != alertsForStateMetric {
+			if name := s.Metric.Get("__name__"); r.alertsSelected || !slices.Contains(alertMetrics, name) {
 				texts = append(texts, fmt.Sprintf("%s %d:%x", s.Metric, s.T, s.F))
 			}
 		}
