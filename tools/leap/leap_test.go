@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/prometheus/tsdb/tsdbutil"
 
 	"github.com/stemedb/firedrill/tools/engine"
+	"github.com/stemedb/firedrill/tools/engine/enginetest"
 	"github.com/stemedb/firedrill/tools/leap"
 )
 
@@ -147,7 +148,7 @@ func TestCountersKeepTheirRateThroughTheLeapAndAfter(t *testing.T) {
 			dir := record(t, cfg, 2*time.Minute, `up`+target+` 1x119`, `requests_total`+target+" "+c.values)
 			back := t0.Add(119*time.Second + down + time.Second)
 			db, _ := leapt(t, dir, c.leap, back.Add(-time.Second), cfg)
-			write(t, db, back, time.Second, `requests_total`+target+" "+c.then)
+			enginetest.Write(t, db, back, time.Second, `requests_total`+target+" "+c.then)
 
 			// After the first minute, which was written by the test, every window sees two a second, or up to three
 			// seconds' growth more in the moment of the return.
@@ -250,7 +251,7 @@ func TestNativeHistogramsGrowAsCountersAndHoldAsGauges(t *testing.T) {
 func TestNativeHistogramsOfIntegers(t *testing.T) {
 	const seconds = 120
 	dir := filepath.Join(t.TempDir(), "data")
-	db := open(t, dir)
+	db := enginetest.Open(t, dir)
 	app := db.AppenderV2(t.Context())
 	scraped := map[string][]*histogram.Histogram{
 		"latency": tsdbutil.GenerateTestHistograms(seconds),
@@ -298,19 +299,10 @@ func TestLeapEqualsRealTime(t *testing.T) {
 		rules string
 		types map[string]model.MetricType
 	}{
-		"pending, then firing": {rules: `
-groups:
-- name: tls
-	rules:
-	- alert: CertificateExpiringSoon
-		expr: level < 50
-		for: 10m
-		labels: {severity: critical}
-	- alert: Quiet
-		expr: level > 50
-	- alert: AtOnce
-		expr: level < 40
-`},
+		"pending, then firing": {rules: enginetest.OneGroup("tls",
+			`{alert: CertificateExpiringSoon, expr: level < 50, for: 10m, labels: {severity: critical}}`,
+			`{alert: Quiet, expr: level > 50}`,
+			`{alert: AtOnce, expr: level < 40}`)},
 		"from recorded series": {rules: `
 groups:
 - name: records
@@ -341,15 +333,7 @@ groups:
 		expr: changes(level[5m]) > 0
 		for: 1m
 `},
-		"templates": {rules: `
-groups:
-- name: templates
-	rules:
-	- alert: Low
-		expr: level < 50
-		for: 10m
-		labels: {site: '{{ $externalLabels.site }}', url: '{{ externalURL }}', level: '{{ $value }}'}
-`},
+		"templates": {rules: enginetest.OneGroup("templates", `{alert: Low, expr: level < 50, for: 10m, labels: {site: '{{ $externalLabels.site }}', url: '{{ externalURL }}', level: '{{ $value }}'}}`)},
 		"looking back": {rules: `
 groups:
 - name: late
@@ -361,14 +345,7 @@ groups:
 		expr: level < 50
 		for: 5m
 `},
-		"counters": {types: map[string]model.MetricType{"requests_total": model.MetricTypeCounter}, rules: `
-groups:
-- name: counters
-	rules:
-	- alert: Busy
-		expr: rate(requests_total[1m]) > 1.5
-		for: 10m
-`},
+		"counters": {types: map[string]model.MetricType{"requests_total": model.MetricTypeCounter}, rules: enginetest.OneGroup("counters", `{alert: Busy, expr: 'rate(requests_total[1m]) > 1.5', for: 10m}`)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := everySecond(rulesFile(t, c.rules))
@@ -388,8 +365,8 @@ groups:
 			now := t0.Add(lived + 500*time.Millisecond)
 			db, report := leapt(t, short, d, now, cfg)
 
-			long := open(t, filepath.Join(t.TempDir(), "long"))
-			write(t, long, t0.Add(-d), time.Second, series(int((lived+d)/time.Second))...)
+			long := enginetest.Open(t, filepath.Join(t.TempDir(), "long"))
+			enginetest.Write(t, long, t0.Add(-d), time.Second, series(int((lived+d)/time.Second))...)
 			want := evaluate(t, long, cfg, t0.Add(-d), now)
 
 			got, wanted := alertsOf(t, db), alertsOf(t, long)
@@ -421,17 +398,9 @@ func differing(a, b []point) []point {
 }
 
 func TestTransitionsAreReportedWhenTheyHappened(t *testing.T) {
-	cfg := everySecond(rulesFile(t, `
-groups:
-- name: tls
-	rules:
-	- alert: Low
-		expr: level < 50
-		for: 1h
-		labels: {severity: critical}
-	- alert: Unchanged
-		expr: changes(level[10m]) == 0
-`))
+	cfg := everySecond(rulesFile(t, enginetest.OneGroup("tls",
+		`{alert: Low, expr: level < 50, for: 1h, labels: {severity: critical}}`,
+		`{alert: Unchanged, expr: 'changes(level[10m]) == 0'}`)))
 	dir := record(t, cfg, time.Minute, `up`+target+` 1x59`, `level`+target+` 60x29 40x29`)
 	_, report := leapt(t, dir, 2*time.Hour, t0.Add(time.Minute), cfg)
 
@@ -450,14 +419,7 @@ groups:
 }
 
 func TestAlertsKeepTheirAgeOverSeveralLeaps(t *testing.T) {
-	cfg := everySecond(rulesFile(t, `
-groups:
-- name: tls
-	rules:
-	- alert: Low
-		expr: level < 50
-		for: 3h
-`))
+	cfg := everySecond(rulesFile(t, enginetest.OneGroup("tls", `{alert: Low, expr: level < 50, for: 3h}`)))
 	dir := record(t, cfg, time.Minute, `up`+target+` 1x59`, `level`+target+` 40x59`)
 	now := t0.Add(time.Minute)
 	for range 3 {
@@ -467,7 +429,7 @@ groups:
 		}
 		dir = next
 	}
-	db := open(t, dir)
+	db := enginetest.Open(t, dir)
 	active := t0.Add(-3 * time.Hour)
 	if got := query(t, db, `ALERTS_FOR_STATE`, now); got < float64(active.Unix()) || got > float64(active.Unix()+2) {
 		t.Errorf("active since %s, want since %s", time.Unix(int64(got), 0).UTC(), active)
@@ -479,14 +441,7 @@ groups:
 
 // What is an hour old stays an hour old: an age that fell back in a leap would clear the alert that it had raised.
 func TestTimestampsMoveWithTheClock(t *testing.T) {
-	cfg := everySecond(rulesFile(t, `
-groups:
-- name: backup
-	rules:
-	- alert: Stale
-		expr: time() - done_timestamp_seconds > 3600
-		for: 30m
-`))
+	cfg := everySecond(rulesFile(t, enginetest.OneGroup("backup", `{alert: Stale, expr: time() - done_timestamp_seconds > 3600, for: 30m}`)))
 	done := t0.Add(-time.Hour + 20*time.Second).Unix() // it becomes an hour old at 20 s
 	dir := record(t, cfg, time.Minute, `up`+target+` 1x59`,
 		fmt.Sprintf(`done_timestamp_seconds%s 5x9 %dx49`, target, done), `never_timestamp_seconds`+target+` 0x59`)
@@ -511,16 +466,9 @@ groups:
 // A Prometheus has to open what a leap of any length leaves, without a word, and to go on with it.
 func TestLongLeaps(t *testing.T) {
 	cfg := leap.Config{ScrapeInterval: 15 * time.Second, EvaluationInterval: 15 * time.Second}
-	cfg.RuleFiles = append(cfg.RuleFiles, rulesFile(t, `
-groups:
-- name: tls
-	rules:
-	- record: level:max
-		expr: max_over_time(level[3h])
-	- alert: Low
-		expr: level < 50
-		for: 30m
-`))
+	cfg.RuleFiles = append(cfg.RuleFiles, rulesFile(t, enginetest.OneGroup("tls",
+		`{record: level:max, expr: 'max_over_time(level[3h])'}`,
+		`{alert: Low, expr: level < 50, for: 30m}`)))
 	dir := record(t, cfg, 5*time.Minute, `up`+target+` 1x19`, `level`+target+` 45+0x19`)
 	for _, d := range []time.Duration{10 * time.Second, time.Minute, time.Hour, 3 * time.Hour, 49 * time.Hour} {
 		t.Run(d.String(), func(t *testing.T) {
@@ -555,8 +503,8 @@ groups:
 			}
 			check("opened")
 			// Rules with an offset, and targets with their own timestamps, write a little into the past.
-			write(t, db, now.Add(-time.Minute), time.Second, `late 1 1`)
-			write(t, db, now.Add(15*time.Second), cfg.ScrapeInterval, `level`+target+` 45`)
+			enginetest.Write(t, db, now.Add(-time.Minute), time.Second, `late 1 1`)
+			enginetest.Write(t, db, now.Add(15*time.Second), cfg.ScrapeInterval, `level`+target+` 45`)
 			if err := db.Compact(t.Context()); err != nil {
 				t.Fatal(err)
 			}

@@ -1,8 +1,6 @@
 package ruletest
 
-import (
-	"slices"
-)
+import "slices"
 
 // ordered holds the rules of a test file in order of evaluation.
 type ordered struct {
@@ -73,8 +71,8 @@ func (o *ordered) sorted(groups []*ruleGroup) []*ruleGroup {
 				}
 			}
 			for j, other := range groups {
-				if j != i && (r.expr.any || r.expr.selects(alertsMetric) || r.expr.selects(alertsForStateMetric)) &&
-					slices.ContainsFunc(other.rules, r.expr.reads) {
+				readsOther := func(o *rule) bool { return r.expr.reads(o.writes()) }
+				if j != i && r.expr.reads(alertMetrics) && slices.ContainsFunc(other.rules, readsOther) {
 					reads[i][j] = true
 				}
 			}
@@ -129,18 +127,16 @@ func (t *test) live(all []*rule) (live []*rule, alertsSelected bool) {
 				continue
 			}
 			awake[i], changed = true, true
-			if r.alert {
-				there[alertsMetric], there[alertsForStateMetric] = true, true
-			} else {
-				there[r.name] = true
+			for _, name := range r.writes() {
+				there[name] = true
 			}
 		}
 	}
-	alertsSelected = t.exprs.selects(alertsMetric) || t.exprs.selects(alertsForStateMetric)
+	alertsSelected = t.exprs.reads(alertMetrics)
 	for i, r := range all {
 		if awake[i] {
 			live = append(live, r)
-			alertsSelected = alertsSelected || r.expr.selects(alertsMetric) || r.expr.selects(alertsForStateMetric)
+			alertsSelected = alertsSelected || r.expr.reads(alertMetrics)
 		}
 	}
 	return live, alertsSelected
@@ -148,10 +144,7 @@ func (t *test) live(all []*rule) (live []*rule, alertsSelected bool) {
 
 // finds reports whether the expression may select one of these metrics.
 func (s selection) finds(there map[string]bool) bool {
-	if s.any && len(there) > 0 {
-		return true
-	}
-	return slices.ContainsFunc(s.names, func(name string) bool { return there[name] })
+	return s.any && len(there) > 0 || slices.ContainsFunc(s.names, func(name string) bool { return there[name] })
 }
 
 // differences returns the rules that differ between two versions of a file, after parsing.

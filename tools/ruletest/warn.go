@@ -136,8 +136,11 @@ func (t *test) ended(lookback time.Duration) []ending {
 	}
 	var all []ending
 	for _, s := range t.input.series {
-		last, ok := s.last()
-		if !ok || s.truncated || prometheusvalue.IsStaleNaN(last.v) || last.h != nil && prometheusvalue.IsStaleNaN(last.h.Sum) {
+		if len(s.samples) == 0 {
+			continue
+		}
+		last := s.samples[len(s.samples)-1]
+		if s.truncated || prometheusvalue.IsStaleNaN(last.v) || last.h != nil && prometheusvalue.IsStaleNaN(last.h.Sum) {
 			continue
 		}
 		gap := time.Duration(t.Interval).Milliseconds()
