@@ -28,7 +28,7 @@ quote=\'
 value="[\"$quote]?[^][:space:]\"$quote\$<>(){}*/%][^[:space:]\"$quote]{7,}"
 word='(password|passwd|passphrase|secret|secret_?key|secret_?access_?key|token|api_?key)'
 assigned="[\"$quote]?[[:space:]]*[=:][[:space:]]*$value"
-credentials="^[[:space:]]*(export[[:space:]]+)?[\"$quote]?[a-z0-9_.-]*$word$assigned[\"$quote,;]*[[:space:]]*\$|[[:space:]]password[[:space:]]+[^[:space:]]{6,}"
+credentials="^[[:space:]]*(export[[:space:]]+)?[\"$quote]?[a-z0-9_.-]*$word$assigned[\"$quote,;]*[[:space:]]*\$|(^|[[:space:]])login[[:space:]]+[^[:space:]]+[[:space:]]+password[[:space:]]+[^[:space:]]"
 aws="aws_secret_access_key[\"$quote]?[[:space:]]*[=:][[:space:]]*[\"$quote]?[A-Za-z0-9/+]{16,}"
 typed="$word$assigned|--$word[= ]$value|authorization: *(bearer|basic) +[^[:space:]\$]{8,}|://[^/@:[:space:]\$]+:[^/@[:space:]\$]{4,}@|curl .*(-u|--user)[ =]?[\"$quote]?[^:[:space:]\$]+:[^[:space:]\$]{4,}|sshpass +-p *[^[:space:]\$]"
 contents='
