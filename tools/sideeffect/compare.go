@@ -51,7 +51,7 @@ type Change struct {
 // NotExamined is the kind of a Change that says what could not be compared.
 const NotExamined = "not examined"
 
-// hazards are the dangers of a state, each with how grave it is, by the change that shows it.
+// hazard is a danger that a state has by itself, by the change that shows it.
 type hazard struct{ danger, kind, subject string }
 
 // Compare lists what changed from before to after: dangers first, then by kind and subject, what any activity changes (logs,
@@ -130,8 +130,9 @@ func (c *comparison) compareFiles() {
 		switch {
 		case moved:
 			was = c.before.files[from]
+			now.ctime = was.ctime // renaming sets it
 			before, after := describe(was, now)
-			c.texts[name] = Change{"file", name, strings.TrimSpace(from + " " + before), strings.TrimSpace("renamed " + after), ""}
+			c.texts[name] = Change{"file", name, joined(from, before), joined("renamed", after), ""}
 		case !existed:
 			c.texts[name] = Change{"file", name, "", now.String(), ""}
 		default:
@@ -167,14 +168,16 @@ func (c *comparison) compareFiles() {
 		summary := Change{Kind: "file", Subject: subject}
 		var created, removed, renamed, changed int
 		for _, one := range list {
-			switch _, moved := c.renamed[one.Subject]; {
-			case one.Subject == subject: // the folder itself
+			if one.Subject == subject { // the folder itself
 				summary.Before, summary.After = one.Before, one.After
-			case moved:
+				continue
+			}
+			switch c.sort(one.Subject) {
+			case "renamed":
 				renamed++
-			case one.Before == "":
+			case "created":
 				created++
-			case one.After == "":
+			case "removed":
 				removed++
 			default:
 				changed++
@@ -203,21 +206,35 @@ func (c *comparison) compareFiles() {
 func (c *comparison) within(name string) string {
 	top := ""
 	for folder := path.Dir(name); ; folder = path.Dir(folder) {
-		change, ok := c.texts[folder]
-		if !ok {
+		sort := c.sort(folder)
+		if sort == "" || sort == "changed" || sort != c.sort(name) || sort == "renamed" && c.renamed[name] != c.renamed[folder]+strings.TrimPrefix(name, folder) {
 			return top
 		}
-		from, moved := c.renamed[folder]
-		below, movedToo := c.renamed[name]
-		switch whole := strings.TrimPrefix(name, folder); {
-		case moved && movedToo && below == from+whole,
-			!moved && change.Before == "" && !movedToo && c.texts[name].Before == "",
-			change.After == "" && c.texts[name].After == "":
-			top = folder
-		default:
-			return top
-		}
+		top = folder
 	}
+}
+
+// sort is whether a file was renamed, created, removed or changed; "" for none of them.
+func (c *comparison) sort(name string) string {
+	_, changed := c.texts[name]
+	_, renamed := c.renamed[name]
+	_, was := c.before.files[name]
+	_, is := c.after.files[name]
+	switch {
+	case !changed:
+		return ""
+	case renamed:
+		return "renamed"
+	case !was:
+		return "created"
+	case !is:
+		return "removed"
+	}
+	return "changed"
+}
+
+func joined(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ", ")
 }
 
 // findRenamed pairs files that are gone with new ones that have their type, size, mtime and content.
@@ -283,43 +300,47 @@ func describe(was, now file) (string, string) {
 	}
 	if was.kind == 'l' {
 		differ("link to "+was.link, "link to "+now.link)
-		return strings.Join(before, ", "), strings.Join(after, ", ")
+		return joined(before...), joined(after...)
 	}
 	differ(fmt.Sprintf("%03o", was.mode), fmt.Sprintf("%03o", now.mode))
 	differ(was.user+":"+was.group, now.user+":"+now.group)
 	differ(was.secret, now.secret)
 	if was.kind != 'f' {
-		return strings.Join(before, ", "), strings.Join(after, ", ")
+		return joined(before...), joined(after...)
 	}
 	differ(fmt.Sprintf("%d bytes", was.size), fmt.Sprintf("%d bytes", now.size))
 	switch {
 	case was.size != now.size || was.hash != "" && was.hash == now.hash:
 	case was.hash != now.hash || was.mtime != now.mtime:
-		differ("", "other content")
+		differ("old content", "new content")
 	case was.ctime != now.ctime && len(after) == 0:
-		differ("", "attributes set")
+		differ("old attributes", "new attributes")
 	}
-	return strings.Trim(strings.Join(before, ", "), ", "), strings.Trim(strings.Join(after, ", "), ", ")
+	return joined(before...), joined(after...)
 }
 
 func (u unit) String() string {
-	parts := slices.DeleteFunc([]string{u.file, u.active}, func(s string) bool { return s == "" })
-	return strings.Join(parts, ", ")
+	return joined(u.file, u.active)
 }
 
 func (u unit) enabled() bool { return u.file == "enabled" || u.file == "enabled-runtime" }
 
 // compareUnits passes over the steps between active and inactive, which end by themselves.
 func (c *comparison) compareUnits() {
+	both := func(list string) bool { return c.before.listed[list] && c.after.listed[list] }
 	settled := func(u unit) unit {
 		switch u.active {
 		case "active", "failed":
 		case "reloading", "refreshing":
 			u.active = "active"
-		case "activating":
-			u.active = "inactive"
 		default:
 			u.active = "inactive"
+		}
+		if !both("list-units") {
+			u.active = ""
+		}
+		if !both("list-unit-files") {
+			u.file = ""
 		}
 		return u
 	}
@@ -330,12 +351,15 @@ func (c *comparison) compareUnits() {
 			continue
 		}
 		was, now := settled(c.before.units[name]), settled(c.after.units[name])
-		if was == now || len(c.after.units) == 0 { // nothing was examined
+		if was == now {
 			continue
 		}
 		change := Change{Kind: "unit", Subject: name, Before: was.String(), After: now.String()}
 		disabled := was.enabled() && !now.enabled() && !slices.Contains([]string{"static", "alias", "indirect", "generated"}, now.file)
-		stopped := was.active == "active" && now.active != "active" && !passing.MatchString(name)
+		stopped := was.active == "active" && now.active != "active" && (was.enabled() || !passing.MatchString(name))
+		if _, timed := c.before.units[strings.TrimSuffix(name, ".service")+".timer"]; timed && was.file == "static" {
+			stopped = false // its timer's work is done
+		}
 		switch {
 		case (disabled || stopped) && strings.HasSuffix(name, ".timer"):
 			change.Danger = TimerGone
@@ -357,7 +381,7 @@ func (c *comparison) compareUnits() {
 func (l listener) String() string { return l.protocol + " " + l.address.String() }
 
 func (j job) String() string {
-	if j.file == j.command {
+	if strings.HasSuffix(j.file, "/"+j.command) {
 		return j.file
 	}
 	return j.file + ": " + masked(j.command)

@@ -33,6 +33,7 @@ type State struct {
 	jobs      map[job]string    // schedules
 	accounts  map[string]string // "user root" or "group root": what /etc/passwd or /etc/group says of it
 	history   map[string]int    // by path: lines that look like a secret
+	listed    map[string]bool   // which lists of systemctl there are
 	missing   []string          // what could not be examined, and why
 }
 
@@ -78,7 +79,7 @@ const header = "firedrill-snapshot-1"
 func parse(text string) (State, error) {
 	s := State{
 		files: map[string]file{}, units: map[string]unit{}, listeners: map[listener]bool{}, jobs: map[job]string{},
-		accounts: map[string]string{}, history: map[string]int{},
+		accounts: map[string]string{}, history: map[string]int{}, listed: map[string]bool{},
 	}
 	fields := strings.Split(text, "\x00")
 	all := len(fields)
@@ -89,13 +90,16 @@ func parse(text string) (State, error) {
 	texts, lowest := map[string]string{}, 0
 	var sockets [][2]string
 	for {
+		if len(fields) == 0 {
+			return State{}, fmt.Errorf("the list ends after %d fields, and an %q is missing", all, "end")
+		}
 		at, tag := all-len(fields)+1, fields[0]
+		if tag == "end" && len(fields) == 2 && fields[1] == "" {
+			break
+		}
 		take := map[string]int{"note": 1, "file": 3, "text": 2, "history": 2, "ports": 1, "sockets": 2, "list-unit-files": 1, "list-units": 1}[tag]
 		fields = fields[1:]
 		if len(fields) <= take { // the last field is what follows the last NUL
-			if tag == "end" && len(fields) == 1 && fields[0] == "" {
-				break
-			}
 			return State{}, fmt.Errorf("field %d is %.40q: the list ends there, and an %q is missing", at, tag, "end")
 		}
 		record := fields[:take]
@@ -123,6 +127,7 @@ func parse(text string) (State, error) {
 		case "sockets":
 			sockets = append(sockets, [2]string{record[0], record[1]})
 		case "list-unit-files", "list-units":
+			s.listed[tag] = true
 			err = s.addUnits(tag, record[0])
 		default:
 			err = fmt.Errorf("it is none of the tags of a snapshot")
@@ -295,9 +300,9 @@ func (s State) addTexts(texts map[string]string) {
 	}
 	for path, f := range s.files {
 		if match := runParts.FindStringSubmatch(path); match != nil && f.kind != 'd' && (f.kind == 'l' || f.mode&0o111 != 0) {
-			s.jobs[job{path, path}] = "@" + match[1]
+			s.jobs[job{path, match[2]}] = "@" + match[1]
 		}
 	}
 }
 
-var runParts = regexp.MustCompile(`^/etc/cron\.(hourly|daily|weekly|monthly|yearly)/[A-Za-z0-9_-]+$`)
+var runParts = regexp.MustCompile(`^/etc/cron\.(hourly|daily|weekly|monthly|yearly)/([A-Za-z0-9_-]+)$`)
