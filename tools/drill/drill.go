@@ -13,6 +13,7 @@ import (
 
 	"github.com/stemedb/firedrill/tools/journal"
 	"github.com/stemedb/firedrill/tools/runbook"
+	"github.com/stemedb/firedrill/tools/sideeffect"
 	"github.com/stemedb/firedrill/tools/testbed"
 )
 
@@ -40,6 +41,8 @@ type Drill struct {
 	Exclusive bool
 	// Investigation is the heading of the investigation steps; DefaultInvestigation where it is empty.
 	Investigation string
+	// Allow are the dangerous side effects of the branch that are no failure, as sideeffect.Dangerous takes them.
+	Allow []string
 	// Verify is called before the branch is followed. What it returns is called once the alert is resolved, and says what
 	// is not well. Nil for nothing.
 	Verify func(context.Context) (Action, error)
@@ -69,6 +72,7 @@ func Run(ctx context.Context, t *testbed.Testbed, d Drill) (journal.Proof, error
 		}
 	}
 	proof.Branch, proof.Started, proof.Ended = d.Branch, started.UTC(), time.Now().UTC()
+	proof.SideEffects = sideeffect.Record(r.changes, d.Allow)
 	proof.Leapt, proof.Beyond = journal.Seconds(t.Leapt()), journal.Seconds(r.beyond)
 	if err != nil {
 		proof.Verdict, proof.Failure = journal.False, err.Error()
@@ -86,15 +90,18 @@ type run struct {
 	*testbed.Testbed
 	drill Drill
 
-	alert  *testbed.Alert
-	also   []*testbed.Alert
-	book   *runbook.Runbook
-	branch runbook.Branch
-	firing []string // the alerts that fired before the fault
-	raised time.Time
-	page   testbed.Notification
-	verify Action
-	beyond time.Duration // from the fault to the resolution, less the runbook's own commands
+	alert   *testbed.Alert
+	also    []*testbed.Alert
+	book    *runbook.Runbook
+	branch  runbook.Branch
+	firing  []string // the alerts that fired before the fault
+	raised  time.Time
+	page    testbed.Notification
+	verify  Action
+	well    sideeffect.State // of the operator's machine before the fault
+	before  sideeffect.State // and before the branch
+	changes []sideeffect.Change
+	beyond  time.Duration // from the fault to the resolution, less the runbook's own commands
 }
 
 func (r *run) run(ctx context.Context) (err error) {
@@ -120,11 +127,12 @@ func (r *run) run(ctx context.Context) (err error) {
 		{"raised alerts", 3 * testbed.Timeout, r.raisedExactly, false},
 		{"investigation", following, r.investigate, false},
 		{"wrong branch first", following, r.followWrongBranch, r.drill.WrongBranch == ""},
-		{"before the runbook", 2 * testbed.Timeout, r.observe, r.drill.Verify == nil},
+		{"before the runbook", 2 * testbed.Timeout, r.observe, false},
 		{"runbook", following, r.follow, false},
 		{"resolved", 6 * testbed.Timeout, r.resolved, false},
 		{"steady state", 6 * testbed.Timeout, r.steadyState, false},
 		{"well", 2 * testbed.Timeout, func(ctx context.Context) error { return r.verify(ctx) }, r.drill.Verify == nil},
+		{"side effects", 2 * testbed.Timeout, r.sideEffects, false},
 	} {
 		if step.skip {
 			continue
@@ -179,8 +187,15 @@ func (r *run) quiet(ctx context.Context) (err error) {
 	if err := r.await(ctx, "inactive", testbed.Observation.Inactive); err != nil {
 		return err
 	}
-	r.firing, err = r.Firing(ctx)
+	if r.firing, err = r.Firing(ctx); err != nil {
+		return err
+	}
+	r.well, err = r.snapshot(ctx)
 	return err
+}
+
+func (r *run) snapshot(ctx context.Context) (sideeffect.State, error) {
+	return sideeffect.Snapshot(ctx, r.Operator().Output)
 }
 
 func (r *run) fault(ctx context.Context) error {
@@ -323,7 +338,12 @@ func (r *run) followWrongBranch(ctx context.Context) error {
 }
 
 func (r *run) observe(ctx context.Context) (err error) {
-	r.verify, err = r.drill.Verify(ctx)
+	if r.drill.Verify != nil {
+		if r.verify, err = r.drill.Verify(ctx); err != nil {
+			return err
+		}
+	}
+	r.before, err = r.snapshot(ctx)
 	return err
 }
 
@@ -377,4 +397,22 @@ func (r *run) steadyState(ctx context.Context) error {
 		}
 	}
 	return r.awaitFiring(ctx, slices.Clone(r.firing))
+}
+
+// sideEffects wants nothing dangerous among what the branch changed on the operator's machine.
+func (r *run) sideEffects(ctx context.Context) error {
+	after, err := r.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	r.changes = sideeffect.Compare(r.before, after, r.well)
+	dangers := sideeffect.Dangerous(r.changes, r.drill.Allow)
+	if len(dangers) == 0 {
+		return nil
+	}
+	var lines []string
+	for _, change := range dangers {
+		lines = append(lines, change.String())
+	}
+	return fmt.Errorf("the branch leaves behind what is dangerous:\n  %s", strings.Join(lines, "\n  "))
 }
