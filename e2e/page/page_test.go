@@ -80,7 +80,7 @@ var _ = Describe("The report of what really happened", Label("report"), func() {
 				shot, err := browser.See(ctx, page, width, 1600, dark)
 				Expect(err).NotTo(HaveOccurred())
 				keep(name, dark, shot)
-				Expect(shot.Complaints).To(BeEmpty())
+				Expect(shot.ConsoleMessages).To(BeEmpty())
 				Expect(shot.DOM).To(And(ContainSubstring("<svg"), ContainSubstring(alertName), ContainSubstring("leapt 1h"), ContainSubstring("certbot renew")))
 				Expect(colours(shot.Picture)).To(BeNumerically(">", 100), "there is something to see")
 				brightness[dark] += light(shot.Picture)
@@ -129,7 +129,7 @@ var _ = Describe("The report of what really happened", Label("report"), func() {
 })
 
 // keep leaves a screenshot for people to look at.
-func keep(name string, dark bool, shot stemedb.Shot) {
+func keep(name string, dark bool, shot stemedb.Screenshot) {
 	GinkgoHelper()
 	if dark {
 		name += "-dark"

@@ -140,7 +140,7 @@ const gameDay = 4 * time.Hour
 func (e *exercise) handOver(ctx SpecContext, alert *testbed.Alert, page testbed.Notification) {
 	env.Say("it is yours, within %s: %s\n%s", gameDay, page.Annotations["runbook_url"], env.Enter())
 	e.note("the runbook is handed to people")
-	Expect(env.Attended(ctx, func(ctx context.Context) error {
+	Expect(env.WithResponders(ctx, func(ctx context.Context) error {
 		Eventually(ctx, alert.Observe).WithTimeout(gameDay).WithPolling(time.Second).Should(BeInactive())
 		return nil
 	})).To(Succeed())

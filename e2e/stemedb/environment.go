@@ -35,16 +35,16 @@ type Environment struct {
 	*testbed.Testbed
 	suite string
 
-	services *services
-	lineage  map[string][]byte // tar archives of the first host's baselineFolders, put on all that follow
-	bucket   *Bucket           // where a spec asked for one
-	load     *Load             // the one that was started last
-	kit      string            // what a new host needs, as it is kept in a safe: a tar archive in base64
-	client   *tls.Certificate  // what this process presents to a host that asks for a client's certificate
-	begun    bool              // the testbed has just begun, and no spec has used it yet
-	proven   bool              // the spec has added its proof
-	about    string            // the alert that the spec is about
-	noted    *os.File          // where secrets are noted, if a report is to be written
+	services    *services
+	baseline    map[string][]byte // tar archives of the first host's baselineFolders, put on all that follow
+	bucket      *Bucket           // where a spec asked for one
+	load        *Load             // the one that was started last
+	recoveryKit string            // what a new host needs, as it is kept in a safe: a tar archive in base64
+	client      *tls.Certificate  // what this process presents to a host that asks for a client's certificate
+	begun       bool              // the testbed has just begun, and no spec has used it yet
+	proven      bool              // the spec has added its proof
+	about       string            // the alert that the spec is about
+	secretsFile *os.File          // where secrets are noted, if a report is to be written
 }
 
 // project says where the project is, and the rules and runbooks that are to be proven. Suites run in their folders.
@@ -56,7 +56,7 @@ func project() (root, rules, runbooks string) {
 	return root, fromEnvironment("FIREDRILL_RULES", filepath.Join(root, "rules")), fromEnvironment("FIREDRILL_RUNBOOKS", filepath.Join(root, "runbooks"))
 }
 
-// Alerts are the alerts of a rule file that is to be proven, with the set that they are of.
+// alertsOf are the alerts of a rule file that is to be proven, with the set that they are of.
 func alertsOf(file string) (rule.Set, []rule.Alert, error) {
 	_, rules, _ := project()
 	set, err := rule.ReadDir(rules)

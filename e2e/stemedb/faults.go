@@ -134,12 +134,12 @@ func (e *Environment) NothingLost(context.Context) (drill.Action, error) {
 	}, nil
 }
 
-// AllAnswered wants, in the end, the requests of the load that was started last answered as they should.
+// AllAnswered wants, in the end, the requests of the load that was started last answered with 2xx.
 func (e *Environment) AllAnswered(context.Context) (drill.Action, error) {
 	return func(ctx context.Context) error { return e.Answered(ctx, e.load) }, nil
 }
 
-// Answered waits until six requests are answered as they should, and wants no more of those that are not.
+// Answered waits until six requests are answered with 2xx, and wants no more of those that are not.
 func (e *Environment) Answered(ctx context.Context, l *Load) error {
 	before := l.Answers()
 	var now map[string]int
@@ -151,7 +151,7 @@ func (e *Environment) Answered(ctx context.Context, l *Load) error {
 	})
 	for how, count := range now {
 		if err == nil && how != "ok" && count != before[how] {
-			err = fmt.Errorf("%d requests were not answered as they should: %s", count-before[how], how)
+			err = fmt.Errorf("%d requests were not answered with 2xx: %s", count-before[how], how)
 		}
 	}
 	return err

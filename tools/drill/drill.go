@@ -37,7 +37,7 @@ type Drill struct {
 	StaysFiring bool
 	// WrongBranch is a branch that the operator follows first, which this fault makes fail at its first step.
 	WrongBranch string
-	// Exclusive has no other drill run beside this one: its fault is a matter of processor time, say.
+	// Exclusive has no other drill run beside this one: its fault uses up the processor, say.
 	Exclusive bool
 	// Investigation is the heading of the investigation steps; DefaultInvestigation where it is empty.
 	Investigation string
@@ -90,18 +90,18 @@ type run struct {
 	*testbed.Testbed
 	drill Drill
 
-	alert   *testbed.Alert
-	also    []*testbed.Alert
-	book    *runbook.Runbook
-	branch  runbook.Branch
-	firing  []string // the alerts that fired before the fault
-	raised  time.Time
-	page    testbed.Notification
-	verify  Action
-	well    sideeffect.State // of the operator's machine before the fault
-	before  sideeffect.State // and before the branch
-	changes []sideeffect.Change
-	beyond  time.Duration // from the fault to the resolution, less the runbook's own commands
+	alert        *testbed.Alert
+	also         []*testbed.Alert
+	book         *runbook.Runbook
+	branch       runbook.Branch
+	firing       []string // the alerts that fired before the fault
+	faultAt      time.Time
+	notification testbed.Notification
+	verify       Action
+	well         sideeffect.State // of the operator's machine before the fault
+	before       sideeffect.State // and before the branch
+	changes      []sideeffect.Change
+	beyond       time.Duration // from the fault to the resolution, less the runbook's own commands
 }
 
 func (r *run) run(ctx context.Context) (err error) {
@@ -119,19 +119,19 @@ func (r *run) run(ctx context.Context) (err error) {
 		skip  bool
 	}{
 		{"prepare", 4 * testbed.Timeout, r.drill.Prepare, r.drill.Prepare == nil},
-		{"quiet", 2 * testbed.Timeout, r.quiet, false},
+		{"inactive before the fault", 2 * testbed.Timeout, r.inactiveBefore, false},
 		{"fault", 4 * testbed.Timeout, r.fault, false},
 		{"firing", 5 * testbed.Timeout, r.fire, false},
 		{"notified", 2 * testbed.Timeout, r.notified, false},
 		{"no self-resolution", 3 * testbed.Timeout, r.staysFiring, !r.drill.StaysFiring},
-		{"raised alerts", 3 * testbed.Timeout, r.raisedExactly, false},
+		{"exactly the expected alerts", 3 * testbed.Timeout, r.onlyExpectedFire, false},
 		{"investigation", following, r.investigate, false},
 		{"wrong branch first", following, r.followWrongBranch, r.drill.WrongBranch == ""},
 		{"before the runbook", 2 * testbed.Timeout, r.observe, false},
 		{"runbook", following, r.follow, false},
 		{"resolved", 6 * testbed.Timeout, r.resolved, false},
 		{"steady state", 6 * testbed.Timeout, r.steadyState, false},
-		{"well", 2 * testbed.Timeout, func(ctx context.Context) error { return r.verify(ctx) }, r.drill.Verify == nil},
+		{"verify", 2 * testbed.Timeout, func(ctx context.Context) error { return r.verify(ctx) }, r.drill.Verify == nil},
 		{"side effects", 2 * testbed.Timeout, r.sideEffects, false},
 	} {
 		if step.skip {
@@ -183,7 +183,7 @@ func (r *run) await(ctx context.Context, what string, judge func(testbed.Observa
 
 func firing(o testbed.Observation) error { return o.InState("firing") }
 
-func (r *run) quiet(ctx context.Context) (err error) {
+func (r *run) inactiveBefore(ctx context.Context) (err error) {
 	if err := r.await(ctx, "inactive", testbed.Observation.Inactive); err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (r *run) snapshot(ctx context.Context) (sideeffect.State, error) {
 }
 
 func (r *run) fault(ctx context.Context) error {
-	r.raised = time.Now()
+	r.faultAt = time.Now()
 	return r.drill.Fault(ctx)
 }
 
@@ -245,7 +245,7 @@ func Fire(ctx context.Context, t *testbed.Testbed, alert *testbed.Alert) error {
 }
 
 func (r *run) notified(ctx context.Context) (err error) {
-	r.page, err = Notified(ctx, r.Testbed, r.alert)
+	r.notification, err = Notified(ctx, r.Testbed, r.alert)
 	return err
 }
 
@@ -278,14 +278,17 @@ func (r *run) staysFiring(ctx context.Context) error {
 		return err
 	}
 	all, err := r.Notifications(ctx)
-	if err == nil && testbed.Resolved(all, r.page.Receiver, r.alert.Name) {
-		err = fmt.Errorf("receiver %q was told that %s is resolved; received:\n  %s", r.page.Receiver, r.alert.Name, testbed.List(all))
+	_, told := r.Receivers(r.notification.Labels)
+	for _, receiver := range told {
+		if err == nil && testbed.Resolved(all, receiver, r.alert.Name) {
+			err = fmt.Errorf("receiver %q was told that %s is resolved; received:\n  %s", receiver, r.alert.Name, testbed.List(all))
+		}
 	}
 	return err
 }
 
-// raisedExactly wants the alerts that the drill names to fire beside those from before, and no other.
-func (r *run) raisedExactly(ctx context.Context) error {
+// onlyExpectedFire wants the alerts that the drill names to fire beside those from before, and no other.
+func (r *run) onlyExpectedFire(ctx context.Context) error {
 	return r.awaitFiring(ctx, append(append(slices.Clone(r.drill.Also), r.alert.Name), r.firing...))
 }
 
@@ -317,7 +320,7 @@ func (r *run) investigate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.Follow(ctx, section, r.page.Labels)
+	_, err = r.Follow(ctx, section, r.notification.Labels)
 	return err
 }
 
@@ -327,7 +330,7 @@ func (r *run) followWrongBranch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	transcript, err := r.Follow(ctx, branch, r.page.Labels)
+	transcript, err := r.Follow(ctx, branch, r.notification.Labels)
 	switch {
 	case err == nil:
 		return fmt.Errorf("the branch %q succeeded, and the fault is there to make it fail", r.drill.WrongBranch)
@@ -348,26 +351,30 @@ func (r *run) observe(ctx context.Context) (err error) {
 }
 
 func (r *run) follow(ctx context.Context) error {
-	_, err := r.Follow(ctx, r.branch, r.page.Labels)
+	_, err := r.Follow(ctx, r.branch, r.notification.Labels)
 	return err
 }
 
-// resolved wants the alert inactive on fresh samples, and its receiver told.
+// resolved wants the alert inactive on fresh samples, and its receivers told where they are configured to be
+// (send_resolved).
 func (r *run) resolved(ctx context.Context) error {
+	_, told := r.Receivers(r.notification.Labels)
 	if err := r.leapToEnd(ctx, r.alert); err != nil {
 		return err
 	}
 	if err := r.await(ctx, "inactive", testbed.Observation.Inactive); err != nil {
 		return err
 	}
-	err := r.Await(ctx, fmt.Sprintf("receiver %q to be told that %s is resolved", r.page.Receiver, r.alert.Name), func(ctx context.Context) error {
+	err := r.Await(ctx, fmt.Sprintf("%q to be told that %s is resolved", told, r.alert.Name), func(ctx context.Context) error {
 		all, err := r.Notifications(ctx)
-		if err == nil && !testbed.Resolved(all, r.page.Receiver, r.alert.Name) {
-			err = fmt.Errorf("received:\n  %s", testbed.List(all))
+		for _, receiver := range told {
+			if err == nil && !testbed.Resolved(all, receiver, r.alert.Name) {
+				err = fmt.Errorf("receiver %q was not told; received:\n  %s", receiver, testbed.List(all))
+			}
 		}
 		return err
 	})
-	r.beyond = time.Since(r.raised) - r.Followed()
+	r.beyond = time.Since(r.faultAt) - r.Followed()
 	return err
 }
 

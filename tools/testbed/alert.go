@@ -44,8 +44,9 @@ func (t *Testbed) Runbook(name string) (*runbook.Runbook, error) {
 // Runbook reads the runbook that the alert's name leads to.
 func (a *Alert) Runbook() (*runbook.Runbook, error) { return a.testbed.Runbook(a.Name) }
 
-// Receivers are the receivers that the alert with these labels reaches, by Alertmanager's configuration as deployed.
-func (t *Testbed) Receivers(labels map[string]string) []string {
+// Receivers are the receivers that an alert with these labels reaches, by Alertmanager's configuration as deployed, and
+// those among them that are told when it is resolved (send_resolved). Both are sorted.
+func (t *Testbed) Receivers(labels map[string]string) (all, toldResolved []string) {
 	return receiversOf(t.configuration.alertmanager, labels)
 }
 
@@ -224,9 +225,9 @@ func (a *Alert) EverFired(ctx context.Context) (bool, error) {
 func (o Observation) InState(state string) error {
 	switch {
 	case o.Stale != nil:
-		return o.unlike("be "+state, o.Stale.Error())
+		return o.mismatch("be "+state, o.Stale.Error())
 	case o.State != state:
-		return o.unlike("be "+state, "it is "+o.State)
+		return o.mismatch("be "+state, "it is "+o.State)
 	}
 	return nil
 }
@@ -256,10 +257,10 @@ func (o Observation) Inactive() error {
 	if because == "" {
 		return nil
 	}
-	return o.unlike("be inactive", because)
+	return o.mismatch("be inactive", because)
 }
 
-func (o Observation) unlike(want, because string) error {
+func (o Observation) mismatch(want, because string) error {
 	return fmt.Errorf("expected %s to %s, but %s:\n  %s", o.Alert, want, because, o)
 }
 
