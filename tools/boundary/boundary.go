@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -135,12 +136,7 @@ func Derive(ctx context.Context, alert rule.Alert, interval time.Duration) (Deri
 
 // hasCounters reports whether any series is a counter.
 func (d *deriver) hasCounters() bool {
-	for _, k := range d.kinds {
-		if k == counter {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(slices.Collect(maps.Values(d.kinds)), counter)
 }
 
 // errDecidesNothing is returned for a selector that is expected to exist: other conditions decide.

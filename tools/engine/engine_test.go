@@ -89,13 +89,8 @@ groups:
 - name: g
 	interval: 5s
 	rules:
-	- alert: Low
-		expr: level < 50
-		for: 20s
-		keep_firing_for: 30s
-		labels: {team: infra}
-	- alert: LowAtOnce
-		expr: level < 50
+	- {alert: Low, expr: level < 50, for: 20s, keep_firing_for: 30s, labels: {team: infra}}
+	- {alert: LowAtOnce, expr: level < 50}
 `)
 	got := live(t, e, 0, 5*time.Minute)
 	phase := e.groups[0].EvalTimestamp(t0.Add(5*time.Second - 1).UnixNano()).Sub(t0)

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+
+	"github.com/stemedb/firedrill/tools/junit"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -189,14 +191,14 @@ func TestJUnitCounts(t *testing.T) {
 	g := NewWithT(t)
 	var b bytes.Buffer
 	g.Expect(report.Write(&b, "junit", false)).To(Succeed())
-	var document junitSuites
+	var document junit.Document
 	g.Expect(xml.Unmarshal(b.Bytes(), &document)).To(Succeed())
 	tests, failures := 0, 0
 	names := map[string]bool{}
 	for _, suite := range document.Suites {
 		for _, c := range suite.Cases {
 			tests++
-			if c.Failure != nil {
+			if len(c.Failures) > 0 {
 				failures++
 			}
 			names[c.Name] = true

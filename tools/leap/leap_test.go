@@ -307,31 +307,21 @@ func TestLeapEqualsRealTime(t *testing.T) {
 groups:
 - name: records
 	rules:
-	- record: level:avg
-		expr: avg(level)
-	- record: low:bool
-		expr: level:avg < bool 50
+	- {record: level:avg, expr: avg(level)}
+	- {record: low:bool, expr: level:avg < bool 50}
 - name: alerts
 	interval: 7s
 	rules:
-	- alert: LowForLong
-		expr: low:bool == 1
-		for: 5m
-	- alert: AnyAlert
-		expr: count(ALERTS{alertstate="firing",alertname="LowForLong"}) > 0
-		for: 1m
+	- {alert: LowForLong, expr: low:bool == 1, for: 5m}
+	- {alert: AnyAlert, expr: 'count(ALERTS{alertstate="firing",alertname="LowForLong"}) > 0', for: 1m}
 `},
 		"clearing by itself, kept firing": {rules: `
 groups:
 - name: changes
 	interval: 3s
 	rules:
-	- alert: Changed
-		expr: changes(level[5m]) > 0
-		keep_firing_for: 4m
-	- alert: ChangedForAWhile
-		expr: changes(level[5m]) > 0
-		for: 1m
+	- {alert: Changed, expr: 'changes(level[5m]) > 0', keep_firing_for: 4m}
+	- {alert: ChangedForAWhile, expr: 'changes(level[5m]) > 0', for: 1m}
 `},
 		"templates": {rules: enginetest.OneGroup("templates", `{alert: Low, expr: level < 50, for: 10m, labels: {site: '{{ $externalLabels.site }}', url: '{{ externalURL }}', level: '{{ $value }}'}}`)},
 		"looking back": {rules: `
@@ -339,11 +329,8 @@ groups:
 - name: late
 	query_offset: 20s
 	rules:
-	- record: level:late
-		expr: level
-	- alert: Low
-		expr: level < 50
-		for: 5m
+	- {record: level:late, expr: level}
+	- {alert: Low, expr: level < 50, for: 5m}
 `},
 		"counters": {types: map[string]model.MetricType{"requests_total": model.MetricTypeCounter}, rules: enginetest.OneGroup("counters", `{alert: Busy, expr: 'rate(requests_total[1m]) > 1.5', for: 10m}`)},
 	} {

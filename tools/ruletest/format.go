@@ -1,6 +1,7 @@
 package ruletest
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -184,7 +185,7 @@ func undecodable(path string, err error) error {
 	for _, text := range typeErr.Errors {
 		all = append(all, decodeError(path, text))
 	}
-	return joined(all)
+	return errors.Join(all...)
 }
 
 // resolveGlobs returns the rule files that a test file names, and the patterns that match none.

@@ -10,20 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-)
 
-// promtool returns the path of the promtool that go.mod names, compiled as it is for make test, and so only once.
-func promtool(t testing.TB) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "promtool")
-	cmd := exec.Command("go", "build", "-o", path, "-trimpath", "-buildvcs=false", "-tags=remove_all_sd,netgo",
-		"github.com/prometheus/prometheus/cmd/promtool")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building promtool: %v\n%s", err, out)
-	}
-	return path
-}
+	"github.com/stemedb/firedrill/tools/engine/enginetest"
+)
 
 // verdicts are those on a test file: on the file as a whole, and on each of its test groups.
 type verdicts struct {
@@ -35,7 +24,7 @@ type verdicts struct {
 func promtoolVerdicts(t testing.TB, files []string) map[string]verdicts {
 	t.Helper()
 	report := filepath.Join(t.TempDir(), "junit.xml")
-	cmd := exec.Command(promtool(t), append([]string{"test", "rules", "--junit=" + report}, files...)...)
+	cmd := exec.Command(enginetest.Build(t, "promtool"), append([]string{"test", "rules", "--junit=" + report}, files...)...)
 	if out, err := cmd.CombinedOutput(); err != nil && cmd.ProcessState.ExitCode() != 1 {
 		t.Fatalf("promtool: %v\n%s", err, out)
 	}

@@ -2,6 +2,7 @@ package ruletest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -127,7 +128,7 @@ func (c *compiler) readRuleFile(path string) (*ruleFile, error) {
 		for i, err := range errs {
 			errs[i] = decodeError(path, strings.TrimPrefix(err.Error(), "yaml: "))
 		}
-		return nil, joined(errs)
+		return nil, errors.Join(errs...)
 	}
 	return c.compileFile(path, groups)
 }

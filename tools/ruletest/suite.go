@@ -215,22 +215,15 @@ func (s *Suite) Run(ctx context.Context) (*Result, error) {
 			tests, places = append(tests, t), append(places, &result.Files[i].Tests[j])
 		}
 	}
-	var covered []*coverage
-	if s.options.Coverage {
-		covered = make([]*coverage, len(tests))
-		for i := range covered {
-			covered[i] = newCoverage()
-		}
-	}
+	covered := make([]*coverage, len(tests)) // nil each, unless asked for
 	each(len(tests), func(i int) {
 		if ctx.Err() != nil {
 			return
 		}
-		var seen *coverage
-		if covered != nil {
-			seen = covered[i]
+		if s.options.Coverage {
+			covered[i] = &coverage{rules: map[*rule]RuleCoverage{}}
 		}
-		*places[i] = s.runTest(ctx, tests[i], tests[i].file.loaded, seen)
+		*places[i] = s.runTest(ctx, tests[i], tests[i].file.loaded, covered[i])
 	})
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ package enginetest
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -94,4 +95,18 @@ func Each(t testing.TB, db *tsdb.DB, metric string, do func(labels.Labels, chunk
 	if err := set.Err(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Build returns the path of a program of the Prometheus of go.mod, built as it is for the image and for make test, so
+// that what the go command has compiled for the one serves the other.
+func Build(t testing.TB, program string, flags ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), program)
+	args := append([]string{"build", "-o", path, "-trimpath", "-buildvcs=false", "-tags=remove_all_sd,netgo"}, flags...)
+	cmd := exec.CommandContext(t.Context(), "go", append(args, "github.com/prometheus/prometheus/cmd/"+program)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v\n%s", program, err, out)
+	}
+	return path
 }
