@@ -205,13 +205,15 @@ func (c *comparison) compareFiles() {
 // within is the topmost folder that was created, removed or renamed with a path in it; "" where there is none.
 func (c *comparison) within(name string) string {
 	top := ""
-	for folder := path.Dir(name); ; folder = path.Dir(folder) {
+	for folder := name; folder != path.Dir(folder); {
+		folder = path.Dir(folder)
 		sort := c.sort(folder)
 		if sort == "" || sort == "changed" || sort != c.sort(name) || sort == "renamed" && c.renamed[name] != c.renamed[folder]+strings.TrimPrefix(name, folder) {
 			return top
 		}
 		top = folder
 	}
+	return top
 }
 
 // sort is whether a file was renamed, created, removed or changed; "" for none of them.
@@ -344,9 +346,7 @@ func (c *comparison) compareUnits() {
 		}
 		return u
 	}
-	names := maps.Clone(c.before.units)
-	maps.Copy(names, c.after.units)
-	for name := range names {
+	for name := range union(c.before.units, c.after.units) {
 		if passing.MatchString(name) && !c.before.units[name].enabled() && !c.after.units[name].enabled() {
 			continue
 		}
@@ -376,6 +376,14 @@ func (c *comparison) compareUnits() {
 		}
 		c.changes = append(c.changes, change)
 	}
+}
+
+// union has the keys of both.
+func union[V any](a, b map[string]V) map[string]V {
+	all := map[string]V{}
+	maps.Copy(all, a)
+	maps.Copy(all, b)
+	return all
 }
 
 func (l listener) String() string { return l.protocol + " " + l.address.String() }
@@ -416,9 +424,7 @@ func (c *comparison) compareRest() {
 		}
 		c.changes = append(c.changes, gone)
 	}
-	accounts := maps.Clone(c.before.accounts)
-	maps.Copy(accounts, c.after.accounts)
-	for name := range accounts {
+	for name := range union(c.before.accounts, c.after.accounts) {
 		if was, now := c.before.accounts[name], c.after.accounts[name]; was != now {
 			kind, name, _ := strings.Cut(name, " ")
 			c.add(kind, name, was, now)
