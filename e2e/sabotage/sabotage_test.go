@@ -113,6 +113,25 @@ var sabotages = []sabotage{
 	},
 }
 
+// leftBehind are branches that work and leave something dangerous behind.
+func leftBehind() (all []sabotage) {
+	for _, l := range []struct{ what, command, danger string }{
+		{"a key that all may read", "chmod 644 /etc/stemedb/tls/key.pem", "private-key-readable: file /etc/stemedb/tls/key.pem"},
+		{"a timer that is disabled", "systemctl disable --now certbot.timer", "timer-gone: unit certbot.timer"},
+		{"a script that all may write", "chmod 777 /usr/local/bin/check-cert.sh", "world-writable: file /usr/local/bin/check-cert.sh"},
+		{"a secret in /tmp", "cp /etc/stemedb/tls/key.pem /tmp/key.pem", "secret-in-tmp: file /tmp/key.pem"},
+		{"a service that is stopped", "systemctl stop cron", "unit-stopped: unit cron.service"},
+		{"a job of cron that is removed", "rm /etc/cron.d/certbot", "job-gone: job "},
+	} {
+		all = append(all, sabotage{
+			what: l.what + " is left behind", file: runbook,
+			edits: []string{reload, strings.Replace(reload, "reload stemedb-api\n", "reload stemedb-api\n   "+l.command+"\n", 1)},
+			live:  branch, step: "side effects: the branch leaves behind what is dangerous:\n", because: []string{l.danger},
+		})
+	}
+	return all
+}
+
 // suite is the compiled suite of certificates, which is run as a user would run it, on the copies.
 var suite string
 
@@ -124,7 +143,7 @@ var _ = SynchronizedBeforeSuite(func() []byte {
 }, func(binary []byte) { suite = string(binary) })
 
 var _ = Describe("The harness fails when", Label("sabotage"), func() {
-	for _, s := range sabotages {
+	for _, s := range append(sabotages, leftBehind()...) {
 		if s.check != "" {
 			It(s.what+", before anything starts", func(ctx SpecContext) {
 				prove(s.what, "")
