@@ -76,6 +76,9 @@ func Run(ctx context.Context, t *testbed.Testbed, d Drill) (journal.Proof, error
 	proof.Leapt, proof.Beyond = journal.Seconds(t.Leapt()), journal.Seconds(r.beyond)
 	if err != nil {
 		proof.Verdict, proof.Failure = journal.False, err.Error()
+		if ctx.Err() != nil { // interrupted: nothing is shown
+			proof.Verdict = journal.Unknown
+		}
 		return proof, err
 	}
 	proof.Verdict, proof.What = journal.True, "fired, runbook followed, resolved"
