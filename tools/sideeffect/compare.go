@@ -104,6 +104,9 @@ var noise = map[string]string{
 
 // noisy is the folder of noise that a path is in, with what it holds.
 func noisy(name string) string {
+	if strings.HasPrefix(name, "/run/") && path.Ext(name) == ".pid" {
+		return "/run (numbers of processes)"
+	}
 	for folder := name; folder != "/" && folder != "."; folder = path.Dir(folder) {
 		if what, ok := noise[folder]; ok {
 			if what == "" {
@@ -494,8 +497,8 @@ func (c *comparison) addHazards(earlier []State) {
 	}
 }
 
-// hazards are the dangers that a state has by itself, each with how grave it is: 1, or 2 where others may read a key that
-// its group may read, too.
+// hazards are the dangers that a state has by itself, each with how grave it is: a mode that lets others in is more than one
+// that lets the group in, and a folder that lets them get there is more than either.
 func (s State) hazards() map[hazard]int {
 	found := map[hazard]int{}
 	for name, f := range s.files {
@@ -503,18 +506,19 @@ func (s State) hazards() map[hazard]int {
 			continue
 		}
 		if f.secret != "" {
-			if f.mode&0o040 != 0 && s.reachable(name, f.group) {
-				found[hazard{PrivateKeyReadable, "file", name}] = 1
+			h := hazard{PrivateKeyReadable, "file", name}
+			if f.mode&0o040 != 0 {
+				found[h] = 1 + s.reach(name, f.group)
 			}
-			if f.mode&0o004 != 0 && s.reachable(name, "") {
-				found[hazard{PrivateKeyReadable, "file", name}] = 2
+			if f.mode&0o004 != 0 {
+				found[h] = max(found[h], 2+s.reach(name, ""))
 			}
 			if strings.HasPrefix(name, "/tmp/") || strings.HasPrefix(name, "/var/tmp/") {
 				found[hazard{SecretInTmp, "file", name}] = 1
 			}
 		}
-		if f.mode&0o002 != 0 && (f.kind == 'f' || f.mode&0o1000 == 0) && s.reachable(name, "") {
-			found[hazard{WorldWritable, "file", name}] = 1
+		if f.mode&0o002 != 0 && (f.kind == 'f' || f.mode&0o1000 == 0) {
+			found[hazard{WorldWritable, "file", name}] = 1 + s.reach(name, "")
 		}
 		if f.kind == 'f' && f.mode&0o6000 != 0 && f.mode&0o111 != 0 {
 			found[hazard{SUIDFile, "file", name}] = 1
@@ -528,16 +532,16 @@ func (s State) hazards() map[hazard]int {
 	return found
 }
 
-// reachable says whether members of a group, or others where it is "", get through the folders that a file is in.
-func (s State) reachable(name, group string) bool {
+// reach is 2 where members of a group, or others where it is "", get through the folders that a file is in, and else 0.
+func (s State) reach(name, group string) int {
 	for name != "/" && name != "." {
 		name = path.Dir(name)
 		folder, ok := s.files[name]
 		if ok && folder.mode&0o001 == 0 && (group == "" || folder.group != group || folder.mode&0o010 == 0) {
-			return false
+			return 0
 		}
 	}
-	return true
+	return 2
 }
 
 // Dangerous are the changes that are dangerous and not allowed. An entry of allow is a danger of Dangers, or a danger, a
