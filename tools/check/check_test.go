@@ -211,6 +211,28 @@ func TestFindings(t *testing.T) {
 		"a drill of another alert": {drills, "alert: soon", `alert: "BackupTooOld"`, []string{
 			`runbooks/CertificateExpiringSoon.md:12:5 runbook/spec: no spec in e2e follows the branch "If Using Let's Encrypt" of CertificateExpiringSoon: write one that names both`,
 		}},
+		"nothing to do": {backup, "## Resolution", "## Remedy", []string{
+			`runbooks/BackupTooOld.md:1:0 runbook/section: the runbook does not say what to do ("Backup too old"): a heading such as "## Mitigation", with the steps or a heading for each case below it`,
+		}},
+		"what to do in another word": {backup, "## Resolution", "## REMEDIATION:", nil},
+		"no duration in the header": {backup, "- **Duration:** 5m\n", "", []string{
+			`runbooks/BackupTooOld.md:1:0 header/missing: the header of the runbook of BackupTooOld does not give the duration, which most of the others give: add a line below the title such as "- **Duration:** …"`,
+		}},
+		"a duration in words": {backup, "**Duration:** 5m", "**Duration:** soon", []string{
+			`runbooks/BackupTooOld.md:6:0 header/value: not a duration ("soon"): Prometheus's notation, such as 1h, 5m or 0s`,
+		}},
+		"a placeholder": {backup, "start shop", `start "é" <unit-name> shop`, []string{
+			`runbooks/BackupTooOld.md:15:21 runbook/placeholder: placeholder ("<unit-name>"): a step is run as written; the alert's labels are shell variables, so "$unit_name" for the label unit_name`,
+		}},
+		"a branch of a session": {backup, "```bash\nsystemctl start shop-backup.service\n```", "```console\n$ systemctl start shop-backup.service\n```", []string{
+			`runbooks/BackupTooOld.md:12:0 runbook/branch: a branch whose commands ("systemctl start shop-backup.service") are in fences of shell or console ("If the timer was stopped"), which are not steps: write bash after the marks, without prompts`,
+		}},
+		"a section that most have": {soon, "## Resolution", "## Impact\n\n## Resolution", []string{
+			`runbooks/BackupTooOld.md:1:0 runbook/section: the runbook of BackupTooOld has no section "Impact", which most of the others have: add it`,
+		}},
+		"a variable that nobody sets": {backup, "start shop", "get units\n```\n\n```sh\necho $UNIT shop", []string{
+			`runbooks/BackupTooOld.md:19:6 runbook/variable: nothing sets $UNIT before: the step on line 15, which lists units, could set $UNIT`,
+		}},
 		"a program misspelt": {backup, "systemctl start", "sysemctl start", []string{
 			`runbooks/BackupTooOld.md:15:1 runbook/program: the host has no program "sysemctl" (it has "systemctl"): fix the name, or install it and add it to programs.txt`,
 		}},
@@ -359,8 +381,8 @@ func TestUnusableInput(t *testing.T) {
 		"a rule that is not PromQL": {rules, "time() -", "thyme() -",
 			`rules/shop.yml:21: the expression of BackupTooOld is not PromQL: unknown function with name "thyme" ("thyme")`},
 		"rules without an alert": {rules, "", "groups:\n- name: g\n  rules: []\n", `rules: no alert in its rule files: there is nothing to check`},
-		"a runbook without a resolution": {backup, "## Resolution", "## Remedy",
-			`runbooks/BackupTooOld.md:1: the runbook has no heading ("## Resolution")`},
+		"a runbook that is no text": {backup, "## Resolution", "## \xff",
+			`runbooks/BackupTooOld.md:10: not UTF-8 at byte offset`},
 		"no Alertmanager configuration": {routes, "", removed, `alertmanager.yml: no such file or directory: fix it until Alertmanager loads it`},
 		"a route to a receiver that is not there": {routes, "receiver: oncall", "receiver: on-call",
 			`alertmanager.yml: undefined receiver "on-call" used in route: fix it until Alertmanager loads it`},
@@ -385,7 +407,7 @@ func TestUnusableInputIsSaidAllAtOnce(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
 	edit(t, rules, "for: 1h", "for: 1hour")
-	edit(t, backup, "**Duration:** 5m", "**Duration:** soon")
+	edit(t, backup, "**Duration:** 5m", "**Duration:** \x00")
 	edit(t, routes, "", "")
 	edit(t, host, "systemctl", "system ctl")
 	edit(t, drills, "package e2e", "package 2e2")
@@ -395,7 +417,7 @@ func TestUnusableInputIsSaidAllAtOnce(t *testing.T) {
 		ContainSubstring("rules/shop.yml:10: "), ContainSubstring("runbooks/BackupTooOld.md:6: "), ContainSubstring("alertmanager.yml: no route provided in config"))))
 
 	_, _, err = Run(t.Context(), Inputs{Rules: "rules", Runbooks: "nowhere"})
-	g.Expect(err).To(MatchError(ContainSubstring("reading the folder of runbooks: open nowhere: no such file or directory")))
+	g.Expect(err).To(MatchError(ContainSubstring("reading the folder of runbooks: lstat nowhere: no such file or directory")))
 }
 
 func TestFindingsComeInOneOrder(t *testing.T) {

@@ -128,8 +128,8 @@ func cutAttribute(text string) (attribute, key, value, rest string, err error) {
 }
 
 // typed makes the source of a terminal session that of a step: what follows the prompt stays, with the lines that a
-// backslash continues, and output becomes empty lines. It reports whether there is anything to type. Without any prompt, all
-// is commands where isShell says so, else output.
+// backslash continues, and output becomes empty lines. It reports whether there is anything to type. In a fence of shell, all
+// is commands where there is no prompt, or where "# " begins some lines, which are comments then.
 func (s *Step) typed(isShell bool) bool {
 	lines := strings.Split(s.Source, "\n")
 	prompt := ""
@@ -141,8 +141,9 @@ func (s *Step) typed(isShell bool) bool {
 	if prompt == "" {
 		return isShell && strings.TrimSpace(s.Source) != ""
 	}
-	if prompt == "# " && isShell && !strings.HasPrefix(lines[0], prompt) {
-		return true // comments in a script
+	isCode := func(line string) bool { return strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "# ") }
+	if prompt == "# " && isShell && slices.ContainsFunc(lines, isCode) {
+		return true // a script with comments
 	}
 	first, last, continues := -1, 0, false
 	for i, line := range lines {

@@ -128,7 +128,7 @@ type Header struct {
 	Trigger     string
 	TriggerLine int
 
-	// Duration is how long the condition lasts before the alert fires: the rule's "for".
+	// Duration is how long the condition lasts before the alert fires: the rule's "for". It is -1 where it cannot be read.
 	Duration     time.Duration
 	DurationLine int
 }
@@ -235,7 +235,7 @@ func (r *Runbook) Branch(name string) (Branch, error) {
 // Investigation returns the steps of the investigation: of the section whose heading is the first of the words for it
 // that is there. The error says that none is, or what is wrong with the section.
 func (r *Runbook) Investigation() (Branch, error) {
-	words := slices.Concat(r.grammar.Sections.Investigation, investigationWords)
+	words := r.grammar.investigations()
 	for _, word := range words {
 		if found := r.sections([]string{word}); len(found) > 0 {
 			return r.Section(r.headings[found[0]].text)
@@ -243,6 +243,13 @@ func (r *Runbook) Investigation() (Branch, error) {
 	}
 	return Branch{}, fmt.Errorf("%s:1: no heading of an investigation: one of %s", r.Path, strings.Join(words, ", "))
 }
+
+func (g Grammar) investigations() []string {
+	return slices.Concat(g.Sections.Investigation, investigationWords)
+}
+
+// Investigates tells whether there is a heading of an investigation.
+func (r *Runbook) Investigates() bool { return len(r.sections(r.grammar.investigations())) > 0 }
 
 // Has tells whether there is a heading of that text, letter case aside.
 func (r *Runbook) Has(section string) bool { return len(r.sections([]string{section})) > 0 }

@@ -411,6 +411,25 @@ func TestParseDeepNesting(t *testing.T) {
 	}
 }
 
+func TestAnchors(t *testing.T) {
+	src := "# Certificate `openssl` & *more*\n\n## If Using Let's Encrypt\n\n### 1. Check: the timer_unit (cron)!\n\nSetext\n======\n\n" +
+		"## Ärger — überall\n\n```bash\n# not a heading\n```\n\n## [A link](https://example.com/#x)\n\n## Same\n\n## Same\n\n## Same\n\n## a \\_ b &lt;c&gt;\n"
+	r, err := Parse("X.md", []byte(src), Grammar{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fragments, lines := r.Anchors()
+	for _, line := range lines {
+		if heading := strings.Split(src, "\n")[line-1]; !strings.HasPrefix(heading, "#") && heading != "Setext" {
+			t.Errorf("no heading: %s", heading)
+		}
+	}
+	equal(t, "the anchors", fragments, []string{
+		"certificate-openssl--more", "if-using-lets-encrypt", "1-check-the-timer_unit-cron", "setext",
+		"ärger--überall", "a-link", "same", "same-1", "same-2", "a-_-b-c",
+	})
+}
+
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "X.md")

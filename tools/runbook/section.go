@@ -79,6 +79,7 @@ func (r *Runbook) readHeader(fields []field) {
 		case *w.line > 0 && w.name == duration.name:
 			parsed, err := model.ParseDuration(*w.value)
 			if err != nil {
+				parsed = -1
 				r.structure("header/value", *w.line, 0, "not a duration (%q): Prometheus's notation, such as 1h, 5m or 0s", *w.value)
 			}
 			r.Header.Duration = time.Duration(parsed)

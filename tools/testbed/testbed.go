@@ -55,6 +55,7 @@ type Config struct {
 	Root     string // the folder that paths in messages are relative to
 	Rules    string // folder of rule files, as deployed
 	Runbooks string // folder of runbooks
+	Grammar  runbook.Grammar
 
 	Prometheus   string // Prometheus's configuration, as deployed
 	Alertmanager string // Alertmanager's configuration, as deployed
