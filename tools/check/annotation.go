@@ -179,16 +179,22 @@ func (c *checker) metrics(alert rule.Alert, expr parser.Expr, doc *runbook.Runbo
 
 // mentioning tells whether at least half of the runbooks of other alerts, if there are any, mention a metric of their rule.
 func (c *checker) mentioning(but string) bool {
-	have, all := 0, 0
-	for _, alert := range c.alerts {
-		expr, err := promql.ParseExpr(alert.Expr)
-		doc := c.runbooks.of[alert.Name]
-		if err != nil || doc == nil || alert.Name == but {
-			continue
+	if c.mentions == nil {
+		c.mentions = map[string]bool{}
+		for _, alert := range c.alerts {
+			expr, err := promql.ParseExpr(alert.Expr)
+			if doc := c.runbooks.of[alert.Name]; err == nil && doc != nil {
+				c.mentions[alert.Name] = slices.ContainsFunc(selectors(expr), func(s *parser.VectorSelector) bool { return mentionsMetric(doc.Text, s.Name) })
+			}
 		}
-		all++
-		if slices.ContainsFunc(selectors(expr), func(s *parser.VectorSelector) bool { return mentionsMetric(doc.Text, s.Name) }) {
-			have++
+	}
+	have, all := 0, 0
+	for alert, does := range c.mentions {
+		if alert != but {
+			all++
+			if does {
+				have++
+			}
 		}
 	}
 	return 2*have >= all

@@ -174,6 +174,7 @@ type checker struct {
 	dashboardsDir         string
 	dashboards            []string // their uids, in order
 	series                *series
+	mentions              map[string]bool   // whether an alert's runbook mentions a metric of the rule
 	demanded              map[string]reason // by label
 	usualAnnotations      map[string]bool
 	skipped               map[string]bool // the checks that could not run
@@ -360,7 +361,12 @@ func (c *checker) files() {
 		}
 		c.problems(doc)
 		c.finished(doc)
-		if doc.Header.Procedure == "" && !led[doc.Path] {
+		own := c.runbooks.of[doc.Name()]
+		switch {
+		case doc.Header.Procedure != "" || led[doc.Path]:
+		case own != nil:
+			c.report("runbook/orphan", doc.Path, 1, 0, "the runbook of %s is %s, where its runbook_url leads: remove this one", doc.Name(), own.Path)
+		default:
 			c.report("runbook/orphan", doc.Path, 1, 0, "no rule in %s raises an alert %s: name the runbook after its alert, or remove it", c.rulesDir, doc.Name())
 		}
 	}

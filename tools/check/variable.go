@@ -63,11 +63,18 @@ func (c *checker) variables(alert rule.Alert, expr parser.Expr, doc *runbook.Run
 			}
 		}
 	}
-	typed := map[string]bool{} // what a person sets who types the fences that are no steps
+	typed := map[string]bool{} // what the fences that are no steps set
 	for _, s := range doc.Shown() {
 		if file := s.Syntax(); file != nil {
 			maps.Copy(typed, sets(file))
 		}
+	}
+	for _, s := range scripts {
+		visit(s.file, func(node syntax.Node, _ []syntax.Node) {
+			if use, ok := node.(*syntax.ParamExp); ok && use.Param != nil && !isBare(use) {
+				typed[use.Param.Value] = true // what may be unset, as ${FILTER:-} says
+			}
+		})
 	}
 	set := map[string]map[string]bool{} // by branch, so far
 	for _, s := range scripts {

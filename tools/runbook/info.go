@@ -134,20 +134,22 @@ func (s *Step) typed(isShell bool) bool {
 	lines := strings.Split(s.Source, "\n")
 	prompt := ""
 	for _, p := range []string{"# ", "$ "} { // beside "$ ", "# " begins a comment
-		if slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, p) }) {
+		if slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(strings.TrimLeft(line, " \t"), p) }) {
 			prompt = p
 		}
 	}
 	if prompt == "" {
 		return isShell && strings.TrimSpace(s.Source) != ""
 	}
-	isCode := func(line string) bool { return strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "# ") }
+	isCode := func(line string) bool {
+		return strings.TrimSpace(line) != "" && !strings.HasPrefix(strings.TrimSpace(line), "# ")
+	}
 	if prompt == "# " && isShell && slices.ContainsFunc(lines, isCode) {
 		return true // a script with comments
 	}
 	first, last, continues := -1, 0, false
 	for i, line := range lines {
-		command, isCommand := strings.CutPrefix(line, prompt)
+		command, isCommand := strings.CutPrefix(strings.TrimLeft(line, " \t"), prompt)
 		switch {
 		case continues:
 			lines[i] = strings.TrimPrefix(line, "> ")
@@ -165,4 +167,15 @@ func (s *Step) typed(isShell bool) bool {
 	s.Line += first
 	s.Source = strings.Join(lines[first:last+1], "\n")
 	return true
+}
+
+// prompted returns the first command of a script, its comments aside, if that has a prompt.
+func prompted(source string) (command string, found bool) {
+	for line := range strings.Lines(source) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "#") {
+			return line, strings.HasPrefix(line, "$ ")
+		}
+	}
+	return "", false
 }

@@ -322,6 +322,11 @@ func (d *document) readFence(n *ast.FencedCodeBlock) {
 	}
 	step.Source = strings.TrimSuffix(string(n.Lines().Value(d.src)), "\n")
 	isStep := language.isStep
+	if first, found := prompted(step.Source); found && isStep && !language.isSession {
+		_ = step.typed(false) // so that what it sets is known, and its placeholders
+		line, column := d.place(step, n.Lines(), 0)
+		d.report("runbook/shell", line, column, "a prompt in a step (%q), which is typed as it is written: remove the prompts, and the output; or write console after the marks, for prose", first)
+	}
 	if language.isSession && !step.typed(language.name == "shell") {
 		isStep = false
 	} else if isStep {

@@ -26,15 +26,11 @@ func (d *document) checkShell(step Step, lines *text.Segments) {
 			firstLine(step.Source), len(step.Source), maxStepSize)
 		return
 	}
-	if first := strings.TrimSpace(step.Source); strings.HasPrefix(first, "$ ") {
-		line, column := d.place(step, lines, strings.Index(step.Source, "$ "))
-		d.report("runbook/shell", line, column, "a prompt in a step (%q), which is typed as it is written: remove the prompt, and the output; or the language console for prose", firstLine(first))
-		return
-	}
 	file, found, err := step.parse()
 	for _, p := range found {
 		line, column := d.place(step, lines, p.offset)
-		d.report("runbook/placeholder", line, column, "placeholder (%q): a step is run as written; %s", p.text, d.instead(step, p.text))
+		what := fmt.Errorf("placeholder (%q): a step is run as written; %s", shortened(p.text), d.instead(step, p.text))
+		d.report("runbook/placeholder", line, column, "%v", what)
 	}
 	switch {
 	case len(found) == maxPlaceholders:
@@ -181,7 +177,7 @@ func (d *document) instead(step Step, placeholder string) string {
 		}
 	}
 	if hint := CouldSet(before, label); hint != "" {
-		return hint + ", and this one use it; or a label of the alert"
+		return hint + " for it"
 	}
 	return fmt.Sprintf(`the alert's labels are shell variables, so "$%s" for the label %s`, label, label)
 }
