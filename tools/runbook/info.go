@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"mvdan.cc/sh/v3/syntax"
 )
 
 // attributes lists what braces may contain, for messages.
@@ -127,8 +128,8 @@ func cutAttribute(text string) (attribute, key, value, rest string, err error) {
 	return attribute, key, value, rest, nil
 }
 
-// typed makes the source of a terminal session that of a step: what follows the prompt stays, with the lines that a
-// backslash continues, and output becomes empty lines. It reports whether there is anything to type. In a fence of shell, all
+// typed makes the source of a terminal session that of a step: what follows the prompt stays, with the lines on
+// which the command goes on, and output becomes empty lines. It reports whether there is anything to type. In a fence of shell, all
 // is commands where there is no prompt, or where "# " begins some lines, which are comments then.
 func (s *Step) typed(isShell bool) bool {
 	lines := strings.Split(s.Source, "\n")
@@ -147,14 +148,14 @@ func (s *Step) typed(isShell bool) bool {
 	if prompt == "# " && isShell && slices.ContainsFunc(lines, isCode) {
 		return true // a script with comments
 	}
-	first, last, continues := -1, 0, false
+	first, last, begun, continues := -1, 0, 0, false
 	for i, line := range lines {
 		command, isCommand := strings.CutPrefix(strings.TrimLeft(line, " \t"), prompt)
 		switch {
 		case continues:
 			lines[i] = strings.TrimPrefix(line, "> ")
 		case isCommand:
-			lines[i] = command
+			lines[i], begun = command, i
 		default:
 			lines[i] = ""
 			continue
@@ -162,11 +163,25 @@ func (s *Step) typed(isShell bool) bool {
 		if first < 0 {
 			first = i
 		}
-		last, continues = i, strings.HasSuffix(lines[i], `\`)
+		last, continues = i, isUnfinished(lines[begun:i+1])
 	}
 	s.Line += first
 	s.Source = strings.Join(lines[first:last+1], "\n")
 	return true
+}
+
+// isUnfinished tells whether a command goes on in the next line: after a backslash, or in a quotation or here-document.
+func isUnfinished(lines []string) bool {
+	const most = 200 // lines, since each is parsed with those before
+	if strings.HasSuffix(lines[len(lines)-1], `\`) {
+		return true
+	}
+	command := Step{Source: strings.Join(lines, "\n")}
+	if len(lines) > most || len(command.Source) > maxStepSize {
+		return false
+	}
+	_, _, err := command.parse()
+	return syntax.IsIncomplete(err)
 }
 
 // prompted returns the first command of a script, its comments aside, if that has a prompt.
