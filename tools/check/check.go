@@ -106,6 +106,7 @@ type books struct {
 	runbook.Folder
 	of      map[string]*runbook.Runbook // by alert
 	missing map[string]error            // why an alert has none
+	meant   []*runbook.Runbook          // the files of sections that are not there
 	links   map[*runbook.Runbook][]string
 }
 
@@ -123,6 +124,9 @@ func loadRunbooks(dir string, g runbook.Grammar, alerts []rule.Alert) (books, er
 		address, _ := render(alert, alert.Annotations["runbook_url"]) // alert/template reports what cannot be rendered
 		if doc, err := b.For(alert.Name, address); err != nil {
 			b.missing[alert.Name] = err
+			if doc, _ = b.Linked(address); doc != nil {
+				b.meant = append(b.meant, doc)
+			}
 		} else {
 			b.of[alert.Name] = doc
 		}

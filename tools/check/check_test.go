@@ -291,6 +291,47 @@ func TestProcedureInThePlaceOfARunbook(t *testing.T) {
 		`runbooks/BackupTooOld.md:3:0 header/alert: the runbook of BackupTooOld says that it is a procedure, which no alert has: write the header of a runbook, or give the procedure a file of another name`))
 }
 
+func TestRunbooksInSubfolders(t *testing.T) {
+	g := NewWithT(t)
+	copyGood(t)
+	g.Expect(os.Mkdir("runbooks/jobs", 0o755)).To(Succeed())
+	g.Expect(os.Rename(backup, "runbooks/jobs/BackupTooOld.md")).To(Succeed())
+	g.Expect(run(t)).To(Equal([]string{
+		`rules/shop.yml:28:24 runbook/url: the runbook_url of BackupTooOld leads nowhere ("/shop/blob/main/runbooks/BackupTooOld.md"): make it end in runbooks/jobs/BackupTooOld.md`,
+		`runbooks/DisasterRecovery.md:3:0 runbook/orphan: no runbook of an alert links to the procedure DisasterRecovery: link to it from one, as in [DisasterRecovery](DisasterRecovery.md), or remove it`,
+	}))
+	edit(t, rules, "runbooks/BackupTooOld.md", "runbooks/jobs/BackupTooOld.md")
+	edit(t, "runbooks/jobs/BackupTooOld.md", "](DisasterRecovery.md", "](../DisasterRecovery.md")
+	g.Expect(run(t)).To(BeEmpty())
+	g.Expect(Index("rules", "runbooks")).To(ContainSubstring("[If the timer was stopped](jobs/BackupTooOld.md#if-the-timer-was-stopped)"))
+
+	edit(t, "runbooks/jobs/notes.md", "", "# Notes\n\n```bash\nfi\n```\n")
+	g.Expect(run(t)).To(Equal([]string{
+		`runbooks/jobs/notes.md:1:0 runbook/orphan: no rule in rules raises an alert notes: name the runbook after its alert, or remove it`,
+		"runbooks/jobs/notes.md:4:1 runbook/shell: shell syntax error (\"fi\"): `fi` can only be used to end an `if`",
+	}))
+	edit(t, "runbooks/jobs/BackupTooOld.md", "## Resolution", "See [notes](notes.md).\n\n## Resolution")
+	g.Expect(run(t)).To(HaveLen(1), "what a runbook links to is no orphan")
+}
+
+// One file may have the runbooks of several alerts, in sections that their runbook_url leads to.
+func TestSharedRunbook(t *testing.T) {
+	g := NewWithT(t)
+	copyGood(t)
+	edit(t, backup, "", removed)
+	edit(t, rescue, "", removed)
+	edit(t, "runbooks/jobs.md", "", "# Jobs\n\n## Backup too old\n\n- **Severity:** critical\n- **Alert:** BackupTooOld\n- **Trigger:** older than 26 hours\n- **Duration:** 5m\n\n"+
+		"`shop_backup_last_success_timestamp_seconds`\n\n### Fix\n\n#### If the timer was stopped\n\n```bash\nsystemctl start x\n```\n\n## Other\n\n### Fix\n")
+	edit(t, rules, "runbooks/BackupTooOld.md", "runbooks/jobs.md#backup-too-old")
+	g.Expect(run(t)).To(Equal([]string{
+		`rules/shop.yml:24:21 header/severity: BackupTooOld has severity "warning", but its runbook says "critical" (runbooks/jobs.md:5): write the same in both`,
+	}))
+	edit(t, rules, "#backup-too-old", "#backup-old")
+	g.Expect(run(t)).To(Equal([]string{
+		`rules/shop.yml:20:16 runbook/missing: the runbook_url of BackupTooOld leads to no heading of jobs.md ("#backup-old"): its headings are #jobs, #backup-too-old, #fix, #if-the-timer-was-stopped, #other, #fix-1`,
+	}))
+}
+
 func TestScenariosFollowBranches(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)

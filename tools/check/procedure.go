@@ -51,7 +51,7 @@ func (b books) leadingTo(procedure *runbook.Runbook, alerts []rule.Alert) []rule
 // led returns the paths of the files to which alerts lead, by their runbook or by links from there.
 func (b books) led() map[string]bool {
 	led := map[string]bool{}
-	var open []*runbook.Runbook
+	open := slices.Clone(b.meant)
 	for _, doc := range b.of {
 		open = append(open, doc)
 	}

@@ -181,7 +181,7 @@ func isUnfinished(lines []string) bool {
 		return false
 	}
 	_, _, err := command.parse()
-	return syntax.IsIncomplete(err)
+	return syntax.IsIncomplete(err) || err != nil && strings.Contains(err.Error(), "unclosed here-document")
 }
 
 // prompted returns the first command of a script, its comments aside, if that has a prompt.

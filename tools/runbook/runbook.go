@@ -4,7 +4,8 @@
 // heading, or the front matter's. Its sections are known by the words in use, in any letter case, where the headings of
 // the highest such level count (see Sections):
 //
-//	## Meaning       ## Impact
+//	## Meaning       what the alert says
+//	## Impact        what it does to users
 //	## Diagnosis     also Investigation Steps, Investigation, Debugging Steps, Debugging
 //	## Mitigation    also Resolution, Remediation, Fix
 //
