@@ -157,9 +157,8 @@ func (b books) alertsOf(path string) []string {
 	return alerts
 }
 
-// usual tells whether at least half of the alerts' other runbooks, and one at least, have something.
-func (b books) usual(but string, has func(*runbook.Runbook) bool) bool {
-	have, all := 0, 0
+// others counts the runbooks of other alerts, and those of them that have something.
+func (b books) others(but string, has func(*runbook.Runbook) bool) (have, all int) {
 	for alert, doc := range b.of {
 		if alert != but {
 			all++
@@ -168,7 +167,7 @@ func (b books) usual(but string, has func(*runbook.Runbook) bool) bool {
 			}
 		}
 	}
-	return have > 0 && 2*have >= all
+	return have, all
 }
 
 type checker struct {
@@ -401,13 +400,17 @@ func (c *checker) sections(alert rule.Alert, doc *runbook.Runbook) {
 	if _, lines := doc.Anchors(); len(lines) > 0 {
 		line = lines[0]
 	}
-	for _, section := range []string{"Meaning", "Impact"} {
-		if !doc.Has(section) && c.runbooks.usual(alert.Name, func(r *runbook.Runbook) bool { return r.Has(section) }) {
-			c.report("runbook/section", doc.Path, line, 0, "the runbook of %s has no section %q, which most of the others have: add it", alert.Name, section)
+	for _, section := range []struct {
+		name, example string
+		has           func(*runbook.Runbook) bool
+	}{
+		{"what it means", "## Meaning", func(r *runbook.Runbook) bool { return r.Has("Meaning") }},
+		{"the impact", "## Impact", func(r *runbook.Runbook) bool { return r.Has("Impact") }},
+		{"an investigation", "## Diagnosis", (*runbook.Runbook).Investigates},
+	} {
+		if have, all := c.runbooks.others(alert.Name, section.has); !section.has(doc) && 2*have > all {
+			c.report("runbook/section", doc.Path, line, 0, "the runbook of %s has no section for %s, which most of the others have: add a heading such as %q", alert.Name, section.name, section.example)
 		}
-	}
-	if !doc.Investigates() && c.runbooks.usual(alert.Name, (*runbook.Runbook).Investigates) {
-		c.report("runbook/section", doc.Path, line, 0, "the runbook of %s has no investigation, which most of the others have: add a heading such as %q", alert.Name, "## Diagnosis")
 	}
 	h := doc.Header
 	if h.Procedure != "" {
@@ -422,8 +425,9 @@ func (c *checker) sections(alert rule.Alert, doc *runbook.Runbook) {
 		{"Trigger", func(h runbook.Header) int { return h.TriggerLine }},
 		{"Duration", func(h runbook.Header) int { return h.DurationLine }},
 	} {
-		if key.line(h) == 0 && c.runbooks.usual(alert.Name, func(r *runbook.Runbook) bool { return key.line(r.Header) > 0 }) {
-			c.report("header/missing", doc.Path, line, 0, "the header of the runbook of %s does not give the %s, which most of the others give: add a line below the title such as %q",
+		have, all := c.runbooks.others(alert.Name, func(r *runbook.Runbook) bool { return key.line(r.Header) > 0 })
+		if key.line(h) == 0 && have > 0 && 2*have >= all {
+			c.report("header/missing", doc.Path, line, 0, "the header of the runbook of %s does not give the %s, which at least half of the others give: add a line below the title such as %q",
 				alert.Name, strings.ToLower(key.name), "- **"+key.name+":** …")
 		}
 	}

@@ -216,7 +216,7 @@ func TestFindings(t *testing.T) {
 		}},
 		"what to do in another word": {backup, "## Resolution", "## REMEDIATION:", nil},
 		"no duration in the header": {backup, "- **Duration:** 5m\n", "", []string{
-			`runbooks/BackupTooOld.md:1:0 header/missing: the header of the runbook of BackupTooOld does not give the duration, which most of the others give: add a line below the title such as "- **Duration:** …"`,
+			`runbooks/BackupTooOld.md:1:0 header/missing: the header of the runbook of BackupTooOld does not give the duration, which at least half of the others give: add a line below the title such as "- **Duration:** …"`,
 		}},
 		"a duration in words": {backup, "**Duration:** 5m", "**Duration:** soon", []string{
 			`runbooks/BackupTooOld.md:6:0 header/value: not a duration ("soon"): Prometheus's notation, such as 1h, 5m or 0s`,
@@ -228,7 +228,7 @@ func TestFindings(t *testing.T) {
 			`runbooks/BackupTooOld.md:12:0 runbook/branch: a branch whose commands ("systemctl start shop-backup.service") are in fences of shell or console ("If the timer was stopped"), which are not steps: write bash after the marks, without prompts`,
 		}},
 		"a section that most have": {soon, "## Resolution", "## Impact\n\n## Resolution", []string{
-			`runbooks/BackupTooOld.md:1:0 runbook/section: the runbook of BackupTooOld has no section "Impact", which most of the others have: add it`,
+			`runbooks/BackupTooOld.md:1:0 runbook/section: the runbook of BackupTooOld has no section for the impact, which most of the others have: add a heading such as "## Impact"`,
 		}},
 		"a variable that nobody sets": {backup, "start shop", "get units\n```\n\n```sh\necho $UNIT shop", []string{
 			`runbooks/BackupTooOld.md:19:6 runbook/variable: nothing sets $UNIT before: the step on line 15, which lists units, could set $UNIT`,
