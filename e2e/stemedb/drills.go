@@ -2,7 +2,6 @@ package stemedb
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -55,11 +54,13 @@ func haveDrills(file string, drills []drill.Drill) {
 	_, _, runbooks := project()
 	_, alerts, err := alertsOf(file)
 	Expect(err).NotTo(HaveOccurred())
+	folder, err := runbook.ReadFolder(runbooks, runbook.Grammar{})
+	Expect(err).NotTo(HaveOccurred())
 	for _, alert := range alerts {
 		if alert.Always() {
 			continue
 		}
-		book, err := runbook.Load(filepath.Join(runbooks, alert.Name+".md"))
+		book, err := folder.For(alert.Name, alert.Annotations["runbook_url"])
 		Expect(err).NotTo(HaveOccurred())
 		for _, branch := range book.Branches() {
 			written = append(written, alert.Name+": "+branch.Name)

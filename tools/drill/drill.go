@@ -17,9 +17,6 @@ import (
 	"github.com/stemedb/firedrill/tools/testbed"
 )
 
-// DefaultInvestigation is the heading of a runbook's investigation steps where a drill names no other.
-const DefaultInvestigation = "Investigation Steps"
-
 // Action changes the system under test.
 type Action = func(context.Context) error
 
@@ -39,7 +36,7 @@ type Drill struct {
 	WrongBranch string
 	// Exclusive has no other drill run beside this one: its fault uses up the processor, say.
 	Exclusive bool
-	// Investigation is the heading of the investigation steps; DefaultInvestigation where it is empty.
+	// Investigation is the heading of the investigation steps, where it is not one of the usual (see runbook.Sections).
 	Investigation string
 	// Allow are the dangerous side effects of the branch that are no failure, as sideeffect.Dangerous takes them.
 	Allow []string
@@ -315,11 +312,10 @@ func list(names []string) string {
 }
 
 func (r *run) investigate(ctx context.Context) error {
-	heading := r.drill.Investigation
-	if heading == "" {
-		heading = DefaultInvestigation
+	section, err := r.book.Investigation()
+	if r.drill.Investigation != "" {
+		section, err = r.book.Section(r.drill.Investigation)
 	}
-	section, err := r.book.Section(heading)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (l *local) Close() error {
 // branch makes a branch of a runbook's resolution from what stands beneath its heading.
 func branch(t *testing.T, markdown string) Branch {
 	t.Helper()
-	r, err := Parse("runbooks/Test.md", []byte(complete(markdown)))
+	r, err := Parse("runbooks/Test.md", []byte(complete(markdown)), Grammar{})
 	if err != nil {
 		t.Fatal(err)
 	}

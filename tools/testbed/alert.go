@@ -36,13 +36,23 @@ func (t *Testbed) Alert(name string) (*Alert, error) {
 	return nil, fmt.Errorf("no rule raises an alert %s: there are %s", name, strings.Join(names, ", "))
 }
 
-// Runbook reads the runbook of that name, such as the one of an alert or of a procedure.
+// Runbook reads the runbook of that name, such as that of a procedure.
 func (t *Testbed) Runbook(name string) (*runbook.Runbook, error) {
-	return runbook.Load(filepath.Join(t.config.Runbooks, name+".md"))
+	folder, err := runbook.ReadFolder(t.config.Runbooks, t.config.Grammar)
+	if err != nil {
+		return nil, err
+	}
+	return folder.Named(name)
 }
 
-// Runbook reads the runbook that the alert's name leads to.
-func (a *Alert) Runbook() (*runbook.Runbook, error) { return a.testbed.Runbook(a.Name) }
+// Runbook reads the runbook of the alert, which its name or its runbook_url leads to.
+func (a *Alert) Runbook() (*runbook.Runbook, error) {
+	folder, err := runbook.ReadFolder(a.testbed.config.Runbooks, a.testbed.config.Grammar)
+	if err != nil {
+		return nil, err
+	}
+	return folder.For(a.Name, a.Annotations["runbook_url"])
+}
 
 // Receivers are the receivers that an alert with these labels reaches, by Alertmanager's configuration as deployed, and
 // those among them that are told when it is resolved (send_resolved). Both are sorted.

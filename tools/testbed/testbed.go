@@ -51,10 +51,11 @@ func timeout() time.Duration {
 
 // Config says what a testbed runs.
 type Config struct {
-	Name     string   // unique among those that run; it begins the name of each container
-	Root     string   // the folder that paths in messages are relative to
-	Rules    rule.Set // as deployed
-	Runbooks string   // folder of runbooks
+	Name     string          // unique among those that run; it begins the name of each container
+	Root     string          // the folder that paths in messages are relative to
+	Rules    rule.Set        // as deployed
+	Runbooks string          // folder of runbooks
+	Grammar  runbook.Grammar // of the runbooks
 
 	Prometheus   string // Prometheus's configuration, as deployed
 	Alertmanager string // Alertmanager's configuration, as deployed
