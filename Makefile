@@ -22,7 +22,7 @@ drill: $(FIREDRILL) ## rehearse disasters; SCENARIO=host-lost, or surprise; SEED
 test: check $(PROMTOOL) ## everything that needs no Docker
 	@unformatted=$$(gofmt -l tools fixtures e2e) && { [ -z "$$unformatted" ] || { echo "run gofmt -w on:" $$unformatted; exit 1; }; }
 	go vet $(UNITS) ./e2e/...
-	go test $(UNITS) ./e2e/world
+	go test $(UNITS)
 	$(PROMTOOL) test rules rules/*_test.yml
 	$(FIREDRILL) test --strict --coverage --min-coverage 100 rules/*_test.yml
 	$(FIREDRILL) mutate
@@ -36,7 +36,7 @@ images: $(FIREDRILL) ## build the container images that are missing
 
 bench: images ## how long the costly parts take
 	go test -run '^$$' -bench . $(UNITS)
-	go test -run '^$$' -bench . -benchtime 3x ./e2e/world
+	go test -run '^$$' -bench . -benchtime 3x ./e2e/stemedb
 
 fuzz: ## every fuzz test for a minute; FUZZTIME=10s
 	.ci/fuzz $(UNITS)

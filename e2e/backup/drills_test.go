@@ -19,7 +19,6 @@ var _ = env.Drills("backup.yml", []drill.Drill{
 		Prepare: backedUp,
 		Fault: stemedb.All(env.Script("run-long-ago.sh", "26 hours", "stemedb-backup"),
 			rotated, env.OnHost("! systemctl start stemedb-backup")),
-		Also: []string{"WALArchiveLagging"},
 	},
 	{
 		Alert: "BackupVerificationFailed", Branch: "If An Object In The Bucket Is Damaged", StaysFiring: true,

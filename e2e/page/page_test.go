@@ -58,7 +58,7 @@ var _ = Describe("The report of what really happened", Label("report"), func() {
 		return folder
 	}
 
-	It("is seen in Chromium, in the light and in the dark, at a desk and on a telephone", func(ctx SpecContext) {
+	env.It("is seen in Chromium, in the light and in the dark, at a desk and on a telephone", func(ctx SpecContext) {
 		p := proof(ctx)
 		Expect(p.Leaps).To(HaveLen(1))
 		var states []journal.State
@@ -90,7 +90,7 @@ var _ = Describe("The report of what really happened", Label("report"), func() {
 		env.Proved("(report)", "the page in Chromium", "seen, light and dark")
 	})
 
-	It("has none of the secrets that are in the testbed", func(ctx SpecContext) {
+	env.It("has none of the secrets that are in the testbed", func(ctx SpecContext) {
 		bucket, err := env.Host().SetUpBackups(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(bucket.Rotate(ctx)).To(Succeed())

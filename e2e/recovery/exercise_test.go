@@ -25,7 +25,7 @@ var _ = Describe("A disaster", func() {
 		Fail(err.Error())
 	}
 	for _, s := range scenarios {
-		It("is recovered from: "+s.Name, Label("drill", s.Alert), func(ctx SpecContext) {
+		It("is recovered from: "+s.Name, Label("drill", s.Alert), SpecTimeout(gameDay+time.Hour), func(ctx SpecContext) {
 			d, ok := disasters[s.Name]
 			Expect(ok).To(BeTrue(), "somebody has to say how %s comes true", s.Name)
 			(&exercise{Scenario: s, disaster: d}).run(ctx)

@@ -3,13 +3,14 @@
 package sabotage
 
 import (
-	"bytes"
-	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -34,45 +35,82 @@ const (
 		"   echo | openssl s_client -servername \"$domain\" -connect localhost:18180 2>/dev/null |\n" +
 		"     openssl x509 -noout -checkend $((30 * 86400))\n   ```\n\n### If Using Custom CA"
 	soon      = "expr: stemedb_tls_cert_expiry_seconds < 7 * 86400"
-	threshold = "The threshold of CertificateExpiringSoon"
-	branch    = "clears CertificateExpiringSoon: If Using Let's Encrypt"
+	urgent    = "\n        for: 1h\n        labels:\n          severity: "
+	threshold = "The threshold of CertificateExpiringSoon is crossed live, at 7 days"
+	branch    = "Each branch of each runbook resolves CertificateExpiringSoon: If Using Let's Encrypt"
 )
 
-// sabotage is one breakage and what must be said of it.
+// sabotage is something that is broken, and the cause that must be named.
 type sabotage struct {
-	what    string
-	file    string
-	edits   []string // pairs: the text, found once, and what it becomes
-	static  string   // what firedrill check says; "" where only the live proof can know
-	live    string   // the spec that must fail; "" where firedrill check alone can know
-	because []string // what the failure of the spec says
-	inVain  bool     // whether it shows by waiting for what does not come, which takes longest
+	what  string
+	file  string
+	edits []string // pairs: the text, found once, and what it becomes
+	// check and at are the name and the file:line:column of the finding of firedrill check; empty where only the live proof
+	// can know.
+	check, at string
+	live      string   // the spec that must fail; "" where firedrill check alone can know
+	step      string   // at which step of the drill, or as what, it fails: the beginning of its message
+	because   []string // what the message says of this cause and no other
+	timesOut  bool     // whether it fails by waiting for what does not come, which takes longest
 }
 
 var sabotages = []sabotage{
-	{what: "the reload step is deleted", file: runbook, edits: []string{reload, "   A restart"},
-		live: branch, because: []string{`"If Using Let's Encrypt"`, "Certificate will expire", "exit 1"}},
-	{what: "the reload step is deleted, and the verification with it", file: runbook,
+	{
+		what: "the reload step is deleted", file: runbook, edits: []string{reload, "   A restart"},
+		live: branch, step: "runbook: ", because: []string{`"If Using Let's Encrypt" 5/5: exit 1, expected 0`, "-checkend $((30 * 86400))", "Certificate will expire"},
+	},
+	{
+		what: "the reload step is deleted, and the verification with it", file: runbook,
 		edits: []string{reload, "   A restart", verify, "### If Using Custom CA"},
-		live:  branch, because: []string{"Expected the alert to be cleared, but it is firing", "rules/tls.yml:", "target stemedb.example.com:18181 up", "serving serial", "last step", `"If Using Let's Encrypt"`}, inVain: true},
-	{what: "the threshold is 70 days", file: rules, edits: []string{soon, strings.Replace(soon, "7 *", "70 *", 1)},
-		static: "70", live: threshold, because: []string{"Expected the alert to be quiet, but it is pending", "< 70 * 86400"}},
-	{what: "the threshold is 0.7 days", file: rules, edits: []string{soon, strings.Replace(soon, "7 *", "0.7 *", 1)},
-		static: "0.7", live: threshold, because: []string{"Expected the alert to be pending, but it is inactive", "< 0.7 * 86400"}, inVain: true},
-	{what: "the comparison is turned", file: rules, edits: []string{soon, strings.Replace(soon, "<", ">", 1)},
-		static: ">", live: threshold, because: []string{"Expected the alert to be quiet, but it is pending", "> 7 * 86400"}},
-	{what: "the rule waits for 10 seconds", file: rules, edits: []string{"for: 1h", "for: 10s"}, static: "10s"},
-	{what: "the rule waits for 3 hours", file: rules, edits: []string{"for: 1h", "for: 3h"}, static: "3h"},
-	{what: "the metric is renamed in the rule", file: rules, edits: []string{soon, strings.Replace(soon, "cert_expiry", "certificate_expiry", 1)},
-		static: "stemedb_tls_certificate_expiry_seconds", live: threshold, because: []string{"it is silent", "stemedb_tls_certificate_expiry_seconds"}},
-	{what: "the runbook_url leads nowhere", file: rules, edits: []string{"/runbooks/CertificateExpiringSoon.md", "/runbooks/CertificateExpiresSoon.md"},
-		static: "CertificateExpiresSoon.md"},
-	{what: "a branch's heading is renamed", file: runbook, edits: []string{"### If Using Let's Encrypt", "### If Using LetsEncrypt"},
-		live: branch, because: []string{"no branch", "If Using Let's Encrypt", "If Using LetsEncrypt"}},
-	{what: "a step exits non-zero", file: runbook, edits: []string{reload, strings.Replace(reload, "systemctl reload stemedb-api", "systemctl reload stemedb-api && systemctl reload stemedb", 1)},
-		live: branch, because: []string{`"If Using Let's Encrypt" 4/6`, "stemedb.service not found"}},
-	{what: "the severity routes to nobody", file: rules, edits: []string{soon + "\n        for: 1h\n        labels:\n          severity: critical", soon + "\n        for: 1h\n        labels:\n          severity: urgent"},
-		static: "urgent", live: branch, because: []string{"no receiver got it", `"urgent"`}, inVain: true},
+		live:  branch, step: "resolved: timed out waiting for CertificateExpiringSoon to be inactive",
+		because: []string{"but it is firing", "/rules/tls.yml:21), for 1h", "target stemedb.example.com:18181 up", "5d23h left\n", `"If Using Let's Encrypt" 3/4, exit 0`}, timesOut: true,
+	},
+	{
+		what: "the threshold is 70 days", file: rules, edits: []string{soon, strings.Replace(soon, "7 *", "70 *", 1)},
+		check: "trigger/threshold", at: rules + ":22:49",
+		live: threshold, step: "Timed out after", because: []string{"expected CertificateExpiringSoon to be inactive, but it is pending", "stemedb_tls_cert_expiry_seconds < 70 * 86400 ("},
+	},
+	{
+		what: "the threshold is 0.7 days", file: rules, edits: []string{soon, strings.Replace(soon, "7 *", "0.7 *", 1)},
+		check: "trigger/threshold", at: rules + ":22:49",
+		live: threshold, step: "Timed out after", because: []string{"expected CertificateExpiringSoon to be pending, but it is inactive", "stemedb_tls_cert_expiry_seconds < 0.7 * 86400 ("}, timesOut: true,
+	},
+	{
+		what: "the comparison is turned", file: rules, edits: []string{soon, strings.Replace(soon, "<", ">", 1)},
+		check: "trigger/direction", at: rules + ":22:49",
+		live: threshold, step: "Timed out after", because: []string{"expected CertificateExpiringSoon to be inactive, but it is pending", "stemedb_tls_cert_expiry_seconds > 7 * 86400 ("},
+	},
+	{
+		what: "the rule waits for 10 seconds", file: rules, edits: []string{"for: 1h", "for: 10s"},
+		check: "header/duration", at: rules + ":23:14",
+	},
+	{
+		what: "the rule waits for 3 hours", file: rules, edits: []string{"for: 1h", "for: 3h"},
+		check: "header/duration", at: rules + ":23:14",
+	},
+	{
+		what: "the metric is renamed in the rule", file: rules, edits: []string{soon, strings.Replace(soon, "cert_expiry", "certificate_expiry", 1)},
+		check: "runbook/metric", at: rules + ":22:15",
+		live: threshold, step: "Timed out after", because: []string{`it is silent, not resolved: no samples of {__name__="stemedb_tls_certificate_expiry_seconds"}`},
+	},
+	{
+		what: "the runbook_url leads nowhere", file: rules, edits: []string{"/runbooks/CertificateExpiringSoon.md", "/runbooks/CertificateExpiresSoon.md"},
+		check: "runbook/url", at: rules + ":32:24",
+	},
+	{
+		what: "a branch's heading is renamed", file: runbook, edits: []string{"### If Using Let's Encrypt", "### If Using LetsEncrypt"},
+		live: branch, step: "find alert and runbook: ", because: []string{`no branch ("If Using Let's Encrypt") under the heading Resolution: the nearest is "If Using LetsEncrypt"`},
+	},
+	{
+		what: "a step exits non-zero", file: runbook,
+		edits: []string{reload, strings.Replace(reload, "systemctl reload stemedb-api", "systemctl reload stemedb-api && systemctl reload stemedb", 1)},
+		live:  branch, step: "runbook: ", because: []string{`"If Using Let's Encrypt" 4/6: exit 5, expected 0`, "Unit stemedb.service not found"},
+	},
+	{
+		what: "the severity routes to nobody", file: rules, edits: []string{soon + urgent + "critical", soon + urgent + "urgent"},
+		check: "route/receiver", at: rules + ":25:21",
+		live: branch, step: "notified: timed out waiting for a notification of CertificateExpiringSoon", because: []string{"no receiver got it", `severity="urgent"`}, timesOut: true,
+	},
 }
 
 // suite is the compiled suite of certificates, which is run as a user would run it, on the copies.
@@ -87,55 +125,96 @@ var _ = SynchronizedBeforeSuite(func() []byte {
 
 var _ = Describe("The harness fails when", Label("sabotage"), func() {
 	for _, s := range sabotages {
-		if s.static != "" {
+		if s.check != "" {
 			It(s.what+", before anything starts", func(ctx SpecContext) {
+				prove(s.what, "")
 				folder := s.commit()
 				findings, _, err := check.Run(ctx, check.Inputs{
 					Rules: filepath.Join(folder, "rules"), Runbooks: filepath.Join(folder, "runbooks"), Alertmanager: "../../fixtures/alertmanager/alertmanager.yml",
 				})
 				Expect(err).NotTo(HaveOccurred())
-				Expect(findings).To(ContainElement(HaveField("String()", ContainSubstring(s.static))))
-				AddReportEntry(journal.EntryName, ReportEntryVisibilityNever,
-					journal.Entry{Alert: "(sabotage)", Branch: s.what, What: "found before anything starts"})
+				var found []string
+				for _, f := range findings {
+					found = append(found, fmt.Sprintf("%s %s:%d:%d", f.Check, strings.TrimPrefix(f.File, folder+"/"), f.Line, f.Column))
+				}
+				Expect(found).To(ContainElement(s.check + " " + s.at))
+				prove(s.what, "found before anything starts")
 			})
 		}
 		if s.live != "" {
 			priority := SpecPriority(0)
-			if s.inVain {
+			if s.timesOut {
 				priority = 1 // so that nothing waits for it in the end
 			}
-			It(s.what+", by what really happens", priority, func(ctx SpecContext) {
+			It(s.what+", by what really happens", priority, SpecTimeout(10*time.Minute), func(ctx SpecContext) {
+				prove(s.what, "")
 				folder := s.commit()
-				run := exec.CommandContext(ctx, suite, "-ginkgo.no-color", "-ginkgo.focus", s.live)
-				run.Dir = "../tls"
-				run.Env = append(os.Environ(),
-					"FIREDRILL_RULES="+filepath.Join(folder, "rules"), "FIREDRILL_RUNBOOKS="+filepath.Join(folder, "runbooks"),
-					"FIREDRILL_EVIDENCE="+filepath.Join(folder, "evidence"), "FIREDRILL_KEEP=",
-					"FIREDRILL_PATIENCE=35s") // what will not come is not worth the usual wait
-				run.Cancel = func() error { return run.Process.Signal(os.Interrupt) }
-				var output bytes.Buffer
-				run.Stdout, run.Stderr = &output, &output
-				err := run.Run()
-				GinkgoWriter.Println(output.String())
-				var exit *exec.ExitError
-				Expect(errors.As(err, &exit)).To(BeTrue(), "the suite must not pass: %v", err)
-				Expect(output.String()).To(ContainSubstring("Ran 1 of"), "the world came up, and the spec ran")
+				proofs := live(ctx, folder, "^TLS certificates "+regexp.QuoteMeta(s.live)+"$")
+				Expect(proofs).To(HaveLen(1), "that spec ran, and no other")
+				Expect(proofs[0].Verdict).To(Equal(journal.False))
+				Expect(proofs[0].Failure).To(HavePrefix(s.step))
 				for _, reason := range s.because {
-					Expect(output.String()).To(ContainSubstring(reason))
+					Expect(proofs[0].Failure).To(ContainSubstring(reason))
 				}
-				AddReportEntry(journal.EntryName, ReportEntryVisibilityNever,
-					journal.Entry{Alert: "(sabotage)", Branch: s.what, What: "failed, and named the cause"})
+				prove(s.what, "failed, and named the cause")
 			})
 		}
 	}
+
+	It("the testbed does not start, once and with the cause", SpecTimeout(10*time.Minute), func(ctx SpecContext) {
+		const what = "the testbed does not start"
+		prove(what, "")
+		folder := sabotage{}.commit()
+		missing := filepath.Join(folder, "none.yml")
+		proofs := live(ctx, folder, "The threshold of", "FIREDRILL_ALERTMANAGER="+missing)
+		Expect(proofs).To(HaveLen(3))
+		var failures []string
+		for _, p := range proofs {
+			Expect(p.Verdict).To(Equal(journal.Unknown), "nothing was proven or disproven")
+			failures = append(failures, p.Failure)
+		}
+		Expect(failures).To(ConsistOf(
+			And(HavePrefix("aborted: start the testbed: "), ContainSubstring("open "+missing+": no such file or directory")),
+			"it did not run: skipped", "it did not run: skipped"))
+		prove(what, "said once, with the cause")
+	})
 })
 
-// commit makes a copy of our rules and runbooks with the breakage in it, and returns its folder.
+// live runs the specs of the suite of certificates whose text matches on a copy of the rules and runbooks, and returns what
+// its report says.
+func live(ctx SpecContext, folder, focus string, variables ...string) []journal.Proof {
+	GinkgoHelper()
+	report := filepath.Join(folder, "report.json")
+	run := exec.CommandContext(ctx, suite, "-ginkgo.no-color", "-ginkgo.focus", focus, "-ginkgo.json-report", report)
+	run.Dir = "../tls"
+	run.Env = append(append(os.Environ(),
+		"FIREDRILL_RULES="+filepath.Join(folder, "rules"), "FIREDRILL_RUNBOOKS="+filepath.Join(folder, "runbooks"),
+		"FIREDRILL_EVIDENCE="+filepath.Join(folder, "evidence"), "FIREDRILL_KEEP=",
+		"FIREDRILL_TIMEOUT=35s"), variables...) // what will not come is not worth the usual wait
+	run.Cancel = func() error { return run.Process.Signal(os.Interrupt) }
+	output, _ := run.CombinedOutput() // the report says how it ended
+	GinkgoWriter.Println(string(output))
+	file, err := os.Open(report)
+	Expect(err).NotTo(HaveOccurred())
+	defer file.Close()
+	j, err := journal.FromGinkgo(file)
+	Expect(err).NotTo(HaveOccurred())
+	return j.Proofs
+}
+
+func prove(what, how string) {
+	AddReportEntry(journal.EntryName, ReportEntryVisibilityNever, journal.Entry{Alert: "(sabotage)", Branch: what, What: how})
+}
+
+// commit makes a copy of our rules and runbooks with the sabotage in it, and returns its folder.
 func (s sabotage) commit() string {
 	GinkgoHelper()
 	folder := GinkgoT().TempDir()
 	for _, name := range []string{"rules", "runbooks"} {
 		Expect(os.CopyFS(filepath.Join(folder, name), os.DirFS(filepath.Join("../..", name)))).To(Succeed())
+	}
+	if s.file == "" {
+		return folder
 	}
 	file := filepath.Join(folder, s.file)
 	content, err := os.ReadFile(file)

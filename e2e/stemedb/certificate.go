@@ -213,7 +213,7 @@ func (s *services) httpsAt(port int) *http.Client {
 	}}
 }
 
-// authority is a root that lives as long as the world and signs the HTTPS certificate of the ACME servers and of pki.
+// authority is a root that lives as long as the testbed and signs the HTTPS certificate of the ACME servers and of pki.
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey

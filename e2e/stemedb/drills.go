@@ -38,7 +38,11 @@ func (e *Environment) Drills(file string, drills []drill.Drill) bool {
 			})...)
 		}
 		slices.Sort(names)
-		It("has a drill here", Label(append(slices.Compact(names), NoTestbed)...), func() { haveDrills(file, drills) })
+		It("has a drill here", Label(append(slices.Compact(names), NoTestbed)...), func() {
+			e.About("(runbooks)", "branches of rules/"+file)
+			haveDrills(file, drills)
+			e.Proved("(runbooks)", "branches of rules/"+file, "each has a drill")
+		})
 	})
 }
 

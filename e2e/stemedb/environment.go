@@ -12,8 +12,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 	"github.com/stemedb/firedrill/tools/testbed"
@@ -81,13 +79,17 @@ func fromEnvironment(variable, otherwise string) string {
 // Start starts a testbed of that name with the services outside of the host, and begins it. After an error nothing is left
 // but evidence in the folder given.
 func (e *Environment) Start(ctx context.Context, name string, progress io.Writer, run int, evidence string) error {
-	root, rules, runbooks := project()
+	root, folder, runbooks := project()
+	rules, err := rule.ReadDir(folder)
+	if err != nil {
+		return err
+	}
 	fixtures := filepath.Join(root, "fixtures")
 	t, err := testbed.Start(ctx, testbed.Config{
 		Name: name, Root: root, Rules: rules, Runbooks: runbooks, Progress: progress, Run: run,
 		Prometheus:   filepath.Join(fixtures, "prometheus", "prometheus.yml"),
 		Alertmanager: fromEnvironment("FIREDRILL_ALERTMANAGER", filepath.Join(fixtures, "alertmanager", "alertmanager.yml")),
-		Compose:      filepath.Join(fixtures, "compose.yml"), Operator: "host", Volumes: map[string]string{"targets": "/etc/prometheus/targets"},
+		Compose:      []string{filepath.Join(fixtures, "compose.yml")}, Operator: "host", Volumes: map[string]string{"targets": "/etc/prometheus/targets"},
 		Forward: map[int]string{
 			portACME: "outside:443", portOutside: "outside:8080", portDNS: "dns:8055", portPebble: "pebble:15000",
 			portAPI: Domain + ":18180", portClients: Domain + ":443",
@@ -101,11 +103,8 @@ func (e *Environment) Start(ctx context.Context, name string, progress io.Writer
 		return err
 	}
 	e.Testbed = t
-	// The first host boots while the services outside get ready: it needs them only afterwards.
-	start, starting := errgroup.WithContext(ctx)
-	start.Go(func() error { return e.startServices(starting) })
-	start.Go(func() error { return t.Prepare(starting) })
-	if err = start.Wait(); err == nil {
+	// The host boots while the services outside get ready: it needs them only afterwards.
+	if err = e.startServices(ctx); err == nil {
 		err = e.Begin(ctx)
 	}
 	if err != nil {

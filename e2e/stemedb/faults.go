@@ -36,6 +36,11 @@ func (e *Environment) OwnVolume(bytes int64) drill.Action {
 	return func(ctx context.Context) error { return e.Host().OwnVolume(ctx, bytes) }
 }
 
+// ThrottleDisk lets stemedb-api write 4 kB a second to its data volume.
+func (e *Environment) ThrottleDisk(ctx context.Context) error {
+	return e.Host().script(ctx, "../stemedb/faults/throttle-disk.sh")
+}
+
 // Setting changes settings of stemedb-api, NAME=value each, and restarts it with them.
 func (e *Environment) Setting(settings ...string) drill.Action {
 	var script strings.Builder

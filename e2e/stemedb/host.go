@@ -201,7 +201,7 @@ func (h *Host) script(ctx context.Context, file string, args ...string) error {
 // Served is the certificate that the service serves, as a new client sees it.
 type Served struct {
 	*x509.Certificate
-	// Unverified says why a client that trusts the world's roots refuses it; nil where it verifies.
+	// Unverified says why a client that trusts Let's Encrypt and the custom CA refuses it; nil where it verifies.
 	Unverified error
 }
 
@@ -215,7 +215,7 @@ func (s Served) String() string {
 // Serial is the serial number as openssl prints it.
 func (s Served) Serial() string { return fmt.Sprintf("%X", s.SerialNumber) }
 
-// Certificate connects anew and returns what is served.
+// Certificate connects and returns what is served.
 func (h *Host) Certificate(ctx context.Context) (Served, error) {
 	connection, err := h.dial(ctx)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/format"
 
 	"github.com/stemedb/firedrill/tools/drill"
 	"github.com/stemedb/firedrill/tools/journal"
@@ -48,12 +49,27 @@ func Suite(name string) *Environment {
 // RunSpecs runs the specs of the suite.
 func (e *Environment) RunSpecs(t *testing.T, what string) {
 	RegisterFailHandler(Fail)
+	format.RegisterCustomFormatter(func(value any) (string, bool) { // an error is its text, not its fields
+		err, ok := value.(error)
+		if !ok {
+			return "", false
+		}
+		return err.Error(), true
+	})
 	EnforceDefaultTimeoutsWhenUsingContexts()
 	SetDefaultEventuallyTimeout(testbed.Timeout)
 	SetDefaultEventuallyPollingInterval(testbed.Interval / 5)
 	SetDefaultConsistentlyDuration(2 * testbed.Interval)
 	SetDefaultConsistentlyPollingInterval(testbed.Interval / 4)
 	RunSpecs(t, what)
+}
+
+// specLimit is how long a spec may take that is no drill, whose steps have limits.
+const specLimit = 10 * time.Minute
+
+// It is Ginkgo's It for a spec that may take ten minutes.
+func (e *Environment) It(text string, args ...any) bool {
+	return It(text, append(args, SpecTimeout(specLimit), Offset(1))...)
 }
 
 // prepare gives a spec its environment.

@@ -19,7 +19,7 @@ var _ = Describe("The threshold", func() {
 		"CertificateExpired":         0,
 	} {
 		days := fmt.Sprintf("%d days", threshold/day)
-		It(fmt.Sprintf("of %s is crossed live, at %s", name, days), Label(name), func(ctx SpecContext) {
+		env.It(fmt.Sprintf("of %s is crossed live, at %s", name, days), Label(name), func(ctx SpecContext) {
 			const margin = 8 * time.Second
 			alert, err := env.Alert(name)
 			Expect(err).NotTo(HaveOccurred())

@@ -12,7 +12,7 @@ import (
 )
 
 var _ = Describe("Prevention", Label("CertificateExpiringSoon", "CertificateExpiringWarning"), func() {
-	It("makes a certificate that comes due renew and reload by itself", func(ctx SpecContext) {
+	env.It("makes a certificate that comes due renew and reload by itself", func(ctx SpecContext) {
 		host := env.Host()
 		labels := map[string]string{"domain": stemedb.Domain}
 		soon, err := env.Alert("CertificateExpiringSoon")

@@ -167,7 +167,7 @@ func (d *deriver) boundary(ctx context.Context, c condition) (Boundary, error) {
 	}
 	var (
 		best      *dataset
-		turned    parameter
+		varied    parameter
 		neighbour pair
 		first     error
 	)
@@ -179,7 +179,7 @@ func (d *deriver) boundary(ctx context.Context, c condition) (Boundary, error) {
 			var p pair
 			if k, p, err = d.cross(ctx, data, b, d.expr); err == nil {
 				if best == nil || isWhole(p) {
-					best, turned, neighbour = data, k, p
+					best, varied, neighbour = data, k, p
 				}
 				// Where the varied part is also in the divisor, a round sum gives a round part.
 				if part := p.fires; i == 0 && part > 0 && !isWhole(p) {
@@ -200,7 +200,7 @@ func (d *deriver) boundary(ctx context.Context, c condition) (Boundary, error) {
 	if best == nil {
 		return Boundary{}, first
 	}
-	return d.simulate(ctx, best, c, turned, neighbour)
+	return d.simulate(ctx, best, c, varied, neighbour)
 }
 
 func isWhole(p pair) bool {

@@ -202,7 +202,7 @@ func isNow(expr parser.Expr) bool {
 	return found
 }
 
-// strange says why an expression cannot be understood, or nothing.
+// unsupported returns why an expression cannot be analysed, or "".
 func unsupported(expr parser.Expr) string {
 	var why string
 	offsets := map[string]time.Duration{}

@@ -1,5 +1,5 @@
-// Package finding says what is wrong in which file and how to mend it, in the formats that people, editors and CI
-// systems read.
+// Package finding reports what is wrong in which file and how to fix it, in the formats that people, editors and CI systems
+// read.
 package finding
 
 import (
@@ -8,10 +8,10 @@ import (
 	"unicode"
 )
 
-// Severity says whether a finding fails a run.
+// Severity decides whether a finding fails a run.
 type Severity string
 
-// The severities. A run with warnings alone does not fail.
+// The severities. Warnings do not fail a run.
 const (
 	Error   Severity = "error"
 	Warning Severity = "warning"
@@ -19,32 +19,32 @@ const (
 
 // Check is one kind of finding.
 type Check struct {
-	Name     string // as in "trigger/threshold": what it looks at, and what it looks for
+	Name     string // such as "trigger/threshold": what it checks, and for what
 	Severity Severity
-	Help     string // one line: what it demands
+	Help     string // one line: what it requires
 }
 
-// Finding is one thing that is wrong, at one place.
+// Finding is one problem at one place.
 type Finding struct {
 	Severity Severity
 	Check    string // the name of the check that found it
-	Alert    string // the alert whose rule or runbook it is in; empty where there is none
-	File     string // as its reader named it
+	Alert    string // the alert whose rule or runbook it is in, or empty
+	File     string // as the reader of the file named it
 	Line     int    // counted from 1
-	Column   int    // in characters, counted from 1; 0 means the line as a whole
-	// EndColumn is the column just behind the last character that is meant, on the same line; 0 where that is unknown.
+	Column   int    // in characters, counted from 1; 0 for the whole line
+	// EndColumn is the column after the last character, on the same line; 0 if unknown.
 	EndColumn int
-	Message   string // one sentence: what contradicts what, and how to mend it
-	Source    string // the line itself; empty where there is none to show
+	Message   string // one sentence: what contradicts what, and how to fix it
+	Source    string // the source line, or empty
 }
 
-// String shows a finding as a reader meets it: what is wrong, where, and the line with a caret under the place.
+// String is what is wrong, where, and the line with carets under the place.
 func (f Finding) String() string { return f.text(plain) }
 
-// paint colours a text, or leaves it as it is.
+// paint colours a text, or returns it unchanged.
 type paint func(color, text string) string
 
-// The colours, as a terminal's control sequences name them.
+// The colours, by their codes in a terminal's control sequences.
 const (
 	red    = "1;31"
 	yellow = "1;33"
@@ -85,8 +85,7 @@ func (f Finding) text(paint paint) string {
 	return b.String()
 }
 
-// excerpt returns the source line, or of a long one the part around the place, and the column of the place in it: 0
-// where there is none.
+// excerpt returns the source line, or the part of a long one around the place, and the column of the place in it, or 0.
 func (f Finding) excerpt() (source string, column int) {
 	const widest = 160
 	line := []rune(printable(f.Source))
@@ -110,7 +109,7 @@ func (f Finding) excerpt() (source string, column int) {
 	return source, column
 }
 
-// printable makes sure that no text from a file steers the reader's terminal.
+// printable replaces control characters, which could control the reader's terminal.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\t' {

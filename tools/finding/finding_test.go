@@ -14,7 +14,7 @@ import (
 	. "github.com/onsi/gomega"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // report has findings of every kind: a range, a place, a line, a file outside, an error next to a warning.
 var report = Report{
@@ -54,7 +54,7 @@ func TestFormats(t *testing.T) {
 }
 
 func TestUnknownFormat(t *testing.T) {
-	NewWithT(t).Expect(report.Write(io.Discard, "xml", false)).To(MatchError(`there is no format "xml": choose one of text, json, github, sarif, junit`))
+	NewWithT(t).Expect(report.Write(io.Discard, "xml", false)).To(MatchError(`unknown format "xml": choose one of text, json, github, sarif, junit`))
 }
 
 func TestText(t *testing.T) {
@@ -90,7 +90,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-func TestColorAddsNothingElse(t *testing.T) {
+func TestColor(t *testing.T) {
 	g := NewWithT(t)
 	var bare, painted bytes.Buffer
 	g.Expect(report.Write(&bare, "text", false)).To(Succeed())
@@ -106,7 +106,7 @@ func TestColorAddsNothingElse(t *testing.T) {
 }
 
 // What https://docs.oasis-open.org/sarif/sarif/v2.1.0/ demands of what we write.
-func TestSARIFHasWhatItMust(t *testing.T) {
+func TestSARIF(t *testing.T) {
 	g := NewWithT(t)
 	var b bytes.Buffer
 	g.Expect(report.Write(&b, "sarif", false)).To(Succeed())
@@ -171,7 +171,7 @@ func TestSARIFHasWhatItMust(t *testing.T) {
 	}
 }
 
-func TestNothingFound(t *testing.T) {
+func TestNoFindings(t *testing.T) {
 	g := NewWithT(t)
 	for format, want := range map[string]string{"text": "", "github": "", "json": `"findings": []`, "sarif": `"results": []`, "junit": `tests="0" failures="0"`} {
 		var b bytes.Buffer
@@ -185,7 +185,7 @@ func TestNothingFound(t *testing.T) {
 	}
 }
 
-func TestJUnitCountsWhatItLists(t *testing.T) {
+func TestJUnitCounts(t *testing.T) {
 	g := NewWithT(t)
 	var b bytes.Buffer
 	g.Expect(report.Write(&b, "junit", false)).To(Succeed())
@@ -210,7 +210,7 @@ func TestJUnitCountsWhatItLists(t *testing.T) {
 	}
 }
 
-func TestPathsInTheRepository(t *testing.T) {
+func TestPaths(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(t.TempDir())
 	dir, err := os.Getwd()

@@ -35,14 +35,14 @@ type (
 	}
 )
 
-// writeJUnit writes a suite for each file and in it a case for each alert, found or not: CI systems compare cases by
-// their names from run to run, and an alert keeps its name where a line number or a sentence does not. A finding that
-// concerns none of the alerts has a case of its own kind, named after its check, which is there only when it fails. A
-// case has one failure, since most readers show only the first, with all that was found; warnings alone are output.
+// writeJUnit writes a suite for each file and in it a case for each alert, with or without findings: CI systems compare
+// cases of several runs by name, and an alert's name is stable, unlike a line number or a sentence. A finding without an
+// alert has a case named after its check, which exists only when it fails. A case has one failure with all its findings,
+// since most readers show only the first. Warnings alone are output.
 func (r Report) writeJUnit(w io.Writer) error {
 	type key struct{ file, name string }
 	found := map[key][]Finding{}
-	var keys []key // in the order of the report
+	var keys []key // in order of the report
 	isKey := map[key]bool{}
 	add := func(k key) {
 		if !isKey[k] {
@@ -58,7 +58,7 @@ func (r Report) writeJUnit(w io.Writer) error {
 	}
 	for _, f := range r.Findings {
 		k := key{f.File, f.Alert}
-		if !isKey[k] { // a runbook's finding is its alert's
+		if !isKey[k] { // a finding in a runbook belongs to its alert
 			named, ok := byName[f.Alert]
 			if k = named; !ok {
 				k = key{f.File, f.Check}

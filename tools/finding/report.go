@@ -10,24 +10,24 @@ import (
 	"strings"
 )
 
-// Report is what a run of checks came to.
+// Report is the result of a run of checks.
 type Report struct {
-	Checks   []Check // those there are, whether they found anything or not
-	Alerts   []Alert // those that were looked at
+	Checks   []Check // all that ran
+	Alerts   []Alert // those that were checked
 	Findings []Finding
 }
 
-// Alert is where an alert's rule stands.
+// Alert is the position of an alert's rule.
 type Alert struct {
 	Name string `json:"name"`
 	File string `json:"file"`
 	Line int    `json:"line"`
 }
 
-// Formats are what Write knows:
+// Formats are those of Write:
 //
 //   - text: for people, as Finding.String shows each;
-//   - json: one object; writeJSON says what is in it;
+//   - json: one object, see writeJSON;
 //   - github: workflow commands, which GitHub shows as annotations of the changed lines;
 //   - sarif: SARIF 2.1.0, for code scanning and editors;
 //   - junit: XML with a test case for each alert, for CI systems that show tests.
@@ -47,7 +47,7 @@ func (r Report) Write(w io.Writer, format string, color bool) error {
 	case "junit":
 		return r.writeJUnit(w)
 	}
-	return fmt.Errorf("there is no format %q: choose one of %s", format, strings.Join(Formats, ", "))
+	return fmt.Errorf("unknown format %q: choose one of %s", format, strings.Join(Formats, ", "))
 }
 
 // Count returns how many findings have a severity.
@@ -74,21 +74,21 @@ func (r Report) writeText(w io.Writer, color bool) error {
 	return nil
 }
 
-// writeJSON writes one object, whose fields keep their names and meaning:
+// writeJSON writes one object, whose fields are stable:
 //
-//	alerts     a list of the alerts that were looked at: name, file, line
-//	errors     how many findings are errors
-//	warnings   how many are warnings
-//	findings   a list, in the order of files and lines:
+//	alerts     the alerts that were checked: name, file, line
+//	errors     number of errors
+//	warnings   number of warnings
+//	findings   a list, in order of files and lines:
 //	  severity   "error" or "warning"
 //	  check      the name of the check, as "firedrill check --list" lists it
-//	  alert      the alert that it concerns; absent where there is none
-//	  file       the path, as it was found
+//	  alert      the alert that it concerns, if any
+//	  file       the path
 //	  line       counted from 1
-//	  column     in characters from 1; absent where the whole line is meant
-//	  endColumn  the column just behind the last character; absent where that is unknown
+//	  column     in characters from 1; absent for the whole line
+//	  endColumn  the column after the last character, if known
 //	  message    one sentence
-//	  source     the line itself; absent where there is none to show
+//	  source     the source line, if any
 func (r Report) writeJSON(w io.Writer) error {
 	type jsonFinding struct {
 		Severity  Severity `json:"severity"`
@@ -107,7 +107,7 @@ func (r Report) writeJSON(w io.Writer) error {
 		Warnings int           `json:"warnings"`
 		Findings []jsonFinding `json:"findings"`
 	}{
-		// Lists that are empty are written as such, never as null.
+		// Empty lists are [], never null.
 		Alerts: append([]Alert{}, r.Alerts...), Errors: r.Count(Error), Warnings: r.Count(Warning), Findings: []jsonFinding{},
 	}
 	for _, f := range r.Findings {
@@ -123,7 +123,7 @@ func encode(w io.Writer, document any) error {
 	return encoder.Encode(document)
 }
 
-// What a workflow command cannot hold as it is: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+// Escapes of workflow commands: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 var (
 	commandData     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	commandProperty = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
@@ -146,8 +146,8 @@ func (r Report) writeGitHub(w io.Writer) error {
 	return nil
 }
 
-// inRepository returns a path as those want it who annotate a repository's files: relative to the working directory,
-// with forward slashes. What lies outside of it stays where it is.
+// inRepository returns a path relative to the working directory, with forward slashes, for annotations of a repository's
+// files. A path outside it is absolute.
 func inRepository(file string) string {
 	absolute, err := filepath.Abs(file)
 	if err != nil {
@@ -164,7 +164,7 @@ func inRepository(file string) string {
 	return filepath.ToSlash(relative)
 }
 
-// uri returns a path as a URI, relative where the path is.
+// uri returns a path as a URI, relative if the path is.
 func uri(path string) string {
 	u := url.URL{Path: path}
 	if strings.HasPrefix(path, "/") {

@@ -62,18 +62,18 @@ func TestAffected(t *testing.T) {
 	} {
 		replace(t, step.file, step.old, step.new)
 		status, stdout, stderr := firedrill(t, t.Context(), "affected", "--since=HEAD")
-		g.Expect(status).To(Equal(proven))
+		g.Expect(status).To(Equal(exitProven))
 		g.Expect(stdout).To(Equal(step.filter))
 		g.Expect(stderr).To(Equal(step.because))
 	}
 	g.Expect(os.WriteFile("Makefile", nil, 0o644)).To(Succeed())
 	status, stdout, stderr := firedrill(t, t.Context(), "affected", "--since=HEAD")
-	g.Expect(status).To(Equal(proven))
+	g.Expect(status).To(Equal(exitProven))
 	g.Expect(stdout).To(Equal("!none\n"))
 	g.Expect(stderr).To(HavePrefix("affected: every alert: \"Makefile\" is part of the harness\n"))
 
 	status, stdout, stderr = firedrill(t, t.Context(), "affected", "--since=nowhere")
-	g.Expect(status).To(Equal(unusable))
+	g.Expect(status).To(Equal(exitBadInput))
 	g.Expect(stdout).To(BeEmpty())
 	g.Expect(stderr).To(HavePrefix(`firedrill: "nowhere" is no revision of the git repository `))
 }
@@ -82,15 +82,15 @@ func TestCheckOfAChange(t *testing.T) {
 	g := NewWithT(t)
 	commitFiles(t, map[string]string{"rules/tls.yml": twoAlerts, "runbooks/README.md": ""})
 	status, stdout, _ := firedrill(t, t.Context(), "check", "--alertmanager=", "--changed-since=HEAD")
-	g.Expect(status).To(Equal(proven), stdout)
+	g.Expect(status).To(Equal(exitProven), stdout)
 
 	replace(t, "rules/tls.yml", "<= 0", "< 0")
 	status, stdout, _ = firedrill(t, t.Context(), "check", "--alertmanager=", "--changed-since=HEAD")
-	g.Expect(status).To(Equal(refuted))
+	g.Expect(status).To(Equal(exitFound))
 	g.Expect(stdout).To(ContainSubstring("Expired has no runbook"))
 	g.Expect(stdout).NotTo(ContainSubstring("Soon"))
 
 	status, stdout, _ = firedrill(t, t.Context(), "check", "--alertmanager=")
-	g.Expect(status).To(Equal(refuted))
+	g.Expect(status).To(Equal(exitFound))
 	g.Expect(stdout).To(ContainSubstring("Soon has no runbook"))
 }

@@ -77,7 +77,7 @@ type output struct {
 	strict bool
 }
 
-// check writes the findings. The error is errRefuted if there are errors.
+// check writes the findings. The error is errFound if there are errors.
 func (in *inputs) check(ctx context.Context, w io.Writer, out output) error {
 	if !slices.Contains(finding.Formats, out.format) {
 		return fmt.Errorf("--format %q: choose one of %s", out.format, strings.Join(finding.Formats, ", "))
@@ -113,7 +113,7 @@ func (in *inputs) check(ctx context.Context, w io.Writer, out output) error {
 		fmt.Fprintln(w)
 	}
 	if report.Count(finding.Error) > 0 {
-		return errRefuted
+		return errFound
 	}
 	return nil
 }

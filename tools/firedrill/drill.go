@@ -19,11 +19,10 @@ const (
 	surprise      = "surprise"
 )
 
-// gameDay is how long an exercise may take that people have a part in: the four hours that they have, and what is before
-// and after.
+// gameDay limits a drill with people: their four hours, and what comes before and after.
 const gameDay = 5 * time.Hour
 
-// The environment variables that tell the exercises how they are to go.
+// The environment variables that configure the drill's specs.
 const (
 	pauseVariable = "FIREDRILL_PAUSE"
 	seedVariable  = "FIREDRILL_SEED"
@@ -50,25 +49,25 @@ func drillCommand() *cobra.Command {
 				return err
 			}
 			if chosen == surprise {
-				fmt.Fprintf(cmd.OutOrStdout(), "drill: a surprise; it comes again with --seed %d\n", seed)
+				fmt.Fprintf(cmd.OutOrStdout(), "drill: a surprise; repeat it with --seed %d\n", seed)
 			}
 			return p.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	p.inputs.addFlags(cmd)
-	cmd.Flags().StringVar(&chosen, "scenario", "", "rehearse this one of "+filepath.Join(recoverySuite, scenariosFile)+", or "+surprise+" for one that nobody knows beforehand; all of them without it")
-	cmd.Flags().Uint64Var(&seed, "seed", 0, "what the choice of a surprise comes from, to make it again")
-	cmd.Flags().BoolVar(&pause, "pause", false, "hand the runbook to people once they are paged, time them and judge what came of it")
-	p.addWorldFlags(cmd)
+	cmd.Flags().StringVar(&chosen, "scenario", "", "scenario of "+filepath.Join(recoverySuite, scenariosFile)+", or "+surprise+" for a random one (default: all)")
+	cmd.Flags().Uint64Var(&seed, "seed", 0, "seed of a surprise, to repeat it")
+	cmd.Flags().BoolVar(&pause, "pause", false, "let people follow the runbook once they are paged, and measure their recovery")
+	p.addTestbedFlags(cmd)
 	return cmd
 }
 
-// rehearse chooses what is rehearsed, and how.
+// rehearse selects the specs of a scenario, or all.
 func (p *proof) rehearse(all []scenario.Scenario, chosen string, seed uint64, pause bool) error {
 	switch chosen {
 	case "":
 		if pause {
-			return errors.New("--pause is for one disaster at a time: choose it with --scenario")
+			return errors.New("--pause needs a single scenario: choose it with --scenario")
 		}
 		return nil
 	case surprise:

@@ -8,7 +8,7 @@ import (
 	"github.com/stemedb/firedrill/tools/scenario"
 )
 
-func TestWhatIsRehearsed(t *testing.T) {
+func TestDrillSelection(t *testing.T) {
 	all := []scenario.Scenario{{Name: "host-lost"}, {Name: "bucket-lost"}, {Name: "data-damaged"}}
 	for name, c := range map[string]struct {
 		chosen      string
@@ -20,9 +20,9 @@ func TestWhatIsRehearsed(t *testing.T) {
 		"one":            {chosen: "host-lost", focus: "recovered from: host-lost$"},
 		"one by people":  {chosen: "host-lost", pause: true, focus: "recovered from: host-lost$", environment: []string{"FIREDRILL_PAUSE=1"}},
 		"a surprise":     {chosen: "surprise", focus: "recovered from: " + scenario.Surprise(all, 7).Name + "$", environment: []string{"FIREDRILL_SEED=7"}},
-		"none of them":   {chosen: "flood", says: `--scenario: there is no scenario "flood": there are host-lost, bucket-lost, data-damaged`},
-		"all by people":  {pause: true, says: "--pause is for one disaster at a time"},
-		"part of a name": {chosen: "host", says: `there is no scenario "host"`},
+		"none of them":   {chosen: "flood", says: `--scenario: no scenario "flood": choose one of host-lost, bucket-lost, data-damaged`},
+		"all by people":  {pause: true, says: "--pause needs a single scenario"},
+		"part of a name": {chosen: "host", says: `no scenario "host"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var p proof

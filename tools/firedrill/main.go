@@ -19,13 +19,13 @@ import (
 
 // The exit statuses.
 const (
-	proven   = 0
-	refuted  = 1 // a proof failed, or a check found something
-	unusable = 2 // the input or the machine cannot be used; nothing was proven
+	exitProven   = 0
+	exitFound    = 1 // a proof failed, or a check found something
+	exitBadInput = 2 // the input or the machine cannot be used; nothing was proven
 )
 
-// errRefuted ends a command that has told what is wrong already.
-var errRefuted = errors.New("refuted")
+// errFound ends a command that has told what is wrong already.
+var errFound = errors.New("a check or a proof failed")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -38,8 +38,8 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status int) {
 	defer func() {
 		if r := recover(); r != nil {
-			fmt.Fprintf(stderr, "firedrill: a fault of its own: %v\n", r)
-			status = unusable
+			fmt.Fprintf(stderr, "firedrill: an error in firedrill, please report it: %v\n", r)
+			status = exitBadInput
 		}
 	}()
 	cmd := newCommand()
@@ -49,16 +49,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 	err := cmd.ExecuteContext(ctx)
 	switch {
 	case err == nil:
-		return proven
-	case errors.Is(err, errRefuted):
-		return refuted
+		return exitProven
+	case errors.Is(err, errFound):
+		return exitFound
 	case ctx.Err() != nil:
 		err = errors.New("interrupted")
 	}
-	for line := range strings.Lines(err.Error()) { // several, where several inputs are unusable
+	for line := range strings.Lines(err.Error()) { // several, where several inputs are wrong
 		fmt.Fprintf(stderr, "firedrill: %s\n", strings.TrimRight(line, "\n"))
 	}
-	return unusable
+	return exitBadInput
 }
 
 func newCommand() *cobra.Command {

@@ -50,9 +50,9 @@ func TestTable(t *testing.T) {
 		ends   string // stdout
 		says   string // stderr
 	}{
-		{"all is proven", []types.SpecState{passed, passed}, proven, "\n2 passed, 0 failed\n", ""},
-		{"a proof failed", []types.SpecState{passed, failed}, refuted, "\n1 passed, 1 failed\n", ""},
-		{"nothing ran", []types.SpecState{types.SpecStateSkipped}, unusable, "", "no spec ran"},
+		{"all is proven", []types.SpecState{passed, passed}, exitProven, "\n2 passed, 0 failed\n", ""},
+		{"a proof failed", []types.SpecState{passed, failed}, exitFound, "\n1 passed, 1 failed\n", ""},
+		{"nothing ran", []types.SpecState{types.SpecStateSkipped}, exitBadInput, "", "no spec ran"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			status, stdout, stderr := firedrill(t, t.Context(), "table", reportOf(t, test.states...))
@@ -101,15 +101,15 @@ func TestCheckFindsAndRefuses(t *testing.T) {
 	}
 	// An alert without its runbook is a finding.
 	status, stdout, stderr := firedrill(t, t.Context(), "check", "--alertmanager=")
-	if status != refuted || !strings.Contains(stdout, "rules/tls.yml:4") || stderr != "" {
+	if status != exitFound || !strings.Contains(stdout, "rules/tls.yml:4") || stderr != "" {
 		t.Errorf("status %d, stdout\n%s\nstderr %s", status, stdout, stderr)
 	}
-	// A rule file that is none is unusable.
+	// A rule file that is none is exitBadInput.
 	if err := os.WriteFile("rules/tls.yml", []byte("groups: [\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	status, stdout, stderr = firedrill(t, t.Context(), "check", "--alertmanager=")
-	if status != unusable || stdout != "" || !strings.HasPrefix(stderr, "firedrill: ") || !strings.Contains(stderr, "rules/tls.yml") {
+	if status != exitBadInput || stdout != "" || !strings.HasPrefix(stderr, "firedrill: ") || !strings.Contains(stderr, "rules/tls.yml") {
 		t.Errorf("status %d, stdout\n%s\nstderr %s", status, stdout, stderr)
 	}
 }
@@ -135,16 +135,16 @@ func TestCheckFormats(t *testing.T) {
 		"junit":  `<testcase classname="rules/tls.yml" name="CertificateExpiringSoon" file="rules/tls.yml">`,
 	} {
 		status, stdout, stderr := firedrill(t, t.Context(), "check", "--format="+format)
-		if status != proven || !strings.Contains(stdout, want) || stderr != "" || strings.Contains(stdout, "\x1b") {
+		if status != exitProven || !strings.Contains(stdout, want) || stderr != "" || strings.Contains(stdout, "\x1b") {
 			t.Errorf("%s: status %d, stdout\n%s\nstderr %s", format, status, stdout, stderr)
 		}
 		status, stdout, _ = firedrill(t, t.Context(), "check", "--strict", "--format="+format)
-		if status != refuted || strings.Contains(stdout, "::warning") || strings.Contains(stdout, `"level": "warning",`) || strings.Contains(stdout, "Warning:") {
+		if status != exitFound || strings.Contains(stdout, "::warning") || strings.Contains(stdout, `"level": "warning",`) || strings.Contains(stdout, "Warning:") {
 			t.Errorf("%s: strict, status %d, stdout\n%s", format, status, stdout)
 		}
-		// What is unusable is told apart from what was found, whoever reads the findings.
+		// What is exitBadInput is told apart from what was found, whoever reads the findings.
 		status, stdout, stderr = firedrill(t, t.Context(), "check", "--programs=none.txt", "--format="+format)
-		if status != unusable || stdout != "" || !strings.Contains(stderr, "none.txt") {
+		if status != exitBadInput || stdout != "" || !strings.Contains(stderr, "none.txt") {
 			t.Errorf("%s: status %d, stdout\n%s\nstderr %s", format, status, stdout, stderr)
 		}
 	}
@@ -157,10 +157,10 @@ func TestCheckLeavesOut(t *testing.T) {
 		status int
 		says   string
 	}{
-		{[]string{"check"}, proven, "left out: --runbooks, --alertmanager, --programs, --specs, --metrics\n"},
-		{[]string{"check", "--runbooks="}, proven, "left out: --runbooks, "},
-		{[]string{"check", "--runbooks=runbooks"}, unusable, "runbooks"},
-		{[]string{"check", "--specs=e2e"}, unusable, "e2e"},
+		{[]string{"check"}, exitProven, "left out: --runbooks, --alertmanager, --programs, --specs, --metrics\n"},
+		{[]string{"check", "--runbooks="}, exitProven, "left out: --runbooks, "},
+		{[]string{"check", "--runbooks=runbooks"}, exitBadInput, "runbooks"},
+		{[]string{"check", "--specs=e2e"}, exitBadInput, "e2e"},
 	} {
 		status, stdout, stderr := firedrill(t, t.Context(), test.args...)
 		if status != test.status || !strings.Contains(stdout+stderr, test.says) {
@@ -170,7 +170,7 @@ func TestCheckLeavesOut(t *testing.T) {
 }
 
 // Of our own rules more is known than of others.
-func TestCheckKnowsWhatIsOurs(t *testing.T) {
+func TestCheckDefaults(t *testing.T) {
 	files := maps.Clone(sound)
 	files["fixtures/inventory/a.prom"], files["fixtures/inventory/b.prom"] = "a 1\n", "b 1\n"
 	files["fixtures/grafana/d.json"] = `{"uid": "d", "panels": [{"title": "P", "targets": [{"expr": "a + b"}, {"expr": "c"}]}]}`
@@ -190,7 +190,7 @@ func TestCheckKnowsWhatIsOurs(t *testing.T) {
 
 func TestCheckList(t *testing.T) {
 	status, stdout, _ := firedrill(t, t.Context(), "check", "--list")
-	if status != proven || strings.Count(stdout, "\n") != len(check.Checks) {
+	if status != exitProven || strings.Count(stdout, "\n") != len(check.Checks) {
 		t.Errorf("status %d, stdout\n%s", status, stdout)
 	}
 	for _, one := range check.Checks {
@@ -209,7 +209,7 @@ func TestProveStopsAtAFindingBeforeDocker(t *testing.T) {
 		}
 	}
 	status, _, stderr := firedrill(t, t.Context(), "prove", "--alertmanager=")
-	if status != refuted || stderr != "" {
+	if status != exitFound || stderr != "" {
 		t.Errorf("status %d, stderr %s", status, stderr)
 	}
 }
@@ -224,32 +224,32 @@ func TestUnusableCommandLines(t *testing.T) {
 		{"there is no Docker Engine at unix:///nowhere", []string{"images"}},
 		{"there is no Docker Engine at unix:///nowhere", []string{"clean"}},
 		{`unknown command "rehearse"`, []string{"rehearse"}},
-		{"reading scenarios: ", []string{"drill"}},
+		{"read scenarios: ", []string{"drill"}},
 		{"unknown flag", []string{"check", "--rule=x"}},
 		{"no such file", []string{"table", "none.json"}},
-		{`"(" is no regular expression`, []string{"prove", "--focus=("}},
+		{`"(" is not a regular expression`, []string{"prove", "--focus=("}},
 		{"--procs 0: at least 1", []string{"prove", "--procs=0"}},
-		{`--labels "A ||" is no label filter of Ginkgo`, []string{"prove", "--labels=A ||"}},
+		{`--labels "A ||" is not a label filter of Ginkgo`, []string{"prove", "--labels=A ||"}},
 		{`required flag(s) "since" not set`, []string{"affected"}},
 		{`no git working tree`, []string{"affected", "--since=HEAD"}},
 		{`no git working tree`, []string{"check", "--changed-since="}},
-		{`no suite folder "e2e/tsl"`, []string{"prove", "e2e/tsl"}},
-		{`there is no folder of runbooks "runbooks"`, []string{"prove"}},
+		{`the suite folder "e2e/tsl" does not exist`, []string{"prove", "e2e/tsl"}},
+		{`the folder of runbooks "runbooks" does not exist`, []string{"prove"}},
 		{"rules", []string{"check"}},
 		{`--format "xml": choose one of text, json, github, sarif, junit`, []string{"check", "--format=xml"}},
 	} {
 		status, stdout, stderr := firedrill(t, t.Context(), test.args...)
-		if status != unusable || stdout != "" || !strings.HasPrefix(stderr, "firedrill: ") || !strings.Contains(stderr, test.says) {
+		if status != exitBadInput || stdout != "" || !strings.HasPrefix(stderr, "firedrill: ") || !strings.Contains(stderr, test.says) {
 			t.Errorf("%q: status %d, stdout %q, stderr %q", test.args, status, stdout, stderr)
 		}
 	}
 }
 
-func TestInterruptedIsOneWord(t *testing.T) {
+func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	status, _, stderr := firedrill(t, ctx, "images")
-	if status != unusable || stderr != "firedrill: interrupted\n" {
+	if status != exitBadInput || stderr != "firedrill: interrupted\n" {
 		t.Errorf("status %d, stderr %q", status, stderr)
 	}
 }
@@ -266,18 +266,18 @@ func TestGinkgoArgs(t *testing.T) {
 	}
 }
 
-func TestSuitesLearnWhatToProve(t *testing.T) {
+func TestSuiteEnvironment(t *testing.T) {
 	t.Chdir(t.TempDir())
 	dir, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := proof{inputs: inputs{Inputs: check.Inputs{Rules: "rules", Runbooks: "/srv/runbooks"}}, keep: true}
+	p := proof{inputs: inputs{Inputs: check.Inputs{Rules: "rules", Runbooks: "/srv/runbooks", Alertmanager: "am.yml"}}, keep: true}
 	got, err := p.variables()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"FIREDRILL_RULES=" + filepath.Join(dir, "rules"), "FIREDRILL_RUNBOOKS=/srv/runbooks", "FIREDRILL_KEEP=1"}
+	want := []string{"FIREDRILL_RULES=" + filepath.Join(dir, "rules"), "FIREDRILL_RUNBOOKS=/srv/runbooks", "FIREDRILL_ALERTMANAGER=" + filepath.Join(dir, "am.yml"), "FIREDRILL_KEEP=1"}
 	if !slices.Equal(got, want) {
 		t.Errorf("variables %q, want %q", got, want)
 	}

@@ -71,7 +71,7 @@ func (m mutation) run(cmd *cobra.Command, names []string) error {
 		return err
 	}
 	if _, total := mutate.Scores(outcomes); total.Percent() < m.minScore {
-		return errRefuted
+		return errFound
 	}
 	return nil
 }

@@ -13,10 +13,10 @@ const (
 func TestMutate(t *testing.T) {
 	t.Chdir(lay(t, map[string]string{"rules/a.yml": oneRule, "rules/a_test.yml": oneTest}))
 	status, stdout, stderr := firedrill(t, t.Context(), "mutate")
-	if status != refuted || stderr != "" || !strings.Contains(stdout, "rules/a.yml:6:10: survived: A: for doubled\n") || !strings.Contains(stdout, "+    for: 20m\n") {
+	if status != exitFound || stderr != "" || !strings.Contains(stdout, "rules/a.yml:6:10: survived: A: for doubled\n") || !strings.Contains(stdout, "+    for: 20m\n") {
 		t.Errorf("status %d, stdout\n%s\nstderr %s", status, stdout, stderr)
 	}
-	if status, stdout, stderr = firedrill(t, t.Context(), "mutate", "--min-score=10", "--tests=rules/*_test.yml", "A"); status != proven {
+	if status, stdout, stderr = firedrill(t, t.Context(), "mutate", "--min-score=10", "--tests=rules/*_test.yml", "A"); status != exitProven {
 		t.Errorf("status %d, stdout\n%s\nstderr %s", status, stdout, stderr)
 	}
 }
@@ -24,11 +24,11 @@ func TestMutate(t *testing.T) {
 func TestBoundaries(t *testing.T) {
 	t.Chdir(lay(t, map[string]string{"rules/a.yml": oneRule}))
 	status, stdout, stderr := firedrill(t, t.Context(), "boundaries")
-	if status != proven || stderr != "" || !strings.Contains(stdout, "A      x at 11   10      10m    10: at once\n") {
+	if status != exitProven || stderr != "" || !strings.Contains(stdout, "A      x at 11   10      10m    10: at once\n") {
 		t.Errorf("status %d, stdout\n%s\nstderr %s", status, stdout, stderr)
 	}
 	status, stdout, stderr = firedrill(t, t.Context(), "boundaries", "--generate", "--interval=30s", "A")
-	if status != proven || stderr != "" || !strings.Contains(stdout, "        values: 11x20 10\n") || !strings.Contains(stdout, "\nevaluation_interval: 30s\n") {
+	if status != exitProven || stderr != "" || !strings.Contains(stdout, "        values: 11x20 10\n") || !strings.Contains(stdout, "\nevaluation_interval: 30s\n") {
 		t.Errorf("status %d, stdout\n%s\nstderr %s", status, stdout, stderr)
 	}
 }
@@ -49,7 +49,7 @@ func TestUnusableMutateAndBoundaries(t *testing.T) {
 		{"--min-score 101", []string{"mutate", "--min-score=101"}},
 	} {
 		status, stdout, stderr := firedrill(t, t.Context(), test.args...)
-		if status != unusable || stdout != "" || !strings.Contains(stderr, test.says) {
+		if status != exitBadInput || stdout != "" || !strings.Contains(stderr, test.says) {
 			t.Errorf("%q: status %d, stdout %q, stderr %q", test.args, status, stdout, stderr)
 		}
 	}

@@ -18,14 +18,14 @@ import (
 )
 
 func planCommand() *cobra.Command {
-	p := proof{procs: 1} // a dry run takes no more
+	p := proof{procs: 1} // a dry run needs no more
 	var shards int
 	var durations []string
 	cmd := &cobra.Command{
 		Use:   "plan --shards N [suite folder...]",
-		Short: "Deal the proofs to machines that run side by side, as a matrix for GitHub Actions",
-		Long: `Plan asks Ginkgo for the specs, which compiles the suites and runs nothing, deals them to N machines by
-how long they took last, and prints one line of JSON that fromJSON makes a matrix of:
+		Short: "Distribute the proofs to machines that run in parallel, as a matrix for GitHub Actions",
+		Long: `Plan lists the specs with a dry run of Ginkgo, which compiles the suites and runs nothing, distributes them to N
+machines by their last durations, and prints one line of JSON that fromJSON makes a matrix of:
 
   {"include":[{"shard":1,"of":2,"suites":"./e2e/tls","focus":"^(?:…)$","specs":9,"seconds":300}, …]}
 
@@ -33,16 +33,15 @@ A machine runs its shard by
 
   firedrill prove --focus "$FOCUS" --expect "$SPECS" $SUITES
 
-Each spec is in exactly one shard. The longest is dealt first; specs of a suite stay together where that costs
-no time, and those of an Ordered container always. Where there are fewer specs than machines, there are fewer
-shards. "seconds" is the work expected of all the worlds of a machine together, not the time until it is done.
+Each spec is in exactly one shard. Specs of a suite stay together where that costs no time, and those of an
+Ordered container always. With fewer specs than machines there are fewer shards. "seconds" is the estimated
+work of all processes of a machine together, not the time until it is done.
 
---durations is Ginkgo's JSON report of a run before, as firedrill prove leaves it in ` + outputDir + `/` + jsonReport + `. A spec
-that it does not know, or that did not pass, is taken to need the median of the others, and without a report
-all are taken to need the same.`,
+--durations is Ginkgo's JSON report of an earlier run, as firedrill prove writes it to ` + outputDir + `/` + jsonReport + `. A spec
+that is not in it, or did not pass, is estimated at the median of the others.`,
 		RunE: func(cmd *cobra.Command, suites []string) error {
-			if shards < 1 || shards > shard.Most {
-				return fmt.Errorf("--shards %d: at least 1, and at most the %d jobs that GitHub Actions makes of a matrix", shards, shard.Most)
+			if shards < 1 || shards > shard.MaxShards {
+				return fmt.Errorf("--shards %d: give 1 to %d, GitHub Actions' limit for a matrix", shards, shard.MaxShards)
 			}
 			last, err := readDurations(durations)
 			if err != nil {
@@ -63,27 +62,27 @@ all are taken to need the same.`,
 			return printMatrix(cmd.OutOrStdout(), plan)
 		},
 	}
-	cmd.Flags().IntVar(&shards, "shards", 0, "how many machines run side by side")
-	cmd.Flags().StringArrayVar(&durations, "durations", nil, "Ginkgo's JSON report of a run before; may be repeated, for each of its shards")
+	cmd.Flags().IntVar(&shards, "shards", 0, "number of machines")
+	cmd.Flags().StringArrayVar(&durations, "durations", nil, "Ginkgo's JSON report of an earlier run; repeat it for each of its shards")
 	cmd.Flags().StringVar(&p.labels, "labels", "", "plan only the specs whose labels match this Ginkgo label filter")
 	_ = cmd.MarkFlagRequired("shards") // it exists
 	return cmd
 }
 
-// printMatrix prints shards in one line, as GitHub Actions takes the output of a step.
+// printMatrix prints shards on one line, the format of a step's output in GitHub Actions.
 func printMatrix(w io.Writer, shards []shard.Shard) error {
 	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false) // what is read by people too
+	encoder.SetEscapeHTML(false) // people read it too
 	return encoder.Encode(map[string][]shard.Shard{"include": shards})
 }
 
-// readDurations reads the reports of a run before.
+// readDurations reads the reports of an earlier run.
 func readDurations(files []string) ([]types.Report, error) {
 	var all []types.Report
 	for _, file := range files {
 		f, err := os.Open(file)
 		if err != nil {
-			return nil, fmt.Errorf("reading the durations: %w", err)
+			return nil, fmt.Errorf("read the durations: %w", err)
 		}
 		reports, err := shard.Read(file, f)
 		f.Close() // nothing was written
@@ -95,8 +94,8 @@ func readDurations(files []string) ([]types.Report, error) {
 	return all, nil
 }
 
-// list returns the reports of a dry run of the specs that are selected: all pass, for none is run, nor what comes before
-// and after a suite. The paths of the suites are as firedrill prove takes them.
+// list returns the reports of a dry run of the selected specs: all pass, since nothing runs. The paths of the suites are as
+// firedrill prove takes them.
 func (p proof) list(ctx context.Context) ([]types.Report, error) {
 	if err := p.validate(); err != nil {
 		return nil, err
@@ -107,21 +106,21 @@ func (p proof) list(ctx context.Context) ([]types.Report, error) {
 	}
 	dir, err := os.MkdirTemp("", "firedrill-")
 	if err != nil {
-		return nil, fmt.Errorf("listing the specs: %w", err)
+		return nil, fmt.Errorf("list the specs: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	args := []string{"run", "--dry-run", "--no-color", "--output-dir=" + dir, "--json-report=" + jsonReport}
 	cmd := exec.CommandContext(ctx, path, append(args, p.selection()...)...)
-	cmd.Env = append(os.Environ(), "GINKGO_NO_COLOR=TRUE") // for what it says before it knows its arguments
+	cmd.Env = append(os.Environ(), "GINKGO_NO_COLOR=TRUE") // for output before it parses its arguments
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("Ginkgo cannot list the specs (%w):\n%s", err, strings.TrimSpace(string(output)))
 	}
 	f, err := os.Open(filepath.Join(dir, jsonReport))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("there is no suite in %s: name a folder with one", strings.Join(p.suites, " "))
+		return nil, fmt.Errorf("no suite in %s: name a folder with one", strings.Join(p.suites, " "))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listing the specs: %w", err)
+		return nil, fmt.Errorf("list the specs: %w", err)
 	}
 	defer f.Close()
 	listed, err := shard.Read(f.Name(), f)
@@ -130,12 +129,12 @@ func (p proof) list(ctx context.Context) ([]types.Report, error) {
 	}
 	here, err := os.Getwd()
 	if err != nil {
-		return nil, fmt.Errorf("listing the specs: %w", err)
+		return nil, fmt.Errorf("list the specs: %w", err)
 	}
 	for i := range listed {
 		relative, err := filepath.Rel(here, listed[i].SuitePath)
 		if err != nil {
-			return nil, fmt.Errorf("listing the specs: %w", err)
+			return nil, fmt.Errorf("list the specs: %w", err)
 		}
 		listed[i].SuitePath = "./" + filepath.ToSlash(relative)
 	}

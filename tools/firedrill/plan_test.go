@@ -20,7 +20,7 @@ const suites = "./testdata/suites/..."
 func planned(t *testing.T, args ...string) []shard.Shard {
 	t.Helper()
 	status, stdout, stderr := firedrill(t, t.Context(), append([]string{"plan"}, args...)...)
-	if status != proven || strings.Count(stdout, "\n") != 1 || !strings.HasPrefix(stderr, "plan: shard 1 of ") {
+	if status != exitProven || strings.Count(stdout, "\n") != 1 || !strings.HasPrefix(stderr, "plan: shard 1 of ") {
 		t.Fatalf("status %d, stdout\n%s\nstderr %s", status, stdout, stderr)
 	}
 	var matrix struct{ Include []shard.Shard }
@@ -127,17 +127,17 @@ func TestPlanRefuses(t *testing.T) {
 		says string
 	}{
 		{[]string{}, `required flag(s) "shards" not set`},
-		{[]string{"--shards=0"}, "--shards 0: at least 1"},
-		{[]string{"--shards=257"}, "at most the 256 jobs"},
-		{[]string{"--shards=2", "--labels=(("}, "is no label filter of Ginkgo"},
-		{[]string{"--shards=2", "nowhere"}, `there is no suite folder "nowhere"`},
+		{[]string{"--shards=0"}, "--shards 0: give 1 to 256"},
+		{[]string{"--shards=257"}, "--shards 257: give 1 to 256"},
+		{[]string{"--shards=2", "--labels=(("}, "is not a label filter of Ginkgo"},
+		{[]string{"--shards=2", "nowhere"}, `the suite folder "nowhere" does not exist`},
 		{[]string{"--shards=2", "--durations=none.json"}, "none.json"},
 		{[]string{"--shards=2", "--durations=" + report}, "e2e.json:1: not Ginkgo's JSON report of a run"},
 		{[]string{"--shards=2", "--labels=Nothing", suites}, "no spec to deal"},
 		{[]string{"--shards=2", "./testdata/suites"}, "Ginkgo cannot list the specs (exit status 1):\nfiredrill: ginkgo run failed\nfiredrill:   Found no test suites"},
 	} {
 		status, stdout, stderr := firedrill(t, t.Context(), append([]string{"plan"}, test.args...)...)
-		if status != unusable || stdout != "" || !strings.Contains(stderr, test.says) {
+		if status != exitBadInput || stdout != "" || !strings.Contains(stderr, test.says) {
 			t.Errorf("%q: status %d, stdout\n%s\nstderr %s", test.args, status, stdout, stderr)
 		}
 	}

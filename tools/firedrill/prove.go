@@ -35,13 +35,14 @@ const (
 	junitReport = "e2e.xml"
 )
 
-// The environment variables that tell the suites what to prove, and to leave their world up.
+// The environment variables that tell the suites what to prove, and to leave their testbed up.
 const (
-	rulesVariable    = "FIREDRILL_RULES"
-	runbooksVariable = "FIREDRILL_RUNBOOKS"
-	keepVariable     = "FIREDRILL_KEEP"
-	progressVariable = "FIREDRILL_PROGRESS" // where to write lines that are to be seen at once
-	runVariable      = "FIREDRILL_RUN"      // the process whose end is the end of the run
+	rulesVariable        = "FIREDRILL_RULES"
+	runbooksVariable     = "FIREDRILL_RUNBOOKS"
+	alertmanagerVariable = "FIREDRILL_ALERTMANAGER"
+	keepVariable         = "FIREDRILL_KEEP"
+	progressVariable     = "FIREDRILL_PROGRESS" // where to write lines that are to be seen at once
+	runVariable          = "FIREDRILL_RUN"      // the process whose end is the end of the run
 )
 
 // proof is what one run is to prove, and how.
@@ -72,7 +73,7 @@ func proveCommand() *cobra.Command {
 	cmd.Flags().StringVar(&p.focus, "focus", "", "run only the specs whose text matches this regular expression")
 	cmd.Flags().StringVar(&p.labels, "labels", "", "run only the specs whose labels match this Ginkgo label filter, as in \"CertificateExpired || CertificateExpiringSoon\"")
 	cmd.Flags().IntVar(&p.expect, "expect", 0, "fail unless that many specs run, as for a shard of firedrill plan")
-	p.addWorldFlags(cmd)
+	p.addTestbedFlags(cmd)
 	return cmd
 }
 
@@ -87,11 +88,11 @@ func suitesOr(named []string) []string {
 	return named
 }
 
-// addWorldFlags adds what is to be said of the worlds that specs run in.
-func (p *proof) addWorldFlags(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&p.keep, "keep", false, "leave the world up and print how to enter it")
-	// A world waits as long as it works: two for each processor keep it busy.
-	cmd.Flags().IntVar(&p.procs, "procs", min(4, 2*runtime.NumCPU()), "worlds to run side by side")
+// addTestbedFlags adds the flags of the testbeds that specs run in.
+func (p *proof) addTestbedFlags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&p.keep, "keep", false, "leave the testbed up and print how to enter it")
+	// A testbed waits as long as it works: two for each processor keep it busy.
+	cmd.Flags().IntVar(&p.procs, "procs", min(4, 2*runtime.NumCPU()), "testbeds to run side by side")
 }
 
 // run judges what costs little first: the arguments, the rules, Docker; then images, then suites.
@@ -100,10 +101,13 @@ func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	if info, err := os.Stat(p.Runbooks); err != nil || !info.IsDir() { // a check can do without, a proof cannot
-		return fmt.Errorf("there is no folder of runbooks %q: name it with --runbooks", p.Runbooks)
+		return fmt.Errorf("the folder of runbooks %q does not exist: name it with --runbooks", p.Runbooks)
 	}
 	if err := p.inputs.check(ctx, stdout, output{format: "text"}); err != nil {
 		return err
+	}
+	if info, err := os.Stat(p.Alertmanager); err != nil || info.IsDir() {
+		return fmt.Errorf("Alertmanager's configuration %q does not exist: name it with --alertmanager", p.Alertmanager)
 	}
 	images, err := image.Ensure(ctx, stdout)
 	if err != nil {
@@ -150,17 +154,17 @@ func (p proof) shortfall(found journal.Journal) error {
 // validate says which argument is of no use.
 func (p proof) validate() error {
 	if _, err := regexp.Compile(p.focus); err != nil {
-		return fmt.Errorf("--focus %q is no regular expression: %w", p.focus, err)
+		return fmt.Errorf("--focus %q is not a regular expression: %w", p.focus, err)
 	}
 	if _, err := types.ParseLabelFilter(p.labels); err != nil {
-		return fmt.Errorf("--labels %q is no label filter of Ginkgo: write names with ||, && and ! between them, as in %q", p.labels, "CertificateExpired || CertificateExpiringSoon")
+		return fmt.Errorf("--labels %q is not a label filter of Ginkgo: write names with ||, && and ! between them, as in %q", p.labels, "CertificateExpired || CertificateExpiringSoon")
 	}
 	if p.procs < 1 {
 		return fmt.Errorf("--procs %d: at least 1 is needed", p.procs)
 	}
 	for _, suite := range p.suites {
 		if info, err := os.Stat(strings.TrimSuffix(suite, "...")); err != nil || !info.IsDir() {
-			return fmt.Errorf("there is no suite folder %q: name one under e2e", suite)
+			return fmt.Errorf("the suite folder %q does not exist: name one under e2e", suite)
 		}
 	}
 	return nil
@@ -170,7 +174,7 @@ func (p proof) validate() error {
 var errNotStarted = errors.New("the suites cannot be started")
 
 // runSuites runs the suites with the Ginkgo of go.mod. An interrupt is theirs to heed: they take down
-// their worlds and write their report.
+// their testbeds and write their report.
 func (p proof) runSuites(ctx context.Context, images image.Set, record *record, stdout, stderr io.Writer) error {
 	path, err := ginkgo(ctx)
 	if err != nil {
@@ -209,7 +213,7 @@ func (p proof) runSuites(ctx context.Context, images image.Set, record *record, 
 	for {
 		select {
 		case <-signals:
-			fmt.Fprintln(stdout, "interrupted: the suites are taking down their worlds")
+			fmt.Fprintln(stdout, "interrupted: the suites are removing their testbeds")
 			syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
 		case err := <-ended:
 			return err
@@ -229,15 +233,16 @@ func ginkgo(ctx context.Context) (string, error) {
 // variables are the environment variables for the suites. Each suite runs in its own folder, so that
 // paths are absolute.
 func (p proof) variables() ([]string, error) {
-	rules, err := filepath.Abs(p.Rules)
-	if err != nil {
-		return nil, err
+	var variables []string
+	for _, input := range []struct{ variable, path string }{
+		{rulesVariable, p.Rules}, {runbooksVariable, p.Runbooks}, {alertmanagerVariable, p.Alertmanager},
+	} {
+		path, err := filepath.Abs(input.path)
+		if err != nil {
+			return nil, err
+		}
+		variables = append(variables, input.variable+"="+path)
 	}
-	runbooks, err := filepath.Abs(p.Runbooks)
-	if err != nil {
-		return nil, err
-	}
-	variables := []string{rulesVariable + "=" + rules, runbooksVariable + "=" + runbooks}
 	variables = append(variables, p.environment...)
 	if p.keep {
 		variables = append(variables, keepVariable+"=1")
@@ -326,7 +331,7 @@ func printTable(w io.Writer, summary report.Summary) error {
 	}
 	fmt.Fprintln(w)
 	if summary.Failed+summary.Unknown > 0 {
-		return errRefuted
+		return errFound
 	}
 	return nil
 }

@@ -24,17 +24,17 @@ import (
 	"github.com/stemedb/firedrill/tools/report"
 )
 
-// reportDir is where a run leaves its report.
+// reportDir is the folder of a run's report.
 const reportDir = "report"
 
-// previousVariable is the environment variable that names the journal, or the report, of the run to compare with; without
-// it, that is the one in reportDir.
+// previousVariable is the environment variable with the path of the journal or report to compare with. By default it is
+// the one in reportDir.
 const previousVariable = "FIREDRILL_PREVIOUS"
 
 func reportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report",
-		Short: "Verify, open and merge the reports that runs leave",
+		Short: "Verify, open and merge reports",
 		Long: `Each run of prove leaves a report in report/: index.html for people, journal.json for programs, junit.xml for CI,
 test-result.intoto.json to be signed, and SHA256SUMS of them all. It is compared with the report that was there before,
 or with the journal or the report that the environment variable ` + previousVariable + ` names.`,
@@ -46,7 +46,7 @@ or with the journal or the report that the environment variable ` + previousVari
 func reportVerifyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify [DIR]",
-		Short: "Tell whether a file of a report was changed, is missing or was added",
+		Short: "Check whether a file of a report was changed, removed or added",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := named(args)
@@ -58,9 +58,9 @@ func reportVerifyCommand() *cobra.Command {
 				fmt.Fprintln(cmd.OutOrStdout(), sentence)
 			}
 			if len(wrong) > 0 {
-				return errRefuted
+				return errFound
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is as it was written\n", dir)
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is unchanged\n", dir)
 			return nil
 		},
 	}
@@ -77,10 +77,10 @@ func reportOpenCommand() *cobra.Command {
 				return err
 			}
 			if _, err := os.Stat(page); err != nil {
-				return fmt.Errorf("there is no report in %s: %w", named(args), err)
+				return fmt.Errorf("no report in %s: %w", named(args), err)
 			}
 			if err := browse(cmd.Context(), page); err != nil {
-				fmt.Fprintf(cmd.OutOrStdout(), "no browser could be opened (%v): open %s\n", err, page)
+				fmt.Fprintf(cmd.OutOrStdout(), "cannot open a browser (%v): open %s\n", err, page)
 				return nil
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), page)
@@ -89,13 +89,13 @@ func reportOpenCommand() *cobra.Command {
 	}
 }
 
-// browse has the desktop open a page.
+// browse opens a page in the desktop's browser.
 func browse(ctx context.Context, page string) error {
 	program := "xdg-open"
 	if runtime.GOOS == "darwin" {
 		program = "open"
 	} else if os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" {
-		return errors.New("there is no desktop")
+		return errors.New("no desktop")
 	}
 	return exec.CommandContext(ctx, program, page).Run()
 }
@@ -120,11 +120,11 @@ func reportMergeCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&into, "into", "", "folder to write the joined report to")
-	_ = cmd.MarkFlagRequired("into") // there is such a flag
+	_ = cmd.MarkFlagRequired("into") // the flag exists
 	return cmd
 }
 
-// named is the report that a command line names, or the one that a run leaves.
+// named is the report of the command line, or reportDir.
 func named(args []string) string {
 	if len(args) > 0 {
 		return args[0]
@@ -132,8 +132,8 @@ func named(args []string) string {
 	return reportDir
 }
 
-// previousJournal is the journal to compare with: the one that is named, or that of the report which is about to be
-// replaced; nil where there is none. A report that cannot be read is in nobody's way.
+// previousJournal is the journal to compare with: the given one, or that of the report that the run will replace. It is nil
+// if that report does not exist or cannot be read.
 func previousJournal(dir string, out io.Writer) (*journal.Journal, error) {
 	name := os.Getenv(previousVariable)
 	if _, err := os.Stat(filepath.Join(dir, report.JournalFile)); name == "" && err != nil {
@@ -144,21 +144,21 @@ func previousJournal(dir string, out io.Writer) (*journal.Journal, error) {
 	case err != nil && name != "":
 		return nil, fmt.Errorf("%s: %w", previousVariable, err)
 	case err != nil:
-		fmt.Fprintf(out, "there is nothing to compare with: %v\n", err)
+		fmt.Fprintf(out, "no run to compare with: %v\n", err)
 		return nil, nil
 	}
 	return &j, nil
 }
 
-// record is what is known of a run before its suites start, and becomes its report once they have ended.
+// record holds what is known of a run before its suites start. It becomes the report once they have ended.
 type record struct {
 	journal  journal.Journal // without its proofs
 	previous *journal.Journal
-	secrets  *os.File // where the suites note the secrets that they have made
+	secrets  *os.File // the file to which suites add their secrets
 }
 
-// begin notes what is about to be proven, with what. What would keep the report from being written is told now, and not
-// after an hour.
+// begin records what the run proves, and with what. Problems that would prevent the report are errors now, not after an
+// hour.
 func (p proof) begin(ctx context.Context, images image.Set, out io.Writer) (*record, error) {
 	r := &record{journal: journal.Journal{Run: journal.Run{Started: time.Now().UTC(), Command: append([]string{"firedrill"}, os.Args[1:]...), Firedrill: version(), Go: runtime.Version()}}}
 	err := report.Replaceable(reportDir)
@@ -179,7 +179,7 @@ func (p proof) begin(ctx context.Context, images image.Set, out io.Writer) (*rec
 	}
 	r.journal.Run.Commit, r.journal.Run.Dirty = journal.Commit(ctx)
 	if r.secrets, err = os.CreateTemp("", "firedrill-secrets-"); err != nil {
-		return nil, fmt.Errorf("making a file for the suites' secrets: %w", err)
+		return nil, fmt.Errorf("make a file for the suites' secrets: %w", err)
 	}
 	return r, nil
 }
@@ -190,7 +190,7 @@ func (r *record) close() {
 	os.Remove(r.secrets.Name())
 }
 
-// end writes the report of what the suites found, and returns its journal. The failure is how they ended.
+// end writes the report of the suites' results, and returns its journal. failure is the error of running them.
 func (r *record) end(found journal.Journal, failure error) (journal.Journal, error) {
 	j := r.journal
 	j.Schema, j.Kind, j.Proofs = found.Schema, found.Kind, found.Proofs
@@ -198,7 +198,7 @@ func (r *record) end(found journal.Journal, failure error) (journal.Journal, err
 	if failure != nil && !slices.ContainsFunc(j.Proofs, func(p journal.Proof) bool { return p.Verdict != journal.True }) {
 		j.Proofs = append(j.Proofs, journal.Proof{
 			Suite: "firedrill", Alert: "(the run)", Verdict: journal.Unknown, Started: j.Run.Started, Ended: j.Run.Ended,
-			Failure: fmt.Sprintf("a suite did not run to its end (%v): see what it printed", failure),
+			Failure: fmt.Sprintf("a suite did not complete (%v): see its output", failure),
 		})
 	}
 	junit, err := os.ReadFile(filepath.Join(outputDir, junitReport))
@@ -213,11 +213,11 @@ func (r *record) end(found journal.Journal, failure error) (journal.Journal, err
 	if err != nil {
 		return journal.Journal{}, err
 	}
-	// Ginkgo's own reports and the evidence stay beside it, for the next plan, for CI and for people: they are kept, too.
+	// Ginkgo's reports and the evidence are kept beside it, for the next plan, CI and people.
 	evidence := cmp.Or(os.Getenv("FIREDRILL_EVIDENCE"), filepath.Join(outputDir, "evidence"))
 	for _, left := range []string{filepath.Join(outputDir, jsonReport), filepath.Join(outputDir, junitReport), evidence} {
 		if err := cleanse(left, redactor); err != nil {
-			return journal.Journal{}, fmt.Errorf("leaving secrets out of what the suites left: %w", err)
+			return journal.Journal{}, fmt.Errorf("remove secrets from the suites' output: %w", err)
 		}
 	}
 	return report.Write(reportDir, report.Source{
@@ -226,7 +226,7 @@ func (r *record) end(found journal.Journal, failure error) (journal.Journal, err
 	})
 }
 
-// cleanse takes the secrets out of a file, or of all files in a folder. What is not there has none.
+// cleanse removes the secrets from a file, or from all files in a folder, if it exists.
 func cleanse(path string, secrets redact.Redactor) error {
 	return filepath.WalkDir(path, func(file string, entry fs.DirEntry, err error) error {
 		switch {
@@ -243,7 +243,7 @@ func cleanse(path string, secrets redact.Redactor) error {
 	})
 }
 
-// version is firedrill's own.
+// version is that of firedrill.
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
@@ -251,7 +251,7 @@ func version() string {
 	return "(unknown)"
 }
 
-// digests are the images with the digests that the Docker Engine knows them by.
+// digests returns the images with their digests in the Docker Engine.
 func digests(ctx context.Context, images image.Set) ([]journal.Image, error) {
 	cli, err := image.Connect(ctx)
 	if err != nil {
@@ -259,11 +259,11 @@ func digests(ctx context.Context, images image.Set) ([]journal.Image, error) {
 	}
 	defer cli.Close()
 	found := []journal.Image{}
-	for _, variable := range images.Environ() { // each of them, as in FIREDRILL_IMAGE_HOST=reference
+	for _, variable := range images.Environ() { // such as FIREDRILL_IMAGE_HOST=reference
 		name, ref, _ := strings.Cut(variable, "=")
 		seen, err := cli.ImageInspect(ctx, ref)
 		if err != nil {
-			return nil, fmt.Errorf("looking at the image %s: %w", ref, err)
+			return nil, fmt.Errorf("inspect the image %s: %w", ref, err)
 		}
 		found = append(found, journal.Image{Name: strings.ToLower(strings.TrimPrefix(name, "FIREDRILL_IMAGE_")), Reference: ref, Digest: seen.ID})
 	}

@@ -49,7 +49,7 @@ func found(t *testing.T, states ...types.SpecState) journal.Journal {
 	return j
 }
 
-func TestARunLeavesAReport(t *testing.T) {
+func TestRunWritesAReport(t *testing.T) {
 	t.Chdir(t.TempDir())
 	r := begun(t, "<testsuites>hunter22</testsuites>")
 	suites, err := os.OpenFile(r.secrets.Name(), os.O_APPEND|os.O_WRONLY, 0) // as the suites open it
@@ -78,7 +78,7 @@ func TestARunLeavesAReport(t *testing.T) {
 			t.Errorf("%s: %v\n%s", name, err, text)
 		}
 	}
-	if status, stdout, _ := firedrill(t, t.Context(), "report", "verify"); status != proven || stdout != "report is as it was written\n" {
+	if status, stdout, _ := firedrill(t, t.Context(), "report", "verify"); status != exitProven || stdout != "report is unchanged\n" {
 		t.Errorf("status %d, %s", status, stdout)
 	}
 	name := r.secrets.Name()
@@ -88,7 +88,7 @@ func TestARunLeavesAReport(t *testing.T) {
 	}
 }
 
-func TestARunThatBrokeOffIsNotProven(t *testing.T) {
+func TestIncompleteRunIsNotProven(t *testing.T) {
 	t.Chdir(t.TempDir())
 	j, err := begun(t, "<testsuites/>").end(found(t, types.SpecStatePassed), errors.New("signal: killed"))
 	if err != nil {
@@ -97,7 +97,7 @@ func TestARunThatBrokeOffIsNotProven(t *testing.T) {
 	if last := j.Proofs[len(j.Proofs)-1]; last.Verdict != journal.Unknown || !strings.Contains(last.Failure, "signal: killed") {
 		t.Errorf("%+v", last)
 	}
-	if err := printTable(io.Discard, report.Summarize(j)); !errors.Is(err, errRefuted) {
+	if err := printTable(io.Discard, report.Summarize(j)); !errors.Is(err, errFound) {
 		t.Error(err)
 	}
 }
@@ -110,17 +110,17 @@ func TestReportVerify(t *testing.T) {
 	if err := os.WriteFile("report/more.txt", nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if status, stdout, stderr := firedrill(t, t.Context(), "report", "verify", "report"); status != refuted || stdout != "more.txt is not in SHA256SUMS\n" || stderr != "" {
+	if status, stdout, stderr := firedrill(t, t.Context(), "report", "verify", "report"); status != exitFound || stdout != "more.txt is not in SHA256SUMS\n" || stderr != "" {
 		t.Errorf("status %d, %s%s", status, stdout, stderr)
 	}
-	if status, stdout, stderr := firedrill(t, t.Context(), "report", "verify", "build"); status != unusable || stdout != "" || !strings.Contains(stderr, "build is not a report") {
+	if status, stdout, stderr := firedrill(t, t.Context(), "report", "verify", "build"); status != exitBadInput || stdout != "" || !strings.Contains(stderr, "build is not a report") {
 		t.Errorf("status %d, %s%s", status, stdout, stderr)
 	}
 }
 
 func TestReportOpen(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if status, _, stderr := firedrill(t, t.Context(), "report", "open"); status != unusable || !strings.Contains(stderr, "there is no report in report") {
+	if status, _, stderr := firedrill(t, t.Context(), "report", "open"); status != exitBadInput || !strings.Contains(stderr, "no report in report") {
 		t.Errorf("status %d, %s", status, stderr)
 	}
 	if _, err := begun(t, "<testsuites/>").end(found(t, types.SpecStatePassed), nil); err != nil {
@@ -140,11 +140,11 @@ func TestReportOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if status, stdout, _ := firedrill(t, t.Context(), "report", "open"); status != proven || !strings.Contains(stdout, page) {
+	if status, stdout, _ := firedrill(t, t.Context(), "report", "open"); status != exitProven || !strings.Contains(stdout, page) {
 		t.Errorf("status %d, %s", status, stdout)
 	}
 	t.Setenv("DISPLAY", ":0")
-	if status, stdout, _ := firedrill(t, t.Context(), "report", "open", "report"); status != proven || stdout != page+"\n" {
+	if status, stdout, _ := firedrill(t, t.Context(), "report", "open", "report"); status != exitProven || stdout != page+"\n" {
 		t.Errorf("status %d, %s", status, stdout)
 	}
 	if opened, err := os.ReadFile(filepath.Join(programs, "opened")); err != nil || string(opened) != page+"\n" {
@@ -165,10 +165,10 @@ func TestReportMerge(t *testing.T) {
 		}
 	}
 	status, stdout, stderr := firedrill(t, t.Context(), "report", "merge", "one", "two", "--into=both")
-	if status != refuted || !strings.Contains(stdout, "both/index.html\n") || !strings.Contains(stdout, "1 passed, 1 failed\n") {
+	if status != exitFound || !strings.Contains(stdout, "both/index.html\n") || !strings.Contains(stdout, "1 passed, 1 failed\n") {
 		t.Errorf("status %d, %s%s", status, stdout, stderr)
 	}
-	if status, stdout, _ := firedrill(t, t.Context(), "report", "verify", "both"); status != proven {
+	if status, stdout, _ := firedrill(t, t.Context(), "report", "verify", "both"); status != exitProven {
 		t.Error(stdout)
 	}
 	for says, args := range map[string]string{
@@ -177,7 +177,7 @@ func TestReportMerge(t *testing.T) {
 		"none is not a report":              "report merge one none --into=other",
 		"build is not empty, and not a rep": "report merge one --into=build",
 	} {
-		if status, _, stderr := firedrill(t, t.Context(), strings.Fields(args)...); status != unusable || !strings.Contains(stderr, says) {
+		if status, _, stderr := firedrill(t, t.Context(), strings.Fields(args)...); status != exitBadInput || !strings.Contains(stderr, says) {
 			t.Errorf("%s: status %d, %s", args, status, stderr)
 		}
 	}
@@ -207,7 +207,7 @@ func TestThePreviousRun(t *testing.T) {
 	if err := os.WriteFile("report/journal.json", []byte(`{"schema": "firedrill/journal/v0"}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if j, err := previousJournal(reportDir, &out); err != nil || j != nil || !strings.Contains(out.String(), "there is nothing to compare with: report/journal.json: the journal's schema") {
+	if j, err := previousJournal(reportDir, &out); err != nil || j != nil || !strings.Contains(out.String(), "no run to compare with: report/journal.json: the journal's schema") {
 		t.Errorf("%v, %v, %s", j, err, &out)
 	}
 }

@@ -105,7 +105,7 @@ func (t ruleTests) writeJUnit(result *ruletest.Result) error {
 	return nil
 }
 
-// print prints the results. The error is that of invalid input, or errRefuted if a test fails or a limit is not met.
+// print prints the results. The error is that of invalid input, or errFound if a test fails or a limit is not met.
 func (t ruleTests) print(w io.Writer, result *ruletest.Result) error {
 	passed, failed, warned := 0, 0, 0
 	for _, f := range result.Files {
@@ -137,7 +137,7 @@ func (t ruleTests) print(w io.Writer, result *ruletest.Result) error {
 		return err
 	}
 	if failing {
-		return errRefuted
+		return errFound
 	}
 	return nil
 }

@@ -18,19 +18,19 @@ func TestRuleTests(t *testing.T) {
 		status int
 		says   string // stdout or stderr
 	}{
-		{"good.yml", proven, "test: 1 passed, 0 failed, 0 warnings"},
-		{"good.yml bad.yml", refuted, "FAIL bad\n     bad.yml:5: Down at 0s: 1 alert expected"},
-		{"--run=good good.yml bad.yml", proven, "test: 1 passed"},
-		{"warned.yml", proven, "warning: warned.yml: no rule file matches"},
-		{"--strict warned.yml", refuted, "1 warnings"},
-		{"--coverage good.yml", proven, "coverage 33.3%"},
-		{"--min-coverage=50 good.yml", refuted, "less than --min-coverage 50%"},
-		{"--junit=out.xml bad.yml", refuted, "0 passed, 1 failed"},
-		{"good.yml none.yml", unusable, "firedrill: none.yml: cannot be read"},
-		{"--run=( good.yml", unusable, "is not a regular expression"},
-		{"--lookback=0s good.yml", unusable, "--lookback"},
-		{"--max-samples=0 good.yml", unusable, "--max-samples"},
-		{"", unusable, "requires at least 1 arg"},
+		{"good.yml", exitProven, "test: 1 passed, 0 failed, 0 warnings"},
+		{"good.yml bad.yml", exitFound, "FAIL bad\n     bad.yml:5: Down at 0s: 1 alert expected"},
+		{"--run=good good.yml bad.yml", exitProven, "test: 1 passed"},
+		{"warned.yml", exitProven, "warning: warned.yml: no rule file matches"},
+		{"--strict warned.yml", exitFound, "1 warnings"},
+		{"--coverage good.yml", exitProven, "coverage 33.3%"},
+		{"--min-coverage=50 good.yml", exitFound, "less than --min-coverage 50%"},
+		{"--junit=out.xml bad.yml", exitFound, "0 passed, 1 failed"},
+		{"good.yml none.yml", exitBadInput, "firedrill: none.yml: cannot be read"},
+		{"--run=( good.yml", exitBadInput, "is not a regular expression"},
+		{"--lookback=0s good.yml", exitBadInput, "--lookback"},
+		{"--max-samples=0 good.yml", exitBadInput, "--max-samples"},
+		{"", exitBadInput, "requires at least 1 arg"},
 	} {
 		status, stdout, stderr := firedrill(t, t.Context(), append([]string{"test"}, strings.Fields(test.args)...)...)
 		if status != test.status || !strings.Contains(stdout+stderr, test.says) {

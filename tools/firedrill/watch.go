@@ -132,7 +132,7 @@ func (in *inputs) checkNow(ctx context.Context, w io.Writer, why string) {
 	}
 	began := time.Now()
 	fmt.Fprintf(w, "%s %s\n", began.Format(time.TimeOnly), why)
-	if err := in.check(ctx, w, output{format: "text"}); err != nil && !errors.Is(err, errRefuted) {
+	if err := in.check(ctx, w, output{format: "text"}); err != nil && !errors.Is(err, errFound) {
 		for line := range strings.Lines(err.Error()) {
 			fmt.Fprintf(w, "check: %s\n", strings.TrimRight(line, "\n"))
 		}

@@ -99,7 +99,7 @@ func TestWatch(t *testing.T) {
 	replace(t, "routes.yml", "receiver: nobody", "receiver: page")
 	until("saved routes.yml\n", "check: 1 alerts, 1 errors, 0 warnings")
 
-	g.Expect(end()).To(Equal(proven))
+	g.Expect(end()).To(Equal(exitProven))
 }
 
 // git puts other folders in the place of ours.
@@ -122,13 +122,13 @@ func TestWatchAFolderThatIsReplaced(t *testing.T) {
 	until("check: rules: cannot be read as a folder of rules")
 	g.Expect(os.CopyFS("rules", os.DirFS("old"))).To(Succeed())
 	until("CertificateExpiringSoon has no runbook")
-	g.Expect(end()).To(Equal(proven))
+	g.Expect(end()).To(Equal(exitProven))
 }
 
-func TestWatchNothing(t *testing.T) {
+func TestWatchWithoutFolders(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(t.TempDir())
 	status, _, stderr := firedrill(t, t.Context(), "watch") // there are no folders here
-	g.Expect(status).To(Equal(unusable))
+	g.Expect(status).To(Equal(exitBadInput))
 	g.Expect(stderr).To(ContainSubstring("watching for saves: "))
 }

@@ -9,18 +9,18 @@ import (
 	"github.com/prometheus/prometheus/model/histogram"
 )
 
-// rateScrapes is from how many scrapes a rate is taken, each with the one before it: enough for it to be more than one
-// step, few enough for it to be the rate of now.
+// rateScrapes is the number of scrapes from which a rate is taken: enough for more than one step, few enough for the
+// current rate.
 const rateScrapes = 10
 
-// growth is by how much a counter grows in a second. The zero value is that of a series that holds.
+// growth is by how much a counter grows in a second. The zero value is that of a constant series.
 type growth struct {
 	number float64
-	native *histogram.FloatHistogram // for the series whose samples are native histograms
+	native *histogram.FloatHistogram // for native histograms
 }
 
-// counts says whether the series of this name, with this newest sample, is of those that only grow.
-func counts(name string, newest sample, types map[string]model.MetricType) bool {
+// isCounter reports whether the series of this name, with this newest sample, only grows.
+func isCounter(name string, newest sample, types map[string]model.MetricType) bool {
 	if newest.h != nil {
 		return newest.h.CounterResetHint != histogram.GaugeType
 	}
@@ -41,13 +41,13 @@ func counts(name string, newest sample, types map[string]model.MetricType) bool 
 		of("_count", model.MetricTypeHistogram, model.MetricTypeSummary)
 }
 
-// isMoment says whether the series tells a moment, in Unix time: its name ends as Prometheus would have it
-// (https://prometheus.io/docs/practices/naming/#base-units), and it is not 0, which says never.
-func isMoment(name string, newest sample) bool {
+// isTimestamp reports whether the series is a Unix time: its name ends as Prometheus recommends
+// (https://prometheus.io/docs/practices/naming/#base-units), and it is not 0, which means never.
+func isTimestamp(name string, newest sample) bool {
 	return strings.HasSuffix(name, "_timestamp_seconds") && newest.native() == nil && newest.f > 0
 }
 
-// measure takes the growth of a counter from some samples in a row. A fall is a restart from zero.
+// measure takes the growth of a counter from consecutive samples. A drop is a restart from zero.
 func measure(samples []sample) (growth, error) {
 	var sum growth
 	for i := range samples[1:] {
@@ -68,7 +68,7 @@ func measure(samples []sample) (growth, error) {
 
 // add adds to g what a counter has grown by from prev to smp.
 func (g *growth) add(prev, smp sample) (err error) {
-	h, fell := smp.native(), smp.fellFrom(prev)
+	h, fell := smp.native(), smp.resetSince(prev)
 	if h == nil {
 		if !fell {
 			smp.f -= prev.f
@@ -98,15 +98,15 @@ func (g growth) after(smp sample, ms int64) sample {
 	}
 	more, _, _, err := smp.native().Copy().Add(g.native.Copy().Mul(seconds))
 	if err != nil {
-		return smp // another layout of buckets than the one that grows: nothing to add to
+		return smp // another bucket layout than that of the growth
 	}
 	more.CounterResetHint = histogram.UnknownCounterReset
 	return sample{t: smp.t, fh: more}
 }
 
-// before returns what has grown to smp in some milliseconds. A number may begin below zero, which no counter does: its
-// rate is what it should be, where a restart in between would lose some of it, and not the same from each bucket of a
-// histogram. It is false where a native histogram is too small for that, and then returns smp itself.
+// before returns the sample that has grown to smp in some milliseconds. A number may be below zero, which no counter is:
+// its rate is then right, where a restart in between would lose a part of it, and a different one for each bucket of a
+// histogram. For a native histogram that is too small, it returns smp and false.
 func (g growth) before(smp sample, ms int64) (sample, bool) {
 	seconds, isNumber := float64(ms)/1000, smp.h == nil && smp.fh == nil
 	switch {
@@ -117,9 +117,9 @@ func (g growth) before(smp sample, ms int64) (sample, bool) {
 		}
 		less, _, _, err := h.Copy().Sub(grown)
 		if err != nil {
-			return smp, true // another layout of buckets than the one that grows: nothing to take from
+			return smp, true // another bucket layout than that of the growth
 		}
-		// Single buckets may be too small, though their sum is not.
+		// Single buckets may be too small although their sum is not.
 		less.ZeroCount = max(less.ZeroCount, 0)
 		for _, buckets := range [][]float64{less.PositiveBuckets, less.NegativeBuckets} {
 			for i := range buckets {

@@ -17,15 +17,15 @@ import (
 	"github.com/stemedb/firedrill/tools/engine"
 )
 
-// history is what a stopped Prometheus has stored, read only.
+// history is what a stopped Prometheus has stored, read-only.
 type history struct {
 	db             *tsdb.DBReadOnly
 	querier        storage.Querier
 	series         []*series
-	oldest, newest int64 // the times of the samples at its ends, in milliseconds
+	oldest, newest int64 // times of its first and last samples, in milliseconds
 }
 
-// openHistory reads the TSDB in dir. It links files into scratch for as long as the history is open.
+// openHistory opens the TSDB in dir. It links files into scratch while the history is open.
 func openHistory(dir, scratch string) (_ *history, err error) {
 	if _, err := os.Stat(filepath.Join(dir, "wal")); err != nil {
 		return nil, fmt.Errorf("it is not the data directory of a Prometheus: %w", err)
@@ -58,7 +58,7 @@ func openHistory(dir, scratch string) (_ *history, err error) {
 		return nil, err
 	}
 	if len(h.series) == 0 {
-		return nil, errors.New("it holds no samples, so there is nothing to go on from: let Prometheus scrape at least once before it is stopped")
+		return nil, errors.New("it holds no samples, so no series can continue: let Prometheus scrape at least once before it is stopped")
 	}
 	return h, nil
 }
@@ -71,9 +71,9 @@ func (h *history) close() error {
 	return errors.Join(err, h.db.Close())
 }
 
-// live returns the series that the targets still report: those that were in the last scrape of their target, which is
-// the time of its series up, and that no rule writes. Where labels of its own hide which target a series is of, its
-// newest sample must be one that a query would still see.
+// live returns the series that targets still export and no rule writes: those in the last scrape of their target, whose
+// time is that of the series up. Where a series' labels do not show its target, its newest sample must be one that a
+// query still returns.
 func (h *history) live(ruleWrites func(metric string) bool) []*series {
 	type target struct{ job, instance string }
 	of := func(s *series) target { return target{s.labels.Get("job"), s.labels.Get("instance")} }
@@ -93,7 +93,7 @@ func (h *history) live(ruleWrites func(metric string) bool) []*series {
 	return live
 }
 
-// copyTo writes the history to out, moved back by shift milliseconds, in the order of time as far as a head needs it.
+// copyTo writes the history to out, moved back by shift milliseconds, in the order of time that a head needs.
 func (h *history) copyTo(ctx context.Context, out *store, shift int64) error {
 	const window = int64(10 * time.Minute / time.Millisecond)
 	iterators := make([]chunkenc.Iterator, len(h.series))

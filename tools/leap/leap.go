@@ -1,35 +1,34 @@
-// Package leap gives a stopped Prometheus more past: it rewrites a TSDB directory as if Prometheus had lived through
-// a further hour, or week, in which its targets went on reporting what they report now.
+// Package leap gives a stopped Prometheus more past: it rewrites a TSDB directory as if Prometheus had run for a further
+// hour, or week, in which its targets kept exporting what they export now.
 //
-// Every sample moves back by the leap. The time between them and now is then filled: what was scraped goes on, and the
-// rules are evaluated over it by the embedded engine. An unmodified Prometheus, started on the result with
-// --rules.alert.for-grace-period=0s, takes up the alerts from there and goes on scraping the live targets.
+// Every sample moves back by the leap. The gap between them and now is then filled: scraped series continue, and the rules
+// are evaluated over them by the embedded engine. An unmodified Prometheus, started on the result with
+// --rules.alert.for-grace-period=0s, restores the alerts from there and continues to scrape the live targets.
 //
-// # What goes on, and how
+// # How series continue
 //
-// A series goes on if it was in the last scrape of its target. Gauges, info metrics, summaries' quantiles and all that
-// has no known type hold their value. So do gauges that count time, such as an age or a number of seconds left: a leap
-// moves Prometheus, not the world. What ended yesterday goes on having ended a day ago, and what ends tomorrow goes on
-// ending in a day: gauges that tell a moment in Unix time (their names end with _timestamp_seconds) move with the clock,
-// so that time() less such a gauge holds. Counters, and the counting series of histograms and summaries, grow at the rate of
+// A series continues if it was in the last scrape of its target. Gauges, info metrics, quantiles of summaries and
+// everything of unknown type keep their value. So do gauges that count time, such as an age or a number of seconds left: a
+// leap moves Prometheus, not the system under test. Gauges that are a Unix time (their names end in _timestamp_seconds)
+// move with the clock, so that time() minus such a gauge is constant: what ended a day ago still ended a day ago, and what
+// ends tomorrow still ends in a day. Counters, and the counting series of histograms and summaries, grow at the rate of
 // the last ten scrapes; native histograms likewise, bucket by bucket.
 //
-// A counter has to come out of the leap at the value that it had when it went in, because that is where its live target
-// goes on: a fall would look like a restart of the target, and to rate() its whole value like a sudden growth. So the
-// growth lies before the present value, and the past of a counter that is too small to have grown for that long lies
-// below zero: what it says by itself is nothing, but its rates are undisturbed throughout, and with them the quantiles of
-// a histogram. A native histogram cannot be negative: one that is too small is made to start again from zero at the
-// moment from which its rate leads up to the present, and in others the buckets that are too small for their own growth
-// stay empty until they are not.
+// A counter must end the leap with the value that it had before, because its live target continues there: a drop would
+// look like a restart of the target, and its whole value would then count as an increase to rate(). So the growth lies
+// before the present value, and the past of a counter that is too small to have grown for that long is below zero: its
+// values mean nothing, but its rates are right throughout, and with them the quantiles of a histogram. A native histogram
+// cannot be negative: one that is too small starts again from zero at the time from which its rate leads up to the
+// present, and in others the buckets that are too small for their growth are empty until then.
 //
-// What an alert was in only because of keep_firing_for is lost, as in every restart of Prometheus.
+// The state that an alert had only because of keep_firing_for is lost, as in every restart of Prometheus.
 //
-// # What bounds it
+// # Cost
 //
-// A leap takes time in proportion to the samples that it writes, which are the series that go on times the scrapes in
-// the time leapt, to the evaluations of the rules, and to the history that there is already. With 200 series and five
-// rules at one second, an hour takes less than a second on two cores. What it takes of memory is for two hours of
-// samples, however long the leap is. Longer intervals than Prometheus's own make it cheaper.
+// A leap takes time in proportion to the samples that it writes (the continuing series times the scrapes in the gap), to
+// the rule evaluations, and to the existing history. With 200 series and five rules at one second, an hour takes less than
+// a second on two cores. It needs memory for two hours of samples, however long the leap is. Longer intervals than
+// Prometheus's make it cheaper.
 package leap
 
 import (
@@ -44,35 +43,35 @@ import (
 	"github.com/stemedb/firedrill/tools/engine"
 )
 
-// Config is what a leap needs to know of the Prometheus that it happens to.
+// Config is what a leap must know of the Prometheus.
 type Config struct {
 	RuleFiles      []engine.RuleFile // as deployed, unmodified
-	ScrapeInterval time.Duration     // from one sample of a series to the next
-	// EvaluationInterval is that of the rule groups that have no interval of their own. To an alert that is pending at
-	// the end, Prometheus adds the time from the last evaluation to its start: up to an interval, and the start itself.
+	ScrapeInterval time.Duration     // between the samples of a series
+	// EvaluationInterval is that of rule groups that set none. To an alert that is pending at the end, Prometheus adds
+	// the time from the last evaluation until its start: up to an interval, and the start itself.
 	EvaluationInterval time.Duration
-	ExternalLabels     labels.Labels // for the alerts' labels that are templates
-	ExternalURL        string        // for the alerts' labels that are templates
-	// Types tells, by the name of the metric family, what type the targets say it has, as /api/v1/metadata does.
+	ExternalLabels     labels.Labels // for templates in the alerts' labels
+	ExternalURL        string        // for templates in the alerts' labels
+	// Types holds the types of metric families by name, as in /api/v1/metadata.
 	Types map[string]model.MetricType
 }
 
-// Report says what happened in the time that was leapt.
+// Report describes the leap.
 type Report struct {
-	// Transitions are the changes in the state of the alerts, in the order of time.
+	// Transitions are the changes of the alerts' states, in order of time.
 	Transitions []Transition
 }
 
-// Transition is one alert going from one state to another, at a time after the leap's shift.
+// Transition is a change of an alert's state, at a time after the shift.
 type Transition = engine.Transition
 
-// Leap reads the TSDB directory src of a stopped Prometheus and writes dst, in which Prometheus has lived through d
-// more. The filled time ends with now, the moment of the leap, so it is as much longer than d as Prometheus has been
-// down. d is in whole seconds, for ALERTS_FOR_STATE knows no smaller ones; if it is a multiple of all intervals as well,
-// scrapes and evaluations keep their phase.
+// Leap reads the TSDB directory src of a stopped Prometheus and writes dst, in which Prometheus has run for d longer. The
+// gap ends at now, the time of the leap, so it is longer than d by the time since Prometheus was stopped. d is in whole
+// seconds, the unit of ALERTS_FOR_STATE; if it is also a multiple of all intervals, scrapes and evaluations keep their
+// offsets.
 //
-// src is left as it is. dst must be empty or not exist, be on the same file system, and after an error holds nothing to
-// be used. A src that holds no sample, as when Prometheus was stopped before its first scrape, is an error.
+// src is unchanged. dst must be empty or not exist, be on the same file system, and is unusable after an error. A src
+// without samples, as when Prometheus was stopped before its first scrape, is an error.
 func Leap(ctx context.Context, src, dst string, d time.Duration, now time.Time, cfg Config) (_ Report, err error) {
 	if err := validate(d, cfg); err != nil {
 		return Report{}, err
@@ -106,18 +105,18 @@ func Leap(ctx context.Context, src, dst string, d time.Duration, now time.Time, 
 	shift := d.Milliseconds()
 	live := past.live(rules.Writes)
 	for _, s := range live {
-		if err := s.goOn(shift, now.UnixMilli(), cfg); err != nil {
+		if err := s.extrapolate(shift, now.UnixMilli(), cfg); err != nil {
 			return Report{}, fmt.Errorf("measure the growth of %s: %w", s.labels, err)
 		}
 	}
 	if err := past.copyTo(ctx, out, shift); err != nil {
 		return Report{}, fmt.Errorf("shift the history by %s: %w", d, err)
 	}
-	seam := time.UnixMilli(past.newest - shift)
-	if err := rules.Resume(ctx, seam); err != nil {
-		return Report{}, fmt.Errorf("take up the alerts' state: %w", err)
+	gapStart := time.UnixMilli(past.newest - shift)
+	if err := rules.Resume(ctx, gapStart); err != nil {
+		return Report{}, fmt.Errorf("restore the alerts' state: %w", err)
 	}
-	if err := fill(ctx, out, rules, live, seam, now, cfg.ScrapeInterval); err != nil {
+	if err := fill(ctx, out, rules, live, gapStart, now, cfg.ScrapeInterval); err != nil {
 		return Report{}, fmt.Errorf("fill the time up to now: %w", err)
 	}
 	if err := out.finish(ctx); err != nil {
@@ -129,7 +128,7 @@ func Leap(ctx context.Context, src, dst string, d time.Duration, now time.Time, 
 func validate(d time.Duration, cfg Config) error {
 	switch {
 	case d <= 0:
-		return fmt.Errorf("leap by %s: time only goes forward, a leap must be longer than 0s", d)
+		return fmt.Errorf("leap by %s: a leap must be longer than 0s", d)
 	case d%time.Second != 0:
 		return fmt.Errorf("leap by %s: a leap must be of whole seconds, because ALERTS_FOR_STATE counts in them", d)
 	case cfg.ScrapeInterval < time.Millisecond:
@@ -138,16 +137,16 @@ func validate(d time.Duration, cfg Config) error {
 	return nil
 }
 
-// fill lives from the end of the shifted history to now, a stretch of time after the other: the series go on, and the
-// rules are evaluated over them.
+// fill fills the time from the end of the shifted history to now, chunk by chunk: it writes the series and evaluates the
+// rules over them.
 func fill(ctx context.Context, out *store, rules *engine.Engine, live []*series, from, now time.Time, interval time.Duration) error {
-	const stretch = 5 * time.Minute
+	const chunk = 5 * time.Minute
 	at := make([]int64, len(live)) // the next sample of each series
 	for i, s := range live {
-		at[i] = s.seam + interval.Milliseconds()
+		at[i] = s.gapStart + interval.Milliseconds()
 	}
 	for from.Before(now) {
-		from = from.Add(stretch)
+		from = from.Add(chunk)
 		if from.After(now) {
 			from = now
 		}

@@ -24,26 +24,17 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/stemedb/firedrill/tools/engine"
+	"github.com/stemedb/firedrill/tools/engine/enginetest"
 	"github.com/stemedb/firedrill/tools/leap"
 )
 
-const liveRules = `
-groups:
-- name: tls
-	rules:
-	- record: left:min
-		expr: min(cert_seconds_left)
-	- alert: ExpiringSoon
-		expr: left:min < 500
-		for: 20s
-		labels: {severity: critical, site: '{{ $externalLabels.site }}'}
-	- alert: ExpiringForAnHour
-		expr: cert_seconds_left < 500
-		for: 1h
-`
+var liveRules = enginetest.OneGroup("tls",
+	`{record: left:min, expr: min(cert_seconds_left)}`,
+	`{alert: ExpiringSoon, expr: left:min < 500, for: 20s, labels: {severity: critical, site: '{{ $externalLabels.site }}'}}`,
+	`{alert: ExpiringForAnHour, expr: cert_seconds_left < 500, for: 1h}`)
 
 // One Prometheus lives through a rule's `for`, another one leaps over it. Both must have the same history to tell.
-func TestALeapIsWhatPrometheusItselfWouldHaveDone(t *testing.T) {
+func TestLeapEqualsPrometheus(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it runs Prometheus for some tens of seconds")
 	}

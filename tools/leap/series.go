@@ -13,7 +13,7 @@ import (
 	"github.com/stemedb/firedrill/tools/engine"
 )
 
-// sample is one sample of a series: a number, or a native histogram with counts that are integers (h) or not (fh).
+// sample is one sample of a series: a number, or a native histogram with integer (h) or float counts (fh).
 type sample struct {
 	t  int64 // milliseconds
 	f  float64
@@ -21,7 +21,7 @@ type sample struct {
 	fh *histogram.FloatHistogram
 }
 
-// read returns the sample of the given kind that the iterator is at.
+// read returns the iterator's current sample, of the given kind.
 func read(it chunkenc.Iterator, kind chunkenc.ValueType) sample {
 	var s sample
 	switch kind {
@@ -35,7 +35,7 @@ func read(it chunkenc.Iterator, kind chunkenc.ValueType) sample {
 	return s
 }
 
-// stale says whether the sample marks the end of its series.
+// stale reports whether the sample is a stale marker.
 func (s sample) stale() bool {
 	switch {
 	case s.h != nil:
@@ -55,8 +55,8 @@ func (s sample) native() *histogram.FloatHistogram {
 	return s.fh
 }
 
-// fellFrom says whether a counter that goes from prev to s has begun anew in between.
-func (s sample) fellFrom(prev sample) bool {
+// resetSince reports whether a counter that goes from prev to s was reset in between.
+func (s sample) resetSince(prev sample) bool {
 	h, was := s.native(), prev.native()
 	switch {
 	case h == nil && was == nil:
@@ -68,24 +68,24 @@ func (s sample) fellFrom(prev sample) bool {
 	}
 }
 
-// series is one series of the history, and how it goes on.
+// series is one series of the history, and how it continues. Times are in milliseconds.
 type series struct {
 	labels  labels.Labels
 	name    string
 	history storage.Series
 	ref     storage.SeriesRef // in the storage that is written
-	first   int64             // time of its oldest sample, in milliseconds like all times here
-	newest  sample            // as it is, before the shift
-	recent  []sample          // the newest ones that are no stale markers
-	falls   []fall            // of a number, the first first
+	first   int64             // time of its oldest sample
+	newest  sample            // before the shift
+	recent  []sample          // the newest samples that are not stale markers
+	resets  []reset           // of numbers, in order of time
 
-	growth growth // zero if the value holds
-	seam   int64  // the time of newest after the shift
-	end    int64  // the time of the last sample that is filled in
+	growth   growth // zero if the value holds
+	gapStart int64  // the time of newest after the shift
+	end      int64  // the time of the last sample that is filled in
 }
 
-// fall is a number that fell, as a counter does when its target restarts.
-type fall struct {
+// reset is a drop of a number, as of a counter when its target restarts.
+type reset struct {
 	t    int64 // of the first sample after it
 	from float64
 }
@@ -95,7 +95,7 @@ func newSeries(from storage.Series) *series {
 	return &series{labels: l, name: l.Get(labels.MetricName), history: from}
 }
 
-// scan reads the series through, for its ends.
+// scan reads the series for its oldest and newest samples and its resets.
 func (s *series) scan(it chunkenc.Iterator) error {
 	s.first = math.MaxInt64
 	for kind := it.Next(); kind != chunkenc.ValNone; kind = it.Next() {
@@ -105,8 +105,8 @@ func (s *series) scan(it chunkenc.Iterator) error {
 			continue
 		}
 		n := len(s.recent)
-		if n > 0 && kind == chunkenc.ValFloat && s.newest.fellFrom(s.recent[n-1]) {
-			s.falls = append(s.falls, fall{s.newest.t, s.recent[n-1].f})
+		if n > 0 && kind == chunkenc.ValFloat && s.newest.resetSince(s.recent[n-1]) {
+			s.resets = append(s.resets, reset{s.newest.t, s.recent[n-1].f})
 		}
 		if n <= rateScrapes {
 			s.recent = append(s.recent, s.newest)
@@ -118,32 +118,32 @@ func (s *series) scan(it chunkenc.Iterator) error {
 	return it.Err()
 }
 
-// goOn decides how the series goes on from its newest sample, moved back by shift, until now.
-func (s *series) goOn(shift, now int64, cfg Config) (err error) {
+// extrapolate sets how the series continues from its newest sample, moved back by shift, until now.
+func (s *series) extrapolate(shift, now int64, cfg Config) (err error) {
 	step := cfg.ScrapeInterval.Milliseconds()
-	s.seam = s.newest.t - shift
-	s.end = s.seam + (now-s.seam)/step*step
+	s.gapStart = s.newest.t - shift
+	s.end = s.gapStart + (now-s.gapStart)/step*step
 	switch {
-	case counts(s.name, s.newest, cfg.Types):
+	case isCounter(s.name, s.newest, cfg.Types):
 		s.growth, err = measure(s.recent)
-	case isMoment(s.name, s.newest):
-		s.growth, s.falls = growth{number: 1}, nil
+	case isTimestamp(s.name, s.newest):
+		s.growth, s.resets = growth{number: 1}, nil
 	}
 	return err
 }
 
-// past returns a sample of the history as it is after the shift: the further back, the lower a value that has to have
-// grown by now.
+// past returns a sample of the history as it is after the shift: the older, the lower a value that must have grown by
+// now.
 func (s *series) past(smp sample, shift int64) sample {
 	t := smp.t
 	if !smp.stale() {
 		if s.name == engine.AlertsForState {
 			smp.f -= float64(shift) / 1000
 		}
-		smp, _ = s.growth.before(smp, s.end-s.seam)
+		smp, _ = s.growth.before(smp, s.end-s.gapStart)
 		if s.growth.number > 0 {
-			// A restart is no fall any more: below zero, the growth since then would not be seen.
-			for _, f := range s.falls {
+			// Resets are removed: below zero, the growth after one would be lost.
+			for _, f := range s.resets {
 				if smp.t < f.t {
 					smp.f -= f.from
 				}
@@ -154,12 +154,12 @@ func (s *series) past(smp sample, shift int64) sample {
 	return smp
 }
 
-// next returns the sample at t, between the seam and the end: on the way up to the newest value, or, where that way
-// would begin below zero, on the way on from it.
+// next returns the sample at t in the gap: growing up to the newest value or, where that growth would begin below zero,
+// from it.
 func (s *series) next(t int64) sample {
 	smp, ok := s.growth.before(s.newest, s.end-t)
 	if !ok {
-		smp = s.growth.after(s.newest, t-s.seam)
+		smp = s.growth.after(s.newest, t-s.gapStart)
 	}
 	smp.t = t
 	return smp

@@ -20,12 +20,12 @@ import (
 // what rules with a query_offset still write to.
 var headSpan = engine.LookbackDelta.Milliseconds()
 
-// store is the TSDB directory that a leap writes. All but the newest time goes to blocks, which a Prometheus opens at
-// once however much there is; the newest is left in a write-ahead log, so that what starts on it may still append there.
+// store is the TSDB directory that a leap writes. All but the newest time is in blocks, which Prometheus opens quickly
+// at any size; the newest is in a write-ahead log, so that Prometheus can append to it.
 type store struct {
 	dir  string
-	db   *tsdb.DB // with no log of its own
-	full int64    // when the block that is being filled is complete, in milliseconds
+	db   *tsdb.DB // without a log
+	full int64    // when the current block is complete, in milliseconds
 }
 
 func createStore(dir string) (*store, error) {
@@ -46,13 +46,13 @@ func createStore(dir string) (*store, error) {
 	return &store{dir: dir, db: db, full: math.MinInt64}, nil
 }
 
-// openDB opens a TSDB that does nothing by itself. A negative segment size means no log, 0 the default size.
+// openDB opens a TSDB without background work. A negative segment size means no log, 0 the default size.
 func openDB(dir string, segmentSize int) (*tsdb.DB, error) {
 	opts := tsdb.DefaultOptions()
 	opts.WALSegmentSize = segmentSize
 	opts.RetentionDuration = 0
 	opts.NoLockfile = true
-	opts.IsolationDisabled = true // nobody reads while we write
+	opts.IsolationDisabled = true // no concurrent reads
 	opts.StripeSize = 1 << 10     // of thousands of series, not millions
 	db, err := tsdb.Open(dir, nil, nil, opts, nil)
 	if err != nil {
@@ -62,7 +62,7 @@ func openDB(dir string, segmentSize int) (*tsdb.DB, error) {
 	return db, nil
 }
 
-// reach is told that no more samples come from before t, but for those of headSpan.
+// reach is called when no more samples come from before t, except within headSpan.
 func (s *store) reach(t int64) error {
 	const block = tsdb.DefaultBlockDuration
 	if s.full == math.MinInt64 {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Drift says how what is exported differs from an inventory that was taken before: series that are gone or new, and
-// those whose type or labels are others. Values, help texts and units do not count. It is empty where nothing has drifted.
+// Drift describes how exported differs from inventory: series that are gone or new, and those with another type or other
+// labels. Values, help texts and units do not count.
 func Drift(inventory, exported *Inventory) []string {
 	var drifted []string
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(append(inventory.Names(), exported.Names()...)))) {

@@ -1,4 +1,4 @@
-// Package metric knows which metrics a target exports, with their types and labels, from its own exposition.
+// Package metric reads which metrics a target exports, with their types and labels, from its exposition.
 package metric
 
 import (
@@ -21,10 +21,10 @@ import (
 	"github.com/prometheus/prometheus/model/textparse"
 )
 
-// MaxSize is the size in bytes above which an exposition is refused.
+// MaxSize limits an exposition, in bytes.
 const MaxSize = 64 << 20
 
-// timeout is how long a target may take to answer; Prometheus itself gives up after as long.
+// timeout limits the request to a target, like Prometheus's default scrape timeout.
 const timeout = 10 * time.Second
 
 const (
@@ -32,10 +32,10 @@ const (
 	openMetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 )
 
-// Role says what the values of a series are, which for the series of a histogram or a summary follows from its suffix.
+// Role is the kind of a series. The suffix determines it for the series of a histogram or summary.
 type Role string
 
-// The roles. A Counter only rises, until its target restarts; a Bucket is a counter with the label le; a Quantile has the
+// The roles. A Counter only rises until its target restarts; a Bucket is a counter with the label le; a Quantile has the
 // label quantile.
 const (
 	Unknown  Role = "unknown"
@@ -45,27 +45,27 @@ const (
 	Quantile Role = "quantile"
 )
 
-// Series is what the series of one name have in common.
+// Series describes all series of one name.
 type Series struct {
 	Name string // as in PromQL: x_bucket
 	Role Role
 
-	// Metric, Type, Help and Unit are those that the exposition declares: x, histogram. Help and Unit may be empty.
+	// Metric, Type, Help and Unit are as declared, such as x and histogram. Help and Unit may be empty.
 	Metric string
 	Type   model.MetricType
 	Help   string
 	Unit   string
 
-	// Labels are the names, in order, that any of the series has; nil where a metric is declared but has no series yet.
+	// Labels are the label names of all its series, sorted; nil if a metric is declared but has no series.
 	Labels []string
 }
 
-// Inventory is what one or several expositions hold.
+// Inventory holds the series of one or more expositions.
 type Inventory struct {
 	series map[string]*Series
 }
 
-// Series returns what is known of the series of a name.
+// Series returns the description of the series of a name.
 func (inv *Inventory) Series(name string) (Series, bool) {
 	found, ok := inv.series[name]
 	if !ok {
@@ -74,11 +74,11 @@ func (inv *Inventory) Series(name string) (Series, bool) {
 	return *found, true
 }
 
-// Names returns the names of all series, in order.
+// Names returns the names of all series, sorted.
 func (inv *Inventory) Names() []string { return slices.Sorted(maps.Keys(inv.series)) }
 
-// Read reads expositions, each from a file or from an http or https URL, in Prometheus's text format or in
-// OpenMetrics, and merges them. The error joins what is wrong with each, and names source and line.
+// Read reads and merges expositions in Prometheus's text format or OpenMetrics, each from a file or an http or https
+// URL. The error joins all problems, with source and line.
 func Read(ctx context.Context, sources ...string) (*Inventory, error) {
 	inv := &Inventory{series: map[string]*Series{}}
 	var errs []error
@@ -109,7 +109,7 @@ func fetch(ctx context.Context, source string) (content []byte, contentType stri
 		request.Header.Set("Accept", openMetrics+","+plainText+";q=0.5")
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
-			return nil, "", fmt.Errorf("asking for metrics: %w", err) // which names the URL, without its password
+			return nil, "", fmt.Errorf("request metrics: %w", err) // it has the URL without its password
 		}
 		defer response.Body.Close()
 		if response.StatusCode != http.StatusOK {
@@ -117,14 +117,14 @@ func fetch(ctx context.Context, source string) (content []byte, contentType stri
 		}
 		content, err := io.ReadAll(io.LimitReader(response.Body, MaxSize+1))
 		if err != nil {
-			return nil, "", fmt.Errorf("%s: reading metrics: %w", u.Redacted(), err)
+			return nil, "", fmt.Errorf("%s: read metrics: %w", u.Redacted(), err)
 		}
 		if len(content) > MaxSize {
 			return nil, "", tooLarge
 		}
 		return content, response.Header.Get("Content-Type"), nil
 	}
-	info, err := os.Stat(source) // asked before opening: to open a named pipe is to wait for its writer
+	info, err := os.Stat(source) // checked before opening: opening a named pipe waits for its writer
 	switch {
 	case err != nil:
 		return nil, "", fmt.Errorf("%s: %s: name a file or a URL with metrics", source, reason(err))
@@ -147,7 +147,7 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// add reads one exposition. Without a content type, the text itself tells its format.
+// add reads one exposition. Without a content type, its text shows the format.
 func (inv *Inventory) add(source string, content []byte, contentType string) error {
 	if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/openmetrics-text" {
 		if mediaType != "" && mediaType != "text/plain" {
@@ -161,7 +161,7 @@ func (inv *Inventory) add(source string, content []byte, contentType string) err
 	if contentType == plainText && len(content) > 0 && content[len(content)-1] != '\n' {
 		content = append(content, '\n') // as an editor leaves it
 	}
-	// To the lexer, a NUL is the end of its input.
+	// The lexer takes a NUL for the end of its input.
 	if i := bytes.IndexByte(content, 0); i >= 0 {
 		return fmt.Errorf("%s:%d: not in the format of metrics: a control character, 0x00: remove it", source, 1+bytes.Count(content[:i], []byte("\n")))
 	}
@@ -188,7 +188,7 @@ func (inv *Inventory) add(source string, content []byte, contentType string) err
 	return nil
 }
 
-// lineOf returns the line of the entry that follows the first n, each of which fills a line.
+// lineOf returns the line of the entry after the first n, each of which is a line.
 func lineOf(content []byte, n int) (number int, text string) {
 	const most = 80
 	for line := range strings.Lines(string(content)) {
@@ -207,7 +207,7 @@ func lineOf(content []byte, n int) (number int, text string) {
 	return max(number, 1), text
 }
 
-// reader gathers the entries of one exposition.
+// reader collects the entries of one exposition.
 type reader struct {
 	entries  int
 	declared map[string]*Series         // metrics by the names in # TYPE, # HELP and # UNIT
@@ -252,7 +252,7 @@ func (r *reader) read(entry textparse.Entry, parser textparse.Parser) {
 	}
 }
 
-// suffixes are those that the series of a metric have beside, or in place of, its own name, and what they are then.
+// suffixes are those of the series of a metric, with the roles that they give.
 var suffixes = map[model.MetricType]map[string]Role{
 	model.MetricTypeCounter:        {"": Counter, "_total": Counter, "_created": Gauge},
 	model.MetricTypeGauge:          {"": Gauge},
@@ -302,7 +302,7 @@ func (r *reader) into(inv *Inventory) {
 	}
 }
 
-// merge adds a series to those of the same name. Where two expositions disagree on its type, nothing is known of it.
+// merge adds a series. If two expositions disagree on its type, it is unknown.
 func (inv *Inventory) merge(s *Series) {
 	known, ok := inv.series[s.Name]
 	if !ok {

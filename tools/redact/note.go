@@ -8,12 +8,12 @@ import (
 	"io"
 )
 
-// Variable is the environment variable that names the file to which the suites add the secrets that they have made, with
-// Note. Only its owner can read it, and it is gone once the report is written.
+// Variable is the environment variable with the path of the file to which the suites add the secrets that they make,
+// with Note. Only its owner can read it. It is removed once the report is written.
 const Variable = "FIREDRILL_SECRETS"
 
-// Note adds secrets to such a file, one JSON string a line, in one write: several processes can share a file that was
-// opened to be appended to. A secret that New would refuse is refused here, while its maker can be told.
+// Note adds secrets to such a file, one JSON string a line, in one write, so that several processes can append to it. It
+// refuses secrets that New would refuse.
 func Note(w io.Writer, values ...string) error {
 	if _, err := New(values...); err != nil {
 		return err
@@ -22,7 +22,7 @@ func Note(w io.Writer, values ...string) error {
 	for _, value := range values {
 		line, err := json.Marshal(value)
 		if err != nil {
-			return fmt.Errorf("noting a secret: %w", err)
+			return fmt.Errorf("note a secret: %w", err)
 		}
 		lines = append(append(lines, line...), '\n')
 	}
@@ -30,7 +30,7 @@ func Note(w io.Writer, values ...string) error {
 	return err
 }
 
-// ReadNoted reads what Note has written. An error tells the line, and nothing that stands there.
+// ReadNoted reads what Note has written. An error names the line, not its content.
 func ReadNoted(r io.Reader) ([]string, error) {
 	var values []string
 	reader := bufio.NewReader(r)
@@ -40,11 +40,11 @@ func ReadNoted(r io.Reader) ([]string, error) {
 			return values, nil
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("reading the secrets: %w", err)
+			return nil, fmt.Errorf("read the secrets: %w", err)
 		}
 		var value string
 		if json.Unmarshal(line, &value) != nil {
-			return nil, fmt.Errorf("line %d of the secrets is no JSON string: write each secret as one, on a line of its own", number)
+			return nil, fmt.Errorf("line %d of the secrets is not a JSON string: write each secret as one, on a separate line", number)
 		}
 		values = append(values, value)
 	}

@@ -1,5 +1,5 @@
-// Package redact removes secrets from what is about to be kept: by value, in each of the forms in which a value can
-// stand in a text, a JSON document or a page, and below that by form, for the private keys that nobody has named.
+// Package redact removes secrets from texts before they are stored: known secrets by value, in each form in which a
+// text, a JSON document or a page may contain it, and other private keys by their form.
 package redact
 
 import (
@@ -12,25 +12,26 @@ import (
 	"strings"
 )
 
-// Notice stands where a secret was.
+// Notice replaces a secret.
 const Notice = "[redacted]"
 
-// Shortest is the length in bytes of the shortest secret that can be removed by value: a shorter one would take words
-// away that are no secret.
+// Shortest is the length in bytes of the shortest secret that can be removed by value: a shorter one could be part of
+// other words.
 const Shortest = 6
 
-// Redactor removes secrets. The zero Redactor knows none by value, and removes private keys by their form.
+// Redactor removes secrets. The zero Redactor has no values, and removes private keys by their form.
 type Redactor struct {
 	forms map[start][][]byte // by how they begin, the longest first
 }
 
-// start is how a form begins: a run has tens of thousands of them, and a report is read through once.
+// start is the first bytes of a form. Looking forms up by it keeps a pass over a report fast: a run has tens of
+// thousands of forms.
 type start [Shortest]byte
 
-// New makes a Redactor of the secrets with these values. A value is removed as it is and as JSON, HTML, XML, URLs and
-// base64 spell it; of one that has several lines each line is removed as well, of a private JSON web key (RFC 7517) each
-// private member. White space around a value is no part of it. An empty value is passed over; one that is shorter than
-// Shortest is an error, which does not repeat it.
+// New returns a Redactor for the secrets with these values. A value is removed verbatim and as JSON, HTML, XML, URLs and
+// base64 encode it; of one with several lines also each line, and of a private JSON web key (RFC 7517) each private
+// member. Surrounding white space is ignored, and so is an empty value. A value shorter than Shortest is an error, which
+// does not contain it.
 func New(values ...string) (Redactor, error) {
 	forms := map[string]bool{}
 	for i, value := range values {
@@ -38,10 +39,10 @@ func New(values ...string) (Redactor, error) {
 		switch {
 		case value == "":
 		case len(value) < Shortest:
-			return Redactor{}, fmt.Errorf("secret %d of %d has %d bytes: at least %d are needed, so that no other word is taken for it", i+1, len(values), len(value), Shortest)
+			return Redactor{}, fmt.Errorf("secret %d of %d has %d bytes: use one of at least %d, so that it is not part of other words", i+1, len(values), len(value), Shortest)
 		default:
 			for _, part := range parts(value) {
-				for _, form := range spellings(part) {
+				for _, form := range encodings(part) {
 					forms[form] = true
 				}
 			}
@@ -56,28 +57,28 @@ func New(values ...string) (Redactor, error) {
 	return r, nil
 }
 
-// byForm finds private keys that nobody has named: PEM (RFC 7468, and OpenPGP's armor), as it is and with its newlines
-// escaped, to its end or, where it has none, to the end of the string or of the text that it stands in; and the
-// identities of age (https://age-encryption.org/v1), which are Bech32.
-var byForm = []*regexp.Regexp{
+// privateKeys matches private keys by their form: PEM (RFC 7468) and OpenPGP's armor, with line ends or escaped ones, up
+// to the end of the key or, without one, of the string or text; and identities of age (https://age-encryption.org/v1),
+// which are Bech32.
+var privateKeys = []*regexp.Regexp{
 	regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]{0,20}PRIVATE KEY( BLOCK)?-----[^"<]*?-----END [A-Z0-9 ]{0,20}PRIVATE KEY( BLOCK)?-----`),
 	regexp.MustCompile(`-----BEGIN [A-Z0-9 ]{0,20}PRIVATE KEY( BLOCK)?-----[^"<]*`),
 	regexp.MustCompile(`(?i)AGE-SECRET-KEY-[A-Z0-9-]*1[02-9AC-HJ-NP-Z]{6,}`),
 }
 
-// Bytes returns a text without the secrets that are in it.
+// Bytes returns a text without its secrets.
 func (r Redactor) Bytes(text []byte) []byte {
 	text = r.byValue(text)
-	for _, form := range byForm {
+	for _, form := range privateKeys {
 		text = form.ReplaceAll(text, []byte(Notice))
 	}
 	return text
 }
 
-// byValue returns a text without the forms that are in it. Where they overlap, all that they cover is left out.
+// byValue replaces the known forms. Overlapping ones are replaced together.
 func (r Redactor) byValue(text []byte) []byte {
 	var kept []byte
-	covered := 0 // what is before that is kept, or left out
+	covered := 0 // the text before it has been copied or replaced
 	for i := 0; i+Shortest <= len(text); i++ {
 		for _, form := range r.forms[start(text[i:])] {
 			if !bytes.HasPrefix(text[i:], form) {

@@ -213,7 +213,7 @@ func (t *testGroup) start() time.Time {
 	return t.Start.Time
 }
 
-// length is how long the test lasts: up to the last moment that it asserts on.
+// length is the duration of the test: up to the last time that it asserts on.
 func (t *testGroup) length() time.Duration {
 	var last model.Duration
 	for _, a := range t.AlertTests {

@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/stemedb/firedrill/tools/engine"
 )
 
 // The limits within which promtool evaluates a query.
@@ -127,15 +129,7 @@ func each(n int, f func(int)) {
 }
 
 func (s *Suite) engine(interval time.Duration) *promql.Engine {
-	return promql.NewEngine(promql.EngineOpts{
-		MaxSamples:               s.options.MaxSamples,
-		Timeout:                  queryTimeout,
-		LookbackDelta:            s.options.Lookback,
-		NoStepSubqueryIntervalFn: func(int64) int64 { return interval.Milliseconds() },
-		EnableAtModifier:         true,
-		EnableNegativeOffset:     true,
-		Parser:                   promqlParser,
-	})
+	return engine.NewQueries(promql.EngineOpts{MaxSamples: s.options.MaxSamples, Timeout: queryTimeout, LookbackDelta: s.options.Lookback}, interval)
 }
 
 // load reads one test file.
@@ -193,8 +187,7 @@ func (s *Suite) prepare(f *file, group *testGroup, index int, interval time.Dura
 		expr, err := s.compiler.compile(e.Expr)
 		t.exprTests = append(t.exprTests, expr)
 		if err == nil {
-			t.exprs.names = append(t.exprs.names, expr.names...)
-			t.exprs.any = t.exprs.any || expr.any
+			t.exprs.add(expr.selection)
 		}
 	}
 	return t

@@ -158,7 +158,7 @@ func sources(b Branch) []string {
 	return all
 }
 
-func TestParseIgnoresWhatAnEditorAdds(t *testing.T) {
+func TestParseIgnoresByteOrderMark(t *testing.T) {
 	want := parse(t, example)
 	got := parse(t, "\uFEFF"+strings.ReplaceAll(example, "\n", "\r\n"))
 	if fmt.Sprint(got.Header, got.Steps(), got.Branches()) != fmt.Sprint(want.Header, want.Steps(), want.Branches()) {
@@ -182,7 +182,7 @@ func TestHeaderDurationOfZero(t *testing.T) {
 	}
 }
 
-func TestBranchThatIsNotThere(t *testing.T) {
+func TestUnknownBranch(t *testing.T) {
 	r := parse(t, example+"\n### Details\n")
 	for name, c := range map[string]struct {
 		ask  func(string) (Branch, error)

@@ -1,4 +1,4 @@
-// Package scenario reads the disasters that are rehearsed, each with the objectives that were written down beforehand.
+// Package scenario reads the disaster scenarios of firedrill drill, with their recovery objectives.
 package scenario
 
 import (
@@ -15,21 +15,21 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Scenario is one disaster, and what is demanded of the recovery from it.
+// Scenario is one disaster and the objectives of the recovery from it.
 type Scenario struct {
 	Name        string // in lower case, with dashes
 	Description string // in one sentence
-	Alert       string // what pages
-	Runbook     string // the runbook that is followed then, without .md
-	Branch      string // the heading in it
+	Alert       string // the alert that pages
+	Runbook     string // its runbook, without .md
+	Branch      string // a heading in the runbook
 	Objectives  Objectives
-	Limits      []string // what the exercise cannot show
+	Limits      []string // what the drill does not show
 }
 
-// Objectives are how soon the service has to be back, and how much may be lost at most.
+// Objectives limit the duration of the recovery and the loss of data.
 type Objectives struct {
-	RTO     time.Duration // from disaster to service well
-	RPO     time.Duration // from the oldest acknowledged write that is lost to the disaster
+	RTO     time.Duration // from the disaster until the service is well
+	RPO     time.Duration // from the oldest acknowledged write that is lost until the disaster
 	Records int64         // acknowledged writes that are lost
 }
 
@@ -39,12 +39,12 @@ var name = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 func Load(path string) ([]Scenario, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading scenarios: %w", err)
+		return nil, fmt.Errorf("read scenarios: %w", err)
 	}
 	return parse(path, content)
 }
 
-// entry is a scenario as it is written.
+// entry is a scenario in the file.
 type entry struct {
 	Name        yaml.Node `yaml:"name"`
 	Description string    `yaml:"description"`
@@ -69,7 +69,7 @@ func parse(path string, content []byte) ([]Scenario, error) {
 		return nil, fmt.Errorf("%s: %s", path, strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n ", ""), "yaml: "))
 	}
 	if len(file.Scenarios) == 0 {
-		return nil, fmt.Errorf("%s: there is no scenario in it: write a list under scenarios:", path)
+		return nil, fmt.Errorf("%s: no scenario: write a list under scenarios:", path)
 	}
 	var all []Scenario
 	seen := map[string]int{}
@@ -82,15 +82,15 @@ func parse(path string, content []byte) ([]Scenario, error) {
 		case e.Name.Value == "":
 			return nil, fmt.Errorf("%s: a scenario has no name: write name: with words in lower case, as in host-lost", path)
 		case !name.MatchString(e.Name.Value):
-			return nil, fail("is no name: write words in lower case with dashes between them, as in host-lost")
+			return nil, fail("has an invalid name: write words in lower case with dashes between them, as in host-lost")
 		case seen[e.Name.Value] > 0:
-			return nil, fail("is there already, in line %d: give each a name of its own", seen[e.Name.Value])
+			return nil, fail("has the same name as that on line %d: give it another", seen[e.Name.Value])
 		case e.Description == "" || e.Alert == "" || e.Runbook == "" || e.Branch == "":
-			return nil, fail("is not whole: write its description, alert, runbook and branch")
+			return nil, fail("is incomplete: write its description, alert, runbook and branch")
 		case o.RTO == nil || o.RPO == nil || o.Records == nil:
-			return nil, fail("has no objectives to be judged by: write rto, rpo and records under objectives:")
+			return nil, fail("has no objectives: write rto, rpo and records under objectives:")
 		case *o.RTO <= 0 || *o.RPO < 0 || *o.Records < 0:
-			return nil, fail("has objectives that nothing can meet: write an rto above 0, and an rpo and records of 0 or more")
+			return nil, fail("has invalid objectives: write an rto above 0, and an rpo and records of 0 or more")
 		}
 		seen[e.Name.Value] = e.Name.Line
 		all = append(all, Scenario{
@@ -101,7 +101,7 @@ func parse(path string, content []byte) ([]Scenario, error) {
 	return all, nil
 }
 
-// Find is the scenario of that name. The error names those that there are.
+// Find returns the scenario of that name. The error lists the existing ones.
 func Find(all []Scenario, name string) (Scenario, error) {
 	var names []string
 	for _, s := range all {
@@ -110,10 +110,10 @@ func Find(all []Scenario, name string) (Scenario, error) {
 		}
 		names = append(names, s.Name)
 	}
-	return Scenario{}, fmt.Errorf("there is no scenario %q: there are %s", name, strings.Join(names, ", "))
+	return Scenario{}, fmt.Errorf("no scenario %q: choose one of %s", name, strings.Join(names, ", "))
 }
 
-// Surprise is the scenario that the seed chooses.
+// Surprise returns the scenario that the seed selects.
 func Surprise(all []Scenario, seed uint64) Scenario {
 	return all[rand.New(rand.NewPCG(seed, 0)).IntN(len(all))]
 }

@@ -18,7 +18,7 @@ const whole = `scenarios:
     limits: [It is small.]
 `
 
-func TestAScenarioIsReadWithItsObjectives(t *testing.T) {
+func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "scenarios.yml")
 	if err := os.WriteFile(path, []byte(whole), 0o600); err != nil {
 		t.Fatal(err)
@@ -34,22 +34,22 @@ func TestAScenarioIsReadWithItsObjectives(t *testing.T) {
 	if s.Branch != "If The Host Is Lost" || s.Objectives != (Objectives{30 * time.Minute, 2 * time.Minute, 1200}) || len(s.Limits) != 1 {
 		t.Errorf("read %+v", s)
 	}
-	if _, err := Find(all, "flood"); err == nil || !strings.Contains(err.Error(), "there are host-lost") {
+	if _, err := Find(all, "flood"); err == nil || !strings.Contains(err.Error(), "choose one of host-lost") {
 		t.Errorf("a scenario that is not there: %v", err)
 	}
 }
 
-func TestWhatIsWrongIsSaidWithItsPlace(t *testing.T) {
+func TestErrorsHavePositions(t *testing.T) {
 	for name, c := range map[string]struct{ content, want string }{
-		"empty":             {"", "there is no scenario in it"},
+		"empty":             {"", "file.yml: no scenario"},
 		"unknown key":       {strings.Replace(whole, "branch:", "brunch:", 1), "line 6: field brunch not found"},
 		"no name":           {strings.Replace(whole, "name: host-lost", "name:", 1), "a scenario has no name"},
-		"capital letters":   {strings.Replace(whole, "host-lost", "Host Lost", 1), `file.yml:2: scenario "Host Lost" is no name`},
-		"twice":             {whole + whole[len("scenarios:\n"):], `file.yml:9: scenario "host-lost" is there already, in line 2`},
-		"no branch":         {strings.Replace(whole, "If The Host Is Lost", "", 1), "is not whole"},
+		"capital letters":   {strings.Replace(whole, "host-lost", "Host Lost", 1), `file.yml:2: scenario "Host Lost" has an invalid name`},
+		"twice":             {whole + whole[len("scenarios:\n"):], `file.yml:9: scenario "host-lost" has the same name as that on line 2`},
+		"no branch":         {strings.Replace(whole, "If The Host Is Lost", "", 1), "is incomplete"},
 		"no objectives":     {strings.Replace(whole, "rto: 30m, ", "", 1), "has no objectives"},
 		"no time":           {strings.Replace(whole, "30m", "soon", 1), "line 7: cannot unmarshal !!str `soon` into time.Duration"},
-		"less than no time": {strings.Replace(whole, "30m", "-30m", 1), "that nothing can meet"},
+		"less than no time": {strings.Replace(whole, "30m", "-30m", 1), "has invalid objectives"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parse("file.yml", []byte(c.content))
@@ -60,7 +60,7 @@ func TestWhatIsWrongIsSaidWithItsPlace(t *testing.T) {
 	}
 }
 
-func TestASeedChoosesAgainWhatItChose(t *testing.T) {
+func TestSurpriseIsRepeatable(t *testing.T) {
 	all := []Scenario{{Name: "a"}, {Name: "b"}, {Name: "c"}}
 	chosen := map[string]bool{}
 	for seed := range uint64(100) {

@@ -12,15 +12,15 @@ import (
 	"github.com/onsi/ginkgo/v2/types"
 )
 
-// longestSpec is more than a spec can take: Ginkgo itself ends a run after an hour.
-const longestSpec = 24 * time.Hour
+// maxSpec is longer than any spec: Ginkgo ends a run after an hour.
+const maxSpec = 24 * time.Hour
 
-// Read reads Ginkgo's JSON report of a run, as "firedrill prove" leaves it. The error says what is no such report, with
-// the line where that is known; name only says where it came from.
+// Read reads Ginkgo's JSON report of a run, as "firedrill prove" writes it. An error names what is wrong and, if known,
+// the line; name is used in messages only.
 func Read(name string, r io.Reader) ([]types.Report, error) {
 	content, err := io.ReadAll(r)
 	if err != nil {
-		return nil, fmt.Errorf("reading the durations: %w", err)
+		return nil, fmt.Errorf("read the durations: %w", err)
 	}
 	var reports []types.Report
 	if err := json.Unmarshal(content, &reports); err != nil {
@@ -38,8 +38,8 @@ func Read(name string, r io.Reader) ([]types.Report, error) {
 	}
 	for _, suite := range reports {
 		for _, spec := range suite.SpecReports {
-			if passed(spec) && (spec.RunTime < 0 || spec.RunTime > longestSpec) {
-				return nil, fmt.Errorf("%s: the spec %q took %s, it says: a RunTime is in nanoseconds, from 0 to those of a day", name, textOf(suite, spec), spec.RunTime)
+			if passed(spec) && (spec.RunTime < 0 || spec.RunTime > maxSpec) {
+				return nil, fmt.Errorf("%s: the spec %q has a RunTime of %s: it must be in nanoseconds, from 0 to a day", name, textOf(suite, spec), spec.RunTime)
 			}
 		}
 	}

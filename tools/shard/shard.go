@@ -1,5 +1,5 @@
-// Package shard deals the specs of Ginkgo suites to machines that run side by side, so that each spec runs on exactly one
-// of them and all are done at about the same time.
+// Package shard distributes the specs of Ginkgo suites to machines that run in parallel, so that each spec runs on exactly
+// one of them and all finish at about the same time.
 package shard
 
 import (
@@ -14,56 +14,54 @@ import (
 )
 
 const (
-	// Most is how many jobs GitHub Actions makes of a matrix at most:
-	// https://docs.github.com/en/actions/reference/limits.
-	Most = 256
+	// MaxShards is GitHub Actions' limit for the jobs of a matrix: https://docs.github.com/en/actions/reference/limits.
+	MaxShards = 256
 
-	// worldStart is what a suite costs each machine that runs specs of it, in seconds of a spec: 10 s until a world is
-	// up, in each of four processes.
-	worldStart = 40
+	// startSeconds is what a suite costs each machine that runs specs of it: 10 s to start in each of four processes.
+	startSeconds = 40
 
-	// unknown is how many seconds a spec is taken to need where no report tells of any.
-	unknown = 30
+	// defaultSeconds is the estimate for a spec when no report has durations.
+	defaultSeconds = 30
 
-	// shortest is how many seconds any spec is taken to need, so that those of no time at all are dealt evenly too.
-	shortest = 0.1
+	// minSeconds is the least estimate for a spec, so that specs that take no time are distributed evenly as well.
+	minSeconds = 0.1
 
-	// longestFocus is how many bytes of a regular expression one argument of a command line is sure to hold.
-	longestFocus = 100 << 10
+	// maxFocus limits a regular expression, in bytes, to what fits into one argument of a command line.
+	maxFocus = 100 << 10
 )
 
-// Shard is what one machine runs: the specs of some suites whose text matches the focus. In JSON it is an element of
-// "include" in a matrix of GitHub Actions.
+// Shard is the specs that one machine runs: those of some suites whose text matches the focus. In JSON it is an element
+// of "include" in a matrix of GitHub Actions.
 type Shard struct {
 	Shard   int    `json:"shard"` // from 1
 	Of      int    `json:"of"`
-	Suites  string `json:"suites"` // folders as they were listed, separated by spaces
-	Focus   string `json:"focus"`  // Ginkgo's regular expression, which matches these specs as a whole and no others
+	Suites  string `json:"suites"` // folders as listed, separated by spaces
+	Focus   string `json:"focus"`  // Ginkgo's regular expression, which matches exactly these specs
 	Specs   int    `json:"specs"`
-	Seconds int    `json:"seconds"` // of work that is expected, for all the processes of the machine together
+	Seconds int    `json:"seconds"` // estimated work of all processes of the machine
 }
 
-// Plan deals the specs that a dry run has listed to n machines, or to fewer where there are not so many. How long each
-// takes is what the last run says, and where it says nothing, the median of what it says of others. Specs of a suite
-// stay together where that costs no time, and those of an Ordered container always. Equal input gives an equal plan, in
-// whatever order it comes. It is an error when no spec was listed, and when a focus is too long for a command line.
+// Plan distributes the specs that a dry run has listed to at most n machines. A spec's duration is that of the last run,
+// or the median of the others. Specs of a suite stay together where that costs no time, and those of an Ordered
+// container always. Equal input in any order gives an equal plan. An empty list, or a focus that is too long for a
+// command line, is an error.
 func Plan(listed, last []types.Report, n int) ([]Shard, error) {
 	parts := units(listed, durations(last))
 	if len(parts) == 0 {
 		return nil, fmt.Errorf("no spec to deal: the suites have none, or the label filter matches none")
 	}
 	var shards []Shard
-	dealt := balance(parts, n)
-	for i, part := range dealt {
+	distributed := balance(parts, n)
+	for i, part := range distributed {
 		slices.Sort(part.texts)
 		for j, text := range part.texts {
 			part.texts[j] = regexp.QuoteMeta(text)
 		}
 		shard := Shard{
-			Shard: i + 1, Of: len(dealt), Specs: part.specs, Seconds: int(math.Round(part.cost())),
+			Shard: i + 1, Of: len(distributed), Specs: part.specs, Seconds: int(math.Round(part.cost())),
 			Suites: strings.Join(slices.Sorted(maps.Keys(part.suites)), " "), Focus: "^(?:" + strings.Join(part.texts, "|") + ")$",
 		}
-		if len(shard.Focus) > longestFocus {
+		if len(shard.Focus) > maxFocus {
 			return nil, fmt.Errorf("shard %d of %d has %d specs, too many to name on a command line: ask for more shards", shard.Shard, shard.Of, shard.Specs)
 		}
 		shards = append(shards, shard)
@@ -71,16 +69,15 @@ func Plan(listed, last []types.Report, n int) ([]Shard, error) {
 	return shards, nil
 }
 
-// passed reports whether a report is about a spec that has passed. In a dry run, that is one that would run.
+// passed reports whether a spec has passed or, in a dry run, would run.
 func passed(spec types.SpecReport) bool {
 	return spec.LeafNodeType == types.NodeTypeIt && spec.State.Is(types.SpecStatePassed)
 }
 
-// chosen returns the specs that a dry run would run, and those that are pending: a run tells of them, since they prove
-// nothing.
+// chosen returns the specs that a dry run would run, and pending ones, which a run reports as not proven.
 func chosen(suite types.Report) []types.SpecReport {
 	filter, err := types.ParseLabelFilter(suite.SuiteConfig.LabelFilter)
-	if err != nil { // Ginkgo has refused it
+	if err != nil { // Ginkgo refuses it
 		return nil
 	}
 	var specs []types.SpecReport
@@ -93,12 +90,12 @@ func chosen(suite types.Report) []types.SpecReport {
 	return specs
 }
 
-// textOf is what Ginkgo compares a focus with.
+// textOf is the text that Ginkgo matches with a focus.
 func textOf(suite types.Report, spec types.SpecReport) string {
 	return suite.SuiteDescription + " " + spec.FullText()
 }
 
-// durations returns how many seconds each spec took that passed, by its text: the longest, where it ran several times.
+// durations returns the seconds of each spec that passed, by its text: the longest, if it ran several times.
 func durations(last []types.Report) map[string]float64 {
 	took := map[string]float64{}
 	for _, suite := range last {
@@ -112,20 +109,19 @@ func durations(last []types.Report) map[string]float64 {
 	return took
 }
 
-// estimate returns what is expected of a spec that is not among the durations.
+// estimate returns the seconds of a spec that is not among the durations.
 func estimate(took map[string]float64) float64 {
 	if len(took) == 0 {
-		return unknown
+		return defaultSeconds
 	}
 	sorted := slices.Sorted(maps.Values(took))
 	return sorted[len(sorted)/2]
 }
 
-// units returns the specs, with those in one part that cannot be told apart by their text or that are in one Ordered
-// container.
+// units returns the specs, with those in one part that have the same text or are in one Ordered container.
 func units(listed []types.Report, took map[string]float64) []part {
 	var found []part
-	var parents []int // of each part: itself, or another that it goes with
+	var parents []int // of each part: itself, or another that it is joined with
 	root := func(i int) int {
 		for parents[i] != i {
 			i = parents[i]
@@ -148,17 +144,17 @@ func units(listed []types.Report, took map[string]float64) []part {
 				seconds = other
 			}
 			i := len(found)
-			found = append(found, part{suites: map[string]bool{suite.SuitePath: true}, texts: []string{text}, specs: 1, seconds: max(seconds, shortest)})
+			found = append(found, part{suites: map[string]bool{suite.SuitePath: true}, texts: []string{text}, specs: 1, seconds: max(seconds, minSeconds)})
 			parents = append(parents, i)
 			join(i, "text "+text)
 			if spec.IsInOrderedContainer && len(spec.ContainerHierarchyTexts) > 0 {
-				// Which container is the Ordered one is not said: the outermost holds it.
+				// The report does not say which container is Ordered: the outermost contains it.
 				join(i, fmt.Sprintf("container %s %q", suite.SuitePath, spec.ContainerHierarchyTexts[0]))
 			}
 		}
 	}
 	var whole []part
-	index := map[int]int{} // of the whole that a root stands for
+	index := map[int]int{} // of the joined part, by root
 	for i, p := range found {
 		r := root(i)
 		at, ok := index[r]

@@ -118,7 +118,7 @@ func random(r *rand.Rand) (listed, last []types.Report) {
 				spec.State = []types.SpecState{types.SpecStateSkipped, types.SpecStatePending}[r.IntN(2)]
 			}
 			report.SpecReports = append(report.SpecReports, spec)
-			spec.RunTime = []time.Duration{0, 1, time.Millisecond, time.Second, time.Hour, longestSpec}[r.IntN(6)]
+			spec.RunTime = []time.Duration{0, 1, time.Millisecond, time.Second, time.Hour, maxSpec}[r.IntN(6)]
 			if r.IntN(3) > 0 { // the others are new
 				timed.SpecReports = append(timed.SpecReports, spec)
 			}
@@ -133,7 +133,7 @@ func TestEachSpecRunsOnOneShard(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		listed, last := random(r)
-		for _, n := range []int{1, 2, 3, 7, Most} {
+		for _, n := range []int{1, 2, 3, 7, MaxShards} {
 			shards, err := Plan(listed, last, n)
 			if err != nil {
 				if len(runsOf(t, listed, []Shard{})) > 0 {
@@ -215,7 +215,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-func TestPendingSpecsAreNotForgotten(t *testing.T) {
+func TestPendingSpecs(t *testing.T) {
 	g := NewWithT(t)
 	listed := suite("./e2e/tls", "a", "b", "c")
 	for i, label := range []string{"A", "A", "B"} {
@@ -233,12 +233,12 @@ func TestPendingSpecsAreNotForgotten(t *testing.T) {
 	g.Expect(shards[0].Specs).To(Equal(3))
 }
 
-func TestNothingToDeal(t *testing.T) {
+func TestNoSpecs(t *testing.T) {
 	g := NewWithT(t)
 	_, err := Plan([]types.Report{suite("./e2e/tls")}, nil, 2)
 	g.Expect(err).To(MatchError(ContainSubstring("no spec to deal")))
 
-	long := suite("./e2e/tls", strings.Repeat("a", longestFocus/2), strings.Repeat("b", longestFocus/2))
+	long := suite("./e2e/tls", strings.Repeat("a", maxFocus/2), strings.Repeat("b", maxFocus/2))
 	_, err = Plan([]types.Report{long}, nil, 1)
 	g.Expect(err).To(MatchError("shard 1 of 1 has 2 specs, too many to name on a command line: ask for more shards"))
 	shards, err := Plan([]types.Report{long}, nil, 2)
@@ -263,8 +263,8 @@ func TestRead(t *testing.T) {
 		"[\n{\"SuitePath\": 1}]":              `e2e.json:2: not Ginkgo's JSON report of a run (its SuitePath is a number): name the build/e2e.json of one`,
 		`{"include": []}`:                     `e2e.json:1: not Ginkgo's JSON report of a run (`,
 		spec(`"RunTime": 5`):                  "",
-		spec(`"RunTime": -5`):                 `e2e.json: the spec "A b" took -5ns, it says: a RunTime is in nanoseconds, from 0 to those of a day`,
-		spec(`"RunTime": 900000000000000000`): `e2e.json: the spec "A b" took 250000h0m0s, it says: a RunTime is in nanoseconds, from 0 to those of a day`,
+		spec(`"RunTime": -5`):                 `e2e.json: the spec "A b" has a RunTime of -5ns: it must be in nanoseconds, from 0 to a day`,
+		spec(`"RunTime": 900000000000000000`): `e2e.json: the spec "A b" has a RunTime of 250000h0m0s: it must be in nanoseconds, from 0 to a day`,
 		spec(`"RunTime": 9e99`):               `e2e.json:1: not Ginkgo's JSON report of a run (`,
 		spec(`"Failure": 12`):                 `e2e.json:1: not Ginkgo's JSON report of a run (`,
 		spec(`"RunTime": "5s"`):               `e2e.json:1: not Ginkgo's JSON report of a run (`,
@@ -318,19 +318,19 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-func TestAMachineThatHasTheSuiteNeedsNoOtherWorld(t *testing.T) {
+func TestSuiteStartCost(t *testing.T) {
 	piece := func(suite, text string, seconds float64) part {
 		return part{suites: map[string]bool{suite: true}, texts: []string{text}, specs: 1, seconds: seconds}
 	}
-	dealt := deal([]part{piece("tls", "a", 100), piece("api", "b", 90), piece("tls", "c", 20)}, 2)
+	distributed := distribute([]part{piece("tls", "a", 100), piece("api", "b", 90), piece("tls", "c", 20)}, 2)
 	g := NewWithT(t)
-	g.Expect(dealt).To(HaveLen(2))
-	g.Expect(dealt[0].texts).To(Equal([]string{"a", "c"}))
-	g.Expect(dealt[1].texts).To(Equal([]string{"b"}))
+	g.Expect(distributed).To(HaveLen(2))
+	g.Expect(distributed[0].texts).To(Equal([]string{"a", "c"}))
+	g.Expect(distributed[1].texts).To(Equal([]string{"b"}))
 }
 
 // Cut or whole, both machines would have 70 s of work; whole, the suites come in their order.
-func TestOfEqualPlansTheCoarsestIsTaken(t *testing.T) {
+func TestCoarsestOfEqualPlans(t *testing.T) {
 	g := NewWithT(t)
 	api, tls := suite("./e2e/api", "a", "b"), suite("./e2e/tls", "c")
 	shards, err := Plan([]types.Report{api, tls}, []types.Report{lasting(api, 10, 20), lasting(tls, 30)}, 2)

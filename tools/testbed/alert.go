@@ -27,13 +27,13 @@ type Alert struct {
 // Alert finds an alert by its name. The error names those that exist.
 func (t *Testbed) Alert(name string) (*Alert, error) {
 	var names []string
-	for _, a := range t.rules.Alerts {
+	for _, a := range t.config.Rules.Alerts {
 		if a.Name == name {
 			return &Alert{Alert: a, testbed: t}, nil
 		}
 		names = append(names, a.Name)
 	}
-	return nil, fmt.Errorf("no alert %s in %s: there are %s", name, t.config.Rules, strings.Join(names, ", "))
+	return nil, fmt.Errorf("no rule raises an alert %s: there are %s", name, strings.Join(names, ", "))
 }
 
 // Runbook reads the runbook of that name, such as the one of an alert or of a procedure.
@@ -66,7 +66,7 @@ type Observation struct {
 	// Absent are the series that the expression reads and that have no sample since the last change.
 	Absent []string
 	System string         // how the system under test is, as Config.Describe says
-	Last   runbook.Result // the step that was followed last, if any was
+	Last   runbook.Result // the step that ran last, if any did
 	At     time.Time
 
 	static map[string]string // labels of the rule
@@ -359,4 +359,4 @@ func Rough(d time.Duration) string {
 }
 
 // Window is how far the alert's expression looks back.
-func (a *Alert) Window() time.Duration { return a.testbed.rules.Window(a.Expr) }
+func (a *Alert) Window() time.Duration { return a.testbed.config.Rules.Window(a.Expr) }

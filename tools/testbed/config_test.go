@@ -275,7 +275,7 @@ func TestSendResolved(t *testing.T) {
 		"sns_configs: [{topic_arn: a}]":                                                                            true,
 		"slack_configs: [{api_url: 'http://example.com/', channel: c}]":                                            false,
 		"slack_configs: [{api_url: 'http://example.com/', send_resolved: true}]":                                   true,
-		"slack_configs: [{api_url: 'http://example.com/'}, {api_url: 'http://example.com/', send_resolved: true}]": true,
+		"slack_configs: [{api_url: 'http://example.com/', send_resolved: true}, {api_url: 'http://example.com/'}]": true,
 		"wechat_configs: [{api_secret: k, corp_id: c}]":                                                            false,
 	} {
 		t.Run(integration, func(t *testing.T) {

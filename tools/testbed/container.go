@@ -168,9 +168,21 @@ func (c *Container) Command(ctx context.Context, argv ...string) (string, error)
 		return out.String(), fmt.Errorf("run %s on %s: %w", argv[0], c.Name, err)
 	}
 	if exit != 0 {
-		return out.String(), fmt.Errorf("%s on %s: exit %d: %s", strings.Join(argv, " "), c.Name, exit, strings.TrimSpace(errs.String()+out.String()))
+		return out.String(), fmt.Errorf("%s on %s: exit %d: %s", commandLine(argv), c.Name, exit, strings.TrimSpace(errs.String()+out.String()))
 	}
 	return out.String(), nil
+}
+
+// commandLine is a command as a message shows it: of a script of several lines, its name, or the first line.
+func commandLine(argv []string) string {
+	if len(argv) > 3 && argv[0] == "bash" && argv[1] == "-c" {
+		return strings.Join(argv[3:], " ")
+	}
+	line, more, _ := strings.Cut(strings.Join(argv, " "), "\n")
+	if more != "" {
+		line += " [...]"
+	}
+	return line
 }
 
 // terminal starts a program in the container on a pseudo-terminal, as an operator's ssh would: testcontainers-go has no

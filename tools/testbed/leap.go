@@ -58,7 +58,7 @@ func (t *Testbed) leap(ctx context.Context, d time.Duration, clears string) erro
 		return err
 	}
 	var rules []engine.RuleFile
-	for _, f := range t.rules.Files {
+	for _, f := range t.config.Rules.Files {
 		path := filepath.Join(work, "rules", filepath.FromSlash(f.Name))
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, f.Content, 0o600)); err != nil {
 			return fmt.Errorf("leap: %w", err)

@@ -23,8 +23,10 @@ func (t *Testbed) Follow(ctx context.Context, branch runbook.Branch, labels map[
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.steps = append(t.steps, transcript...)
-	if len(transcript) > 0 {
-		t.last = transcript[len(transcript)-1]
+	for _, step := range transcript {
+		if !step.Skipped {
+			t.last = step
+		}
 	}
 	return transcript, err
 }

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// part is specs that run on one machine.
+// part is a set of specs for one machine.
 type part struct {
-	suites  map[string]bool // the paths of those that the specs are of
+	suites  map[string]bool // their paths
 	texts   []string
 	specs   int
-	seconds float64 // that the specs take, one after another
+	seconds float64 // of all specs in sequence
 }
 
 func (p *part) add(other part) {
@@ -23,39 +23,39 @@ func (p *part) add(other part) {
 	p.seconds += other.seconds
 }
 
-// cost returns how many seconds of work a machine has with a part.
-func (p part) cost() float64 { return p.seconds + worldStart*float64(len(p.suites)) }
+// cost returns the seconds of work of a part.
+func (p part) cost() float64 { return p.seconds + startSeconds*float64(len(p.suites)) }
 
-// costWith returns the cost that a part has once another is added to it.
+// costWith returns the cost of a part with another added.
 func (p part) costWith(other part) float64 {
 	cost := p.cost() + other.seconds
 	for suite := range other.suites {
 		if !p.suites[suite] {
-			cost += worldStart
+			cost += startSeconds
 		}
 	}
 	return cost
 }
 
-// balance deals units to n machines at most. It cuts the suites into ever smaller pieces, down to the units, deals the
-// pieces, and of all those deals takes the one in which the last machine is done first; of equals, the coarsest.
+// balance distributes units to at most n machines. It cuts the suites into ever smaller pieces, down to the units,
+// distributes them, and takes the distribution that ends first; of equal ones, the coarsest.
 func balance(units []part, n int) []part {
-	homes := map[string][]part{} // by what suites they are of
+	groups := map[string][]part{} // by their suites
 	var longest float64
 	for _, unit := range units {
-		home := strings.Join(slices.Sorted(maps.Keys(unit.suites)), " ")
-		homes[home] = append(homes[home], unit)
+		group := strings.Join(slices.Sorted(maps.Keys(unit.suites)), " ")
+		groups[group] = append(groups[group], unit)
 		longest += unit.seconds
 	}
 	var best []part
 	for limit := longest; ; limit /= 2 {
 		var pieces []part
-		for _, home := range slices.Sorted(maps.Keys(homes)) {
-			pieces = append(pieces, deal(homes[home], pieceCount(homes[home], limit))...)
+		for _, group := range slices.Sorted(maps.Keys(groups)) {
+			pieces = append(pieces, distribute(groups[group], pieceCount(groups[group], limit))...)
 		}
-		dealt := deal(pieces, n)
-		if best == nil || last(dealt) < last(best) {
-			best = dealt
+		distributed := distribute(pieces, n)
+		if best == nil || last(distributed) < last(best) {
+			best = distributed
 		}
 		if len(pieces) >= len(units) {
 			return best
@@ -63,7 +63,7 @@ func balance(units []part, n int) []part {
 	}
 }
 
-// pieceCount returns into how many pieces units are cut, so that no piece is much longer than the limit.
+// pieceCount returns the number of pieces such that none is much longer than the limit.
 func pieceCount(units []part, limit float64) int {
 	var seconds float64
 	for _, unit := range units {
@@ -72,14 +72,14 @@ func pieceCount(units []part, limit float64) int {
 	return min(int(math.Ceil(seconds/limit)), len(units))
 }
 
-// last returns when the last machine is done.
-func last(dealt []part) float64 { return slices.MaxFunc(dealt, byCost).cost() }
+// last returns the cost of the slowest machine.
+func last(distributed []part) float64 { return slices.MaxFunc(distributed, byCost).cost() }
 
 func byCost(a, b part) int { return cmp.Compare(a.cost(), b.cost()) }
 
-// deal gives each part, the longest first, to the machine out of n that is done first with it, and returns what each
-// machine has that has any.
-func deal(parts []part, n int) []part {
+// distribute gives each part, the longest first, to the one of n machines that would be done first with it. It returns
+// the machines with specs.
+func distribute(parts []part, n int) []part {
 	longestFirst := slices.SortedFunc(slices.Values(parts), func(a, b part) int {
 		return cmp.Or(cmp.Compare(b.seconds, a.seconds), slices.Compare(a.texts, b.texts))
 	})
