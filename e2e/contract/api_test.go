@@ -136,7 +136,7 @@ var _ = Describe("The API", Label("contract"), func() {
 			"no such method":    {"DELETE", "/v1/assertions", "", "", 405},
 		} {
 			By(what)
-			// On a connection of its own: an answer before the end of a request closes it.
+			// On a new connection: an answer before the end of a request closes it.
 			client, err := env.Host().Connect(ctx)
 			Expect(err).NotTo(HaveOccurred())
 			answer := send(ctx, client, refused.method, refused.path, http.Header{"Content-Type": {refused.contentType}}, refused.body)

@@ -18,14 +18,14 @@ var _ = Describe("The service", Label("contract"), func() {
 		return strings.TrimSpace(output)
 	}
 
-	env.It("is the unit that it is said to be", func(ctx SpecContext) {
+	env.It("is the unit of the contract", func(ctx SpecContext) {
 		Expect(on(ctx, "systemctl show --property Type --property User --property Group --property ActiveState stemedb-api")).To(And(
 			ContainSubstring("Type=notify"), ContainSubstring("User=stemedb"), ContainSubstring("Group=stemedb"), ContainSubstring("ActiveState=active")))
 		Expect(strings.Split(on(ctx, "/usr/local/bin/stemedb-api --version"), "\n")).To(HaveLen(1))
 		env.Proved("(contract)", "unit and programs", "as the contract says")
 	})
 
-	env.It("keeps its files where they are said to be", func(ctx SpecContext) {
+	env.It("keeps its files where the contract says", func(ctx SpecContext) {
 		client, err := env.Host().Connect(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(client.Close)

@@ -27,7 +27,7 @@ var _ = Describe("A disaster", func() {
 	for _, s := range scenarios {
 		It("is recovered from: "+s.Name, Label("drill", s.Alert), SpecTimeout(gameDay+time.Hour), func(ctx SpecContext) {
 			d, ok := disasters[s.Name]
-			Expect(ok).To(BeTrue(), "somebody has to say how %s comes true", s.Name)
+			Expect(ok).To(BeTrue(), "the disaster %s has an entry in disasters", s.Name)
 			(&exercise{Scenario: s, disaster: d}).run(ctx)
 		})
 	}
@@ -175,7 +175,7 @@ func (e *exercise) measure(ctx SpecContext) journal.Recovery {
 	return *e.measured
 }
 
-// report hands over what an auditor asks.
+// report adds what an auditor asks.
 func (e *exercise) report(ctx SpecContext) {
 	rto, rpo, records := journal.Seconds(e.Objectives.RTO), journal.Seconds(e.Objectives.RPO), e.Objectives.Records
 	seed, _ := strconv.ParseUint(os.Getenv("FIREDRILL_SEED"), 10, 64)

@@ -198,7 +198,7 @@ chmod 600 /etc/stemedb/backup/*`)
 	return b, nil
 }
 
-// DeliverRecoveryKit puts what SetUpBackups kept where the runbook has somebody put it.
+// DeliverRecoveryKit puts what SetUpBackups kept where the runbook expects it.
 func (h *Host) DeliverRecoveryKit(ctx context.Context) error {
 	return h.Run(ctx, "set -e\nmkdir /root/recovery-kit.part\necho "+h.env.recoveryKit+" | base64 --decode | tar --extract --no-same-owner --directory /root/recovery-kit.part\nmv /root/recovery-kit.part /root/recovery-kit")
 }

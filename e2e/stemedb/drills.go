@@ -66,5 +66,5 @@ func haveDrills(file string, drills []drill.Drill) {
 			written = append(written, alert.Name+": "+branch.Name)
 		}
 	}
-	Expect(drilled).To(ConsistOf(written), "a branch that nobody follows is not proven")
+	Expect(drilled).To(ConsistOf(written), "a branch without a drill is not proven")
 }

@@ -265,7 +265,7 @@ func (h *Host) PresentCertificate(c Certificate) error {
 	return nil
 }
 
-// Get asks the service for a path over TLS, on a connection of its own.
+// Get asks the service for a path over TLS, on a new connection.
 func (h *Host) Get(ctx context.Context, path string) (string, error) {
 	client, err := h.Connect(ctx)
 	if err != nil {

@@ -59,7 +59,7 @@ systemctl restart certbot.timer`)).To(Succeed())
 			Eventually(ctx, alert.Observe).Should(BeInactive())
 			Expect(alert.EverFired(ctx)).To(BeFalse(), alert.Name)
 		}
-		Expect(env.Notifications(ctx)).To(HaveEach(HaveField("Receiver", "deadman")), "nobody was called")
+		Expect(env.Notifications(ctx)).To(HaveEach(HaveField("Receiver", "deadman")), "no receiver was notified")
 		env.Proved("CertificateExpiringSoon", "Prevention", "renewed by itself, never fired")
 	})
 })

@@ -37,7 +37,7 @@ var Dangers = map[string]string{
 	TimerGone:              "A systemd timer was enabled or active and is not any more.",
 	JobGone:                "A scheduled job of cron was removed.",
 	ListenerOnAllAddresses: "A new port is open on all addresses.",
-	SUIDFile:               "A new file runs as its owner or group (SUID or SGID), whoever starts it.",
+	SUIDFile:               "A new file runs as its owner or group (SUID or SGID) for every user that starts it.",
 }
 
 // Change is a difference between two States.

@@ -3,7 +3,7 @@
 //
 // The system under test is what a compose file describes. One container joins that network to this machine: the receiver,
 // which takes Alertmanager's notifications and forwards connections of this process to the network. Beside what
-// Firedrill itself needs, a caller starts services of its own with Run.
+// Firedrill itself needs, a caller starts further services with Run.
 //
 // The package is plain Go: it acts and observes. Package match judges what was observed.
 package testbed
@@ -68,7 +68,7 @@ type Config struct {
 
 	// Describe says in a line how the system under test is, for messages; nil for nothing.
 	Describe func(context.Context) string
-	// Prompts are questions on the operator's terminal that somebody else answers.
+	// Prompts are questions on the operator's terminal that another party answers.
 	Prompts []runbook.Prompt
 	// Respond does what others do while a runbook is followed, until the context ends; nil for nothing.
 	Respond func(context.Context) error
