@@ -10,6 +10,9 @@ UNITS := ./tools/... ./fixtures/...
 
 PROMTOOL := build/promtool
 
+# A service that is not StemeDB's.
+EXAMPLE := fixtures/examples/web
+
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -25,11 +28,13 @@ test: check $(PROMTOOL) ## everything that needs no Docker
 	go test $(UNITS)
 	$(PROMTOOL) test rules rules/*_test.yml
 	$(FIREDRILL) test --strict --coverage --min-coverage 100 rules/*_test.yml
+	$(FIREDRILL) test --strict $(EXAMPLE)/rules/*_test.yml
 	$(FIREDRILL) mutate
 	FUZZTIME=3s .ci/fuzz $(UNITS)
 
 check: $(FIREDRILL) ## rules and runbooks against each other
 	$(FIREDRILL) check
+	$(FIREDRILL) check --rules $(EXAMPLE)/rules --runbooks $(EXAMPLE)/runbooks --alertmanager $(EXAMPLE)/alertmanager.yml --programs= --specs=
 
 images: $(FIREDRILL) ## build the container images that are missing
 	$(FIREDRILL) images

@@ -10,7 +10,7 @@ import (
 )
 
 var _ = Describe("The load balancer", Label("LoadBalancerUpstreamDown"), func() {
-	It("leaves out a server that is not well", func(ctx SpecContext) {
+	env.It("leaves out a server that is not well", func(ctx SpecContext) {
 		host := env.Host()
 		env.Step("having two servers")
 		Expect(env.Script("second-server.sh")(ctx)).To(Succeed())
@@ -38,11 +38,11 @@ var _ = Describe("The load balancer", Label("LoadBalancerUpstreamDown"), func() 
 		env.Proved("LoadBalancerUpstreamDown", "one server of two killed", "left out, every request answered")
 	})
 
-	It("drops nothing while the certificate behind it is renewed", func(ctx SpecContext) {
+	env.It("drops nothing while the certificate behind it is renewed", func(ctx SpecContext) {
 		host := env.Host()
 		load, err := env.Load(ctx, stemedb.Traffic{Writes: 20, Reads: 20, Connections: 4})
 		Expect(err).NotTo(HaveOccurred())
-		anew, err := env.Load(ctx, stemedb.Traffic{Lists: 10, Connections: 2, NewConnections: true})
+		fresh, err := env.Load(ctx, stemedb.Traffic{Lists: 10, Connections: 2, NewConnections: true})
 		Expect(err).NotTo(HaveOccurred())
 		before, err := host.Certificate(ctx)
 		Expect(err).NotTo(HaveOccurred())
@@ -57,9 +57,9 @@ var _ = Describe("The load balancer", Label("LoadBalancerUpstreamDown"), func() 
 		Expect(err).NotTo(HaveOccurred())
 		Expect(now.Serial()).NotTo(Equal(before.Serial()))
 		load.Stop()
-		anew.Stop()
+		fresh.Stop()
 		Expect(load.Answers()).To(HaveLen(1), "every request on a connection that was open was answered")
-		Expect(anew.Answers()).To(HaveLen(1), "every request on a new connection was answered")
+		Expect(fresh.Answers()).To(HaveLen(1), "every request on a new connection was answered")
 		env.Proved("LoadBalancerUpstreamDown", "certificate renewed behind it, three times", "nothing dropped")
 	})
 })

@@ -35,7 +35,7 @@ var _ = env.Drills("api.yml", []drill.Drill{
 	{
 		Alert: "HighRequestLatency", Branch: "If The Disk Is Throttled", StaysFiring: true,
 		Prepare: stemedb.All(env.OwnVolume(64<<20), env.UnderLoad(stemedb.Traffic{Writes: 10, Connections: 8})),
-		Fault:   env.OnHost(`systemctl set-property stemedb-api "IOWriteBandwidthMax=/var/lib/stemedb 4K"`),
+		Fault:   env.ThrottleDisk,
 		Also:    []string{"WALFsyncSlow"},
 		Verify:  env.NothingLost,
 	},

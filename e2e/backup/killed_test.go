@@ -8,7 +8,7 @@ import (
 )
 
 var _ = Describe("Power that is lost at any moment", Label("BackupStale", "BackupUnverified", "BackupVerificationFailed", "WALArchiveLagging"), func() {
-	It("leaves the previous backup usable, while the units run", func(ctx SpecContext) {
+	env.It("leaves the previous backup usable, while the units run", func(ctx SpecContext) {
 		Expect(env.Setting("STEMEDB_WAL_SEGMENT_BYTES=98304", "STEMEDB_WAL_SEGMENT_SECONDS=2", "STEMEDB_RATE_LIMIT_CREATE=0")(ctx)).To(Succeed())
 		Expect(backedUp(ctx)).To(Succeed())
 		load, err := env.Load(ctx, stemedb.Traffic{Writes: 20, Size: 2000, Connections: 2})
@@ -18,7 +18,7 @@ var _ = Describe("Power that is lost at any moment", Label("BackupStale", "Backu
 		env.Proved("(backup)", "units killed at random moments, many times", "the newest backup could be restored each time")
 	})
 
-	It("leaves nothing half restored", func(ctx SpecContext) {
+	env.It("leaves nothing half restored", func(ctx SpecContext) {
 		Expect(env.Setting("STEMEDB_WAL_SEGMENT_BYTES=98304", "STEMEDB_RATE_LIMIT_CREATE=0")(ctx)).To(Succeed())
 		Expect(backedUp(ctx)).To(Succeed())
 		load, err := env.Load(ctx, stemedb.Traffic{Preload: 300, Size: 2000, Connections: 1})

@@ -13,7 +13,7 @@ import (
 )
 
 var _ = Describe("Backups", Label("BackupStale", "BackupUnverified", "BackupVerificationFailed"), func() {
-	It("bring back what there was at a chosen moment, and overwrite nothing unasked", func(ctx SpecContext) {
+	env.It("bring back what there was at a chosen moment, and overwrite nothing unasked", func(ctx SpecContext) {
 		host := env.Host()
 		Expect(env.Setting("STEMEDB_RATE_LIMIT_CREATE=0")(ctx)).To(Succeed())
 		Expect(backedUp(ctx)).To(Succeed())
@@ -33,7 +33,7 @@ var _ = Describe("Backups", Label("BackupStale", "BackupUnverified", "BackupVeri
 		env.Proved("(backup)", "stemedb-restore --until", "what there was at that moment")
 	})
 
-	It("go when they are too old, but never the last that was verified", func(ctx SpecContext) {
+	env.It("go when they are too old, but never the last that was verified", func(ctx SpecContext) {
 		host := env.Host()
 		Expect(backedUp(ctx)).To(Succeed())
 		// backups are the times of those that are whole.

@@ -8,7 +8,7 @@ import (
 )
 
 var _ = Describe("stemedb-admin", Label("contract"), func() {
-	It("archives beside a running service, and nothing is lost", func(ctx SpecContext) {
+	env.It("archives beside a running service, and nothing is lost", func(ctx SpecContext) {
 		host := env.Host()
 		Expect(env.Setting("STEMEDB_WAL_SEGMENT_BYTES=98304", "STEMEDB_RATE_LIMIT_CREATE=0")(ctx)).To(Succeed())
 		load, err := env.Load(ctx, stemedb.Traffic{Preload: 300, Size: 1000, Writes: 50, Connections: 2})
@@ -17,21 +17,21 @@ var _ = Describe("stemedb-admin", Label("contract"), func() {
 		Expect(host.Run(ctx, "stemedb-admin verify")).To(Succeed())
 		Expect(load.Lost(ctx)).To(BeEmpty())
 		Expect(host.Run(ctx, "systemctl stop stemedb-api && rm /var/lib/stemedb/index.db && systemctl start stemedb-api")).To(Succeed())
-		Eventually(ctx, load.Lost).Should(BeEmpty(), "the index is made anew from log and archive")
+		Eventually(ctx, load.Lost).Should(BeEmpty(), "the index is rebuilt from log and archive")
 		env.Proved("(contract)", "stemedb-admin archive", "moved segments, lost nothing")
 	})
 
-	It("makes the index anew, and only when nobody uses it", func(ctx SpecContext) {
+	env.It("rebuilds the index, and only when no server uses it", func(ctx SpecContext) {
 		host := env.Host()
 		load, err := env.Load(ctx, stemedb.Traffic{Preload: 100, Reads: 1, Connections: 1})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(host.Output(ctx, "stemedb-admin reindex 2>&1 || echo exit $?")).To(ContainSubstring("exit 2"))
 		Expect(host.Run(ctx, "systemctl stop stemedb-api && echo garbage > /var/lib/stemedb/index.db && ! stemedb-admin verify && stemedb-admin reindex && stemedb-admin verify && systemctl start stemedb-api")).To(Succeed())
 		Eventually(ctx, load.Lost).Should(BeEmpty())
-		env.Proved("(contract)", "stemedb-admin reindex", "made the index anew")
+		env.Proved("(contract)", "stemedb-admin reindex", "rebuilt the index")
 	})
 
-	It("restores from a backup that was taken beside a running service", func(ctx SpecContext) {
+	env.It("restores from a backup that was taken beside a running service", func(ctx SpecContext) {
 		host := env.Host()
 		load, err := env.Load(ctx, stemedb.Traffic{Preload: 100, Reads: 1, Connections: 1})
 		Expect(err).NotTo(HaveOccurred())

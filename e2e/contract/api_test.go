@@ -68,7 +68,7 @@ var _ = Describe("The API", Label("contract"), func() {
 		DeferCleanup(client.Close)
 	})
 
-	It("writes, reads and lists", func(ctx SpecContext) {
+	env.It("writes, reads and lists", func(ctx SpecContext) {
 		var made, read assertion
 		answer := create(ctx, client, "customer/1", "balance", `{"cents": [1, 2.5, null]}`)
 		Expect(answer.Status).To(Equal(http.StatusCreated))
@@ -97,7 +97,7 @@ var _ = Describe("The API", Label("contract"), func() {
 		env.Proved("(contract)", "writes, reads, lists", "as the contract says")
 	})
 
-	It("keeps what it has acknowledged when it is killed", func(ctx SpecContext) {
+	env.It("keeps what it has acknowledged when it is killed", func(ctx SpecContext) {
 		load, err := env.Load(ctx, stemedb.Traffic{Writes: 80, Connections: 8})
 		Expect(err).NotTo(HaveOccurred())
 		for range 5 {
@@ -110,7 +110,7 @@ var _ = Describe("The API", Label("contract"), func() {
 		env.Proved("(contract)", "kill -9 under load, five times", "nothing acknowledged was lost")
 	})
 
-	It("refuses what is malformed or outside a limit, with its status and never with a 500", func(ctx SpecContext) {
+	env.It("refuses what is malformed or outside a limit, with its status and never with a 500", func(ctx SpecContext) {
 		long := strings.Repeat("k", 257)
 		for what, refused := range map[string]struct {
 			method, path, contentType, body string
@@ -136,7 +136,7 @@ var _ = Describe("The API", Label("contract"), func() {
 			"no such method":    {"DELETE", "/v1/assertions", "", "", 405},
 		} {
 			By(what)
-			// On a connection of its own: an answer before the end of a request closes it.
+			// On a new connection: an answer before the end of a request closes it.
 			client, err := env.Host().Connect(ctx)
 			Expect(err).NotTo(HaveOccurred())
 			answer := send(ctx, client, refused.method, refused.path, http.Header{"Content-Type": {refused.contentType}}, refused.body)
@@ -146,7 +146,7 @@ var _ = Describe("The API", Label("contract"), func() {
 		env.Proved("(contract)", "bad requests", "each refused with its status")
 	})
 
-	It("turns away what is above a limit, and says when to come again", func(ctx SpecContext) {
+	env.It("turns away what is above a limit, and says when to come again", func(ctx SpecContext) {
 		Expect(env.Host().Run(ctx, "sed -i 's/^STEMEDB_RATE_LIMIT_GET=.*/STEMEDB_RATE_LIMIT_GET=1/' /etc/stemedb/stemedb.env && systemctl reload stemedb-api")).To(Succeed())
 		var turned stemedb.Answer
 		for range 20 {
@@ -159,7 +159,7 @@ var _ = Describe("The API", Label("contract"), func() {
 		env.Proved("(contract)", "rate limits", "429 with Retry-After")
 	})
 
-	It("says whether it lives and wants requests", func(ctx SpecContext) {
+	env.It("says whether it lives and wants requests", func(ctx SpecContext) {
 		for _, path := range []string{"/healthz", "/readyz"} {
 			Expect(client.Get(ctx, path)).Error().NotTo(HaveOccurred())
 			Expect(env.Host().Output(ctx, "curl --silent --fail http://localhost:18181"+path)).Error().NotTo(HaveOccurred())

@@ -19,7 +19,7 @@ var (
 )
 
 var _ = Describe("The metrics", Label("contract"), func() {
-	It("are those that the contract lists, with their types and labels", func(ctx SpecContext) {
+	env.It("are those that the contract lists, with their types and labels", func(ctx SpecContext) {
 		contract, err := os.ReadFile("../../fixtures/stemedb-api/CONTRACT.md")
 		Expect(err).NotTo(HaveOccurred())
 		rows := row.FindAllStringSubmatch(string(contract), -1)

@@ -18,14 +18,14 @@ var _ = Describe("The service", Label("contract"), func() {
 		return strings.TrimSpace(output)
 	}
 
-	It("is the unit that it is said to be", func(ctx SpecContext) {
+	env.It("is the unit of the contract", func(ctx SpecContext) {
 		Expect(on(ctx, "systemctl show --property Type --property User --property Group --property ActiveState stemedb-api")).To(And(
 			ContainSubstring("Type=notify"), ContainSubstring("User=stemedb"), ContainSubstring("Group=stemedb"), ContainSubstring("ActiveState=active")))
 		Expect(strings.Split(on(ctx, "/usr/local/bin/stemedb-api --version"), "\n")).To(HaveLen(1))
 		env.Proved("(contract)", "unit and programs", "as the contract says")
 	})
 
-	It("keeps its files where they are said to be", func(ctx SpecContext) {
+	env.It("keeps its files where the contract says", func(ctx SpecContext) {
 		client, err := env.Host().Connect(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(client.Close)
@@ -36,7 +36,7 @@ var _ = Describe("The service", Label("contract"), func() {
 		env.Proved("(contract)", "paths", "as the contract says")
 	})
 
-	It("answers what is under way when it is told to stop", func(ctx SpecContext) {
+	env.It("answers what is under way when it is told to stop", func(ctx SpecContext) {
 		host := env.Host()
 		body := `{"subject": "s", "predicate": "p", "object": 1}`
 		// A client that sends its body once the service, which has asked for it, has been told to stop.
@@ -59,7 +59,7 @@ while systemctl is-active --quiet stemedb-api; do sleep 0.1; done
 		env.Proved("(contract)", "SIGTERM", "answered what was under way, exit 0")
 	})
 
-	It("takes all that a reload brings, or nothing", func(ctx SpecContext) {
+	env.It("takes all that a reload brings, or nothing", func(ctx SpecContext) {
 		host := env.Host()
 		client, err := host.Connect(ctx)
 		Expect(err).NotTo(HaveOccurred())
@@ -81,7 +81,7 @@ while systemctl is-active --quiet stemedb-api; do sleep 0.1; done
 		env.Proved("(contract)", "SIGHUP", "took all or nothing, dropped nothing")
 	})
 
-	It("does not start with a wrong setting, and says why in one line", func(ctx SpecContext) {
+	env.It("does not start with a wrong setting, and says why in one line", func(ctx SpecContext) {
 		Expect(env.Host().Run(ctx, "systemctl stop stemedb-api && cp -p /etc/stemedb/stemedb.env /etc/stemedb/stemedb.env.good")).To(Succeed())
 		for setting, wrong := range map[string]string{
 			"STEMEDB_LISTEN": "18180", "STEMEDB_METRICS_LISTEN": "nowhere", "STEMEDB_TLS_DOMAIN": "not a domain",

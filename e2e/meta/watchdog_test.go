@@ -33,7 +33,7 @@ var _ = Describe("Watchdog", Label("Watchdog"), func() {
 		}
 	}
 
-	It("is always firing, and the dead man's switch hears of it again and again", func(ctx SpecContext) {
+	env.It("is always firing, and the dead man's switch hears of it again and again", func(ctx SpecContext) {
 		alert, err := env.Alert("Watchdog")
 		Expect(err).NotTo(HaveOccurred())
 		Eventually(ctx, alert.Observe).Should(BeFiring())
@@ -47,7 +47,7 @@ var _ = Describe("Watchdog", Label("Watchdog"), func() {
 	})
 
 	drilled := drill.Drill{Alert: "Watchdog", Branch: "If Alertmanager Does Not Deliver"}
-	It("is heard again after: "+drilled.Branch, func(ctx SpecContext) {
+	env.It("is heard again after: "+drilled.Branch, func(ctx SpecContext) {
 		alert, err := env.Alert(drilled.Alert)
 		Expect(err).NotTo(HaveOccurred())
 		Eventually(ctx, alert.Observe).Should(BeFiring())

@@ -58,7 +58,7 @@ var _ = Describe("The report of what really happened", Label("report"), func() {
 		return folder
 	}
 
-	It("is seen in Chromium, in the light and in the dark, at a desk and on a telephone", func(ctx SpecContext) {
+	env.It("is seen in Chromium, in the light and in the dark, at a desk and on a telephone", func(ctx SpecContext) {
 		p := proof(ctx)
 		Expect(p.Leaps).To(HaveLen(1))
 		var states []journal.State
@@ -80,7 +80,7 @@ var _ = Describe("The report of what really happened", Label("report"), func() {
 				shot, err := browser.See(ctx, page, width, 1600, dark)
 				Expect(err).NotTo(HaveOccurred())
 				keep(name, dark, shot)
-				Expect(shot.Complaints).To(BeEmpty())
+				Expect(shot.ConsoleMessages).To(BeEmpty())
 				Expect(shot.DOM).To(And(ContainSubstring("<svg"), ContainSubstring(alertName), ContainSubstring("leapt 1h"), ContainSubstring("certbot renew")))
 				Expect(colours(shot.Picture)).To(BeNumerically(">", 100), "there is something to see")
 				brightness[dark] += light(shot.Picture)
@@ -90,7 +90,7 @@ var _ = Describe("The report of what really happened", Label("report"), func() {
 		env.Proved("(report)", "the page in Chromium", "seen, light and dark")
 	})
 
-	It("has none of the secrets that are in the testbed", func(ctx SpecContext) {
+	env.It("has none of the secrets that are in the testbed", func(ctx SpecContext) {
 		bucket, err := env.Host().SetUpBackups(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(bucket.Rotate(ctx)).To(Succeed())
@@ -129,7 +129,7 @@ var _ = Describe("The report of what really happened", Label("report"), func() {
 })
 
 // keep leaves a screenshot for people to look at.
-func keep(name string, dark bool, shot stemedb.Shot) {
+func keep(name string, dark bool, shot stemedb.Screenshot) {
 	GinkgoHelper()
 	if dark {
 		name += "-dark"

@@ -25,9 +25,9 @@ var _ = Describe("A disaster", func() {
 		Fail(err.Error())
 	}
 	for _, s := range scenarios {
-		It("is recovered from: "+s.Name, Label("drill", s.Alert), func(ctx SpecContext) {
+		It("is recovered from: "+s.Name, Label("drill", s.Alert), SpecTimeout(gameDay+time.Hour), func(ctx SpecContext) {
 			d, ok := disasters[s.Name]
-			Expect(ok).To(BeTrue(), "somebody has to say how %s comes true", s.Name)
+			Expect(ok).To(BeTrue(), "the disaster %s has an entry in disasters", s.Name)
 			(&exercise{Scenario: s, disaster: d}).run(ctx)
 		})
 	}
@@ -140,7 +140,7 @@ const gameDay = 4 * time.Hour
 func (e *exercise) handOver(ctx SpecContext, alert *testbed.Alert, page testbed.Notification) {
 	env.Say("it is yours, within %s: %s\n%s", gameDay, page.Annotations["runbook_url"], env.Enter())
 	e.note("the runbook is handed to people")
-	Expect(env.Attended(ctx, func(ctx context.Context) error {
+	Expect(env.WithResponders(ctx, func(ctx context.Context) error {
 		Eventually(ctx, alert.Observe).WithTimeout(gameDay).WithPolling(time.Second).Should(BeInactive())
 		return nil
 	})).To(Succeed())
@@ -175,7 +175,7 @@ func (e *exercise) measure(ctx SpecContext) journal.Recovery {
 	return *e.measured
 }
 
-// report hands over what an auditor asks.
+// report adds what an auditor asks.
 func (e *exercise) report(ctx SpecContext) {
 	rto, rpo, records := journal.Seconds(e.Objectives.RTO), journal.Seconds(e.Objectives.RPO), e.Objectives.Records
 	seed, _ := strconv.ParseUint(os.Getenv("FIREDRILL_SEED"), 10, 64)

@@ -63,7 +63,7 @@ var sabotages = []sabotage{
 		what: "the reload step is deleted, and the verification with it", file: runbook,
 		edits: []string{reload, "   A restart", verify, "### If Using Custom CA"},
 		live:  branch, step: "resolved: timed out waiting for CertificateExpiringSoon to be inactive",
-		because: []string{"but it is firing", "(rules/tls.yml:21), for 1h", "target stemedb.example.com:18181 up", "5d23h left\n", `"If Using Let's Encrypt" 3/4, exit 0`}, timesOut: true,
+		because: []string{"but it is firing", "/rules/tls.yml:21), for 1h", "target stemedb.example.com:18181 up", "5d23h left\n", `"If Using Let's Encrypt" 3/4, exit 0`}, timesOut: true,
 	},
 	{
 		what: "the threshold is 70 days", file: rules, edits: []string{soon, strings.Replace(soon, "7 *", "70 *", 1)},
@@ -113,6 +113,25 @@ var sabotages = []sabotage{
 	},
 }
 
+// leftBehind are branches that work and leave something dangerous behind.
+func leftBehind() (all []sabotage) {
+	for _, l := range []struct{ what, command, danger string }{
+		{"a key that all may read", "chmod 644 /etc/stemedb/tls/key.pem", "private-key-readable: file /etc/stemedb/tls/key.pem"},
+		{"a timer that is disabled", "systemctl disable --now certbot.timer", "timer-gone: unit certbot.timer"},
+		{"a script that all may write", "chmod 777 /usr/local/bin/check-cert.sh", "world-writable: file /usr/local/bin/check-cert.sh"},
+		{"a secret in /tmp", "cp /etc/stemedb/tls/key.pem /tmp/key.pem", "secret-in-tmp: file /tmp/key.pem"},
+		{"a service that is stopped", "systemctl stop cron", "unit-stopped: unit cron.service"},
+		{"a job of cron that is removed", "rm /etc/cron.d/certbot", "job-gone: job "},
+	} {
+		all = append(all, sabotage{
+			what: l.what + " is left behind", file: runbook,
+			edits: []string{reload, strings.Replace(reload, "reload stemedb-api\n", "reload stemedb-api\n   "+l.command+"\n", 1)},
+			live:  branch, step: "side effects: the branch leaves behind what is dangerous:\n", because: []string{l.danger},
+		})
+	}
+	return all
+}
+
 // suite is the compiled suite of certificates, which is run as a user would run it, on the copies.
 var suite string
 
@@ -124,9 +143,10 @@ var _ = SynchronizedBeforeSuite(func() []byte {
 }, func(binary []byte) { suite = string(binary) })
 
 var _ = Describe("The harness fails when", Label("sabotage"), func() {
-	for _, s := range sabotages {
+	for _, s := range append(sabotages, leftBehind()...) {
 		if s.check != "" {
 			It(s.what+", before anything starts", func(ctx SpecContext) {
+				prove(s.what, "")
 				folder := s.commit()
 				findings, _, err := check.Run(ctx, check.Inputs{
 					Rules: filepath.Join(folder, "rules"), Runbooks: filepath.Join(folder, "runbooks"), Alertmanager: "../../fixtures/alertmanager/alertmanager.yml",
@@ -146,33 +166,60 @@ var _ = Describe("The harness fails when", Label("sabotage"), func() {
 				priority = 1 // so that nothing waits for it in the end
 			}
 			It(s.what+", by what really happens", priority, SpecTimeout(10*time.Minute), func(ctx SpecContext) {
+				prove(s.what, "")
 				folder := s.commit()
-				report := filepath.Join(folder, "report.json")
-				run := exec.CommandContext(ctx, suite, "-ginkgo.no-color", "-ginkgo.focus", "^TLS certificates "+regexp.QuoteMeta(s.live)+"$", "-ginkgo.json-report", report)
-				run.Dir = "../tls"
-				run.Env = append(os.Environ(),
-					"FIREDRILL_RULES="+filepath.Join(folder, "rules"), "FIREDRILL_RUNBOOKS="+filepath.Join(folder, "runbooks"),
-					"FIREDRILL_EVIDENCE="+filepath.Join(folder, "evidence"), "FIREDRILL_KEEP=",
-					"FIREDRILL_TIMEOUT=35s") // what will not come is not worth the usual wait
-				run.Cancel = func() error { return run.Process.Signal(os.Interrupt) }
-				output, _ := run.CombinedOutput() // the report says how it ended
-				GinkgoWriter.Println(string(output))
-				file, err := os.Open(report)
-				Expect(err).NotTo(HaveOccurred())
-				defer file.Close()
-				j, err := journal.FromGinkgo(file)
-				Expect(err).NotTo(HaveOccurred())
-				Expect(j.Proofs).To(HaveLen(1), "that spec ran, and no other")
-				Expect(j.Proofs[0].Verdict).To(Equal(journal.False))
-				Expect(j.Proofs[0].Failure).To(HavePrefix(s.step))
+				proofs := live(ctx, folder, "^TLS certificates "+regexp.QuoteMeta(s.live)+"$")
+				Expect(proofs).To(HaveLen(1), "that spec ran, and no other")
+				Expect(proofs[0].Verdict).To(Equal(journal.False))
+				Expect(proofs[0].Failure).To(HavePrefix(s.step))
 				for _, reason := range s.because {
-					Expect(j.Proofs[0].Failure).To(ContainSubstring(reason))
+					Expect(proofs[0].Failure).To(ContainSubstring(reason))
 				}
 				prove(s.what, "failed, and named the cause")
 			})
 		}
 	}
+
+	It("the testbed does not start, once and with the cause", SpecTimeout(10*time.Minute), func(ctx SpecContext) {
+		const what = "the testbed does not start"
+		prove(what, "")
+		folder := sabotage{}.commit()
+		missing := filepath.Join(folder, "none.yml")
+		proofs := live(ctx, folder, "The threshold of", "FIREDRILL_ALERTMANAGER="+missing)
+		Expect(proofs).To(HaveLen(3))
+		var failures []string
+		for _, p := range proofs {
+			Expect(p.Verdict).To(Equal(journal.Unknown), "nothing was proven or disproven")
+			failures = append(failures, p.Failure)
+		}
+		Expect(failures).To(ConsistOf(
+			And(HavePrefix("aborted: start the testbed: "), ContainSubstring("open "+missing+": no such file or directory")),
+			"it did not run: skipped", "it did not run: skipped"))
+		prove(what, "said once, with the cause")
+	})
 })
+
+// live runs the specs of the suite of certificates whose text matches on a copy of the rules and runbooks, and returns what
+// its report says.
+func live(ctx SpecContext, folder, focus string, variables ...string) []journal.Proof {
+	GinkgoHelper()
+	report := filepath.Join(folder, "report.json")
+	run := exec.CommandContext(ctx, suite, "-ginkgo.no-color", "-ginkgo.focus", focus, "-ginkgo.json-report", report)
+	run.Dir = "../tls"
+	run.Env = append(append(os.Environ(),
+		"FIREDRILL_RULES="+filepath.Join(folder, "rules"), "FIREDRILL_RUNBOOKS="+filepath.Join(folder, "runbooks"),
+		"FIREDRILL_EVIDENCE="+filepath.Join(folder, "evidence"), "FIREDRILL_KEEP=",
+		"FIREDRILL_TIMEOUT=35s"), variables...) // what will not come is not worth the usual wait
+	run.Cancel = func() error { return run.Process.Signal(os.Interrupt) }
+	output, _ := run.CombinedOutput() // the report says how it ended
+	GinkgoWriter.Println(string(output))
+	file, err := os.Open(report)
+	Expect(err).NotTo(HaveOccurred())
+	defer file.Close()
+	j, err := journal.FromGinkgo(file)
+	Expect(err).NotTo(HaveOccurred())
+	return j.Proofs
+}
 
 func prove(what, how string) {
 	AddReportEntry(journal.EntryName, ReportEntryVisibilityNever, journal.Entry{Alert: "(sabotage)", Branch: what, What: how})
@@ -184,6 +231,9 @@ func (s sabotage) commit() string {
 	folder := GinkgoT().TempDir()
 	for _, name := range []string{"rules", "runbooks"} {
 		Expect(os.CopyFS(filepath.Join(folder, name), os.DirFS(filepath.Join("../..", name)))).To(Succeed())
+	}
+	if s.file == "" {
+		return folder
 	}
 	file := filepath.Join(folder, s.file)
 	content, err := os.ReadFile(file)

@@ -16,12 +16,12 @@ import (
 // Browser is Debian's Chromium on the testbed's network: what a page asks of other sites, it does not get.
 type Browser struct{ *testbed.Container }
 
-// Shot is how a page is seen.
-type Shot struct {
-	Picture    image.Image
-	PNG        []byte
-	DOM        string   // the document that the browser has made of it
-	Complaints []string // what its console says
+// Screenshot is how a page is seen.
+type Screenshot struct {
+	Picture         image.Image
+	PNG             []byte
+	DOM             string   // the document that the browser has made of it
+	ConsoleMessages []string // what its console says
 }
 
 const pagePath = "/page/index.html"
@@ -37,9 +37,9 @@ func (e *Environment) Browser(ctx context.Context) (*Browser, error) {
 }
 
 // See opens a page, in a window of that width and height in pixels, for a reader who likes it dark or light.
-func (b *Browser) See(ctx context.Context, page []byte, width, height int, dark bool) (Shot, error) {
-	if err := b.Write(ctx, testbed.File{Path: pagePath, Content: page, Mode: 0o644}); err != nil {
-		return Shot{}, err
+func (b *Browser) See(ctx context.Context, page []byte, width, height int, dark bool) (Screenshot, error) {
+	if err := b.CopyIn(ctx, testbed.File{Path: pagePath, Content: page, Mode: 0o644}); err != nil {
+		return Screenshot{}, err
 	}
 	scheme := 1 // Chromium's number for light
 	if dark {
@@ -49,28 +49,28 @@ func (b *Browser) See(ctx context.Context, page []byte, width, height int, dark 
 		" --window-size=%d,%d --blink-settings=preferredColorScheme=%d", width, height, scheme)
 	said, err := b.Output(ctx, chromium+" --screenshot=/page/shot.png file://"+pagePath+" 2>&1")
 	if err != nil {
-		return Shot{}, fmt.Errorf("look at a page: %w", err)
+		return Screenshot{}, fmt.Errorf("look at a page: %w", err)
 	}
-	var s Shot
+	var s Screenshot
 	for line := range strings.Lines(said) {
 		if strings.Contains(line, "CONSOLE") {
-			s.Complaints = append(s.Complaints, strings.TrimSpace(line))
+			s.ConsoleMessages = append(s.ConsoleMessages, strings.TrimSpace(line))
 		}
 	}
 	if s.DOM, err = b.Output(ctx, chromium+" --dump-dom file://"+pagePath+" 2>/dev/null"); err != nil {
-		return Shot{}, fmt.Errorf("read a page: %w", err)
+		return Screenshot{}, fmt.Errorf("read a page: %w", err)
 	}
-	archive, err := b.Pack(ctx, "/page/shot.png")
+	archive, err := b.CopyOut(ctx, "/page/shot.png")
 	if err != nil {
-		return Shot{}, err
+		return Screenshot{}, err
 	}
 	defer archive.Close()
 	in := tar.NewReader(archive)
 	if _, err := in.Next(); err != nil {
-		return Shot{}, fmt.Errorf("read a screenshot: %w", err)
+		return Screenshot{}, fmt.Errorf("read a screenshot: %w", err)
 	}
 	if s.PNG, err = io.ReadAll(in); err != nil {
-		return Shot{}, fmt.Errorf("read a screenshot: %w", err)
+		return Screenshot{}, fmt.Errorf("read a screenshot: %w", err)
 	}
 	s.Picture, err = png.Decode(bytes.NewReader(s.PNG))
 	return s, err

@@ -34,7 +34,7 @@ func (e *Environment) newBucket(ctx context.Context) (*Bucket, error) {
 	e.Say("making a bucket at %s", s3Server)
 	b := &Bucket{env: e, secret: rand.Text()}
 	rootSecret := rand.Text()
-	e.Keep(b.secret, rootSecret)
+	e.RedactLater(b.secret, rootSecret)
 	var err error
 	if b.disk, err = e.Volume(ctx, "objects"); err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (e *Environment) newBucket(ctx context.Context) (*Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	certificate, err := e.services.web.serverCertificate(s3Server)
+	certificate, err := e.services.webCA.serverCertificate(s3Server)
 	if err != nil {
 		return nil, err
 	}
@@ -67,14 +67,14 @@ func (e *Environment) newBucket(ctx context.Context) (*Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := b.answering(ctx); err != nil {
+	if err := b.awaitReady(ctx); err != nil {
 		return nil, err
 	}
 	return b, b.create(ctx)
 }
 
-// answering waits until the server does, and has its name lead to where it is now.
-func (b *Bucket) answering(ctx context.Context) error {
+// awaitReady waits until the server does, and has its name lead to where it is now.
+func (b *Bucket) awaitReady(ctx context.Context) error {
 	address, err := b.server.Address(ctx)
 	if err != nil {
 		return err
@@ -105,13 +105,13 @@ func (b *Bucket) Credentials() []byte {
 func (b *Bucket) Rotate(ctx context.Context) error {
 	defer b.env.Touch()
 	b.secret = rand.Text()
-	b.env.Keep(b.secret)
+	b.env.RedactLater(b.secret)
 	return b.admin(ctx, "update-user", "--access", bucketOwner, "--secret", b.secret)
 }
 
 // Stop ends the server; what it stores stays.
 func (b *Bucket) Stop(ctx context.Context) error {
-	return b.server.Halt(ctx)
+	return b.server.StopGracefully(ctx)
 }
 
 // Restart brings it back, and where the bucket was lost, a new one that is empty.
@@ -120,7 +120,7 @@ func (b *Bucket) Restart(ctx context.Context) error {
 	if err := b.server.Start(ctx); err != nil {
 		return err
 	}
-	if err := b.answering(ctx); err != nil || !b.lost {
+	if err := b.awaitReady(ctx); err != nil || !b.lost {
 		return err
 	}
 	b.lost = false
@@ -136,7 +136,7 @@ func (b *Bucket) create(ctx context.Context) error {
 // A client that asks for it gets what is there, with the old checksum.
 func (b *Bucket) Damage(ctx context.Context, pattern string) error {
 	defer b.env.Touch()
-	_, err := b.onDisk(ctx, fmt.Sprintf(`set -e
+	_, err := b.runOnVolume(ctx, fmt.Sprintf(`set -e
 object=$(find "%[1]s/%[2]s" -type f -path "%[1]s/%[2]s/%[3]s" | sort | tail -n 1)
 test -n "$object" || { echo "there is no object %[3]s" >&2; exit 1; }
 half=$(($(stat --format %%s "$object") / 2))
@@ -148,18 +148,18 @@ printf damaged | dd of="$object" bs=1 seek="$half" conv=notrunc status=none`, ob
 func (b *Bucket) Lose(ctx context.Context) error {
 	defer b.env.Touch()
 	b.lost = true
-	_, err := b.onDisk(ctx, "rm -r "+objectsFolder+"/"+bucketName)
+	_, err := b.runOnVolume(ctx, "rm -r "+objectsFolder+"/"+bucketName)
 	return err
 }
 
 // Objects are the names of all that is in the bucket, sorted.
 func (b *Bucket) Objects(ctx context.Context) ([]string, error) {
-	listed, err := b.onDisk(ctx, "cd "+objectsFolder+"/"+bucketName+" && find . -type f -printf '%P\\n' | sort")
+	listed, err := b.runOnVolume(ctx, "cd "+objectsFolder+"/"+bucketName+" && find . -type f -printf '%P\\n' | sort")
 	return strings.Fields(listed), err
 }
 
-// onDisk runs a script where the provider keeps the objects: the server's image holds no shell.
-func (b *Bucket) onDisk(ctx context.Context, script string) (string, error) {
+// runOnVolume runs a script where the provider keeps the objects: the server's image holds no shell.
+func (b *Bucket) runOnVolume(ctx context.Context, script string) (string, error) {
 	shell, err := b.env.Run(ctx, testbed.Service{
 		Name: "provider", Image: b.env.Image(imageHost), Command: []string{"sleep", "infinity"}, Volumes: map[string]string{objectsFolder: b.disk},
 	})
@@ -191,16 +191,16 @@ chmod 600 /etc/stemedb/backup/*`)
 	if err := h.Put(ctx, credentialsFile, b.Credentials()); err != nil {
 		return nil, err
 	}
-	h.env.kit, err = h.Output(ctx, "cd /etc/stemedb && tar --create --directory backup age.key s3-credentials --directory .. *.env | base64 --wrap 0")
+	h.env.recoveryKit, err = h.Output(ctx, "cd /etc/stemedb && tar --create --directory backup age.key s3-credentials --directory .. *.env | base64 --wrap 0")
 	if err != nil {
 		return nil, fmt.Errorf("keep a recovery kit: %w", err)
 	}
 	return b, nil
 }
 
-// DeliverRecoveryKit puts what SetUpBackups kept where the runbook has somebody put it.
+// DeliverRecoveryKit puts what SetUpBackups kept where the runbook expects it.
 func (h *Host) DeliverRecoveryKit(ctx context.Context) error {
-	return h.Run(ctx, "set -e\nmkdir /root/recovery-kit.part\necho "+h.env.kit+" | base64 --decode | tar --extract --no-same-owner --directory /root/recovery-kit.part\nmv /root/recovery-kit.part /root/recovery-kit")
+	return h.Run(ctx, "set -e\nmkdir /root/recovery-kit.part\necho "+h.env.recoveryKit+" | base64 --decode | tar --extract --no-same-owner --directory /root/recovery-kit.part\nmv /root/recovery-kit.part /root/recovery-kit")
 }
 
 // credentialsFile is where the host has the bucket's credentials.

@@ -94,7 +94,7 @@ func (e *Environment) issue(ctx context.Context, issuer Issuer, template *x509.C
 		return Certificate{}, fmt.Errorf("have a certificate issued by the %s: %w", issuer, err)
 	}
 	issued, err := newCertificate(issuer, chain, key)
-	e.Keep(string(issued.Key))
+	e.RedactLater(string(issued.Key))
 	return issued, err
 }
 
@@ -207,13 +207,13 @@ func (s *services) https() *http.Client { return s.httpsAt(portACME) }
 // httpsAt is a client that reaches, by the names that the ACME servers' own certificate has, what a port leads to.
 func (s *services) httpsAt(port int) *http.Client {
 	roots := x509.NewCertPool()
-	roots.AddCert(s.web.certificate)
+	roots.AddCert(s.webCA.certificate)
 	return &http.Client{Transport: &http.Transport{
 		DialContext: s.testbed.Dial(port), TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true,
 	}}
 }
 
-// authority is a root that lives as long as the world and signs the HTTPS certificate of the ACME servers and of pki.
+// authority is a root that lives as long as the testbed and signs the HTTPS certificate of the ACME servers and of pki.
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey

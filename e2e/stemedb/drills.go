@@ -2,7 +2,6 @@ package stemedb
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -38,7 +37,11 @@ func (e *Environment) Drills(file string, drills []drill.Drill) bool {
 			})...)
 		}
 		slices.Sort(names)
-		It("has a drill here", Label(append(slices.Compact(names), NoTestbed)...), func() { haveDrills(file, drills) })
+		It("has a drill here", Label(append(slices.Compact(names), NoTestbed)...), func() {
+			e.About("(runbooks)", "branches of rules/"+file)
+			haveDrills(file, drills)
+			e.Proved("(runbooks)", "branches of rules/"+file, "each has a drill")
+		})
 	})
 }
 
@@ -51,15 +54,17 @@ func haveDrills(file string, drills []drill.Drill) {
 	_, _, runbooks := project()
 	_, alerts, err := alertsOf(file)
 	Expect(err).NotTo(HaveOccurred())
+	folder, err := runbook.ReadFolder(runbooks, runbook.Grammar{})
+	Expect(err).NotTo(HaveOccurred())
 	for _, alert := range alerts {
 		if alert.Always() {
 			continue
 		}
-		book, err := runbook.Load(filepath.Join(runbooks, alert.Name+".md"))
+		book, err := folder.For(alert.Name, alert.Annotations["runbook_url"])
 		Expect(err).NotTo(HaveOccurred())
 		for _, branch := range book.Branches() {
 			written = append(written, alert.Name+": "+branch.Name)
 		}
 	}
-	Expect(drilled).To(ConsistOf(written), "a branch that nobody follows is not proven")
+	Expect(drilled).To(ConsistOf(written), "a branch without a drill is not proven")
 }

@@ -12,8 +12,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 	"github.com/stemedb/firedrill/tools/testbed"
@@ -37,16 +35,16 @@ type Environment struct {
 	*testbed.Testbed
 	suite string
 
-	services *services
-	lineage  map[string][]byte // tar archives of the first host's baselineFolders, put on all that follow
-	bucket   *Bucket           // where a spec asked for one
-	load     *Load             // the one that was started last
-	kit      string            // what a new host needs, as it is kept in a safe: a tar archive in base64
-	client   *tls.Certificate  // what this process presents to a host that asks for a client's certificate
-	begun    bool              // the testbed has just begun, and no spec has used it yet
-	proven   bool              // the spec has added its proof
-	about    string            // the alert that the spec is about
-	noted    *os.File          // where secrets are noted, if a report is to be written
+	services    *services
+	baseline    map[string][]byte // tar archives of the first host's baselineFolders, put on all that follow
+	bucket      *Bucket           // where a spec asked for one
+	load        *Load             // the one that was started last
+	recoveryKit string            // what a new host needs, as it is kept in a safe: a tar archive in base64
+	client      *tls.Certificate  // what this process presents to a host that asks for a client's certificate
+	begun       bool              // the testbed has just begun, and no spec has used it yet
+	proven      bool              // the spec has added its proof
+	about       string            // the alert that the spec is about
+	secretsFile *os.File          // where secrets are noted, if a report is to be written
 }
 
 // project says where the project is, and the rules and runbooks that are to be proven. Suites run in their folders.
@@ -58,7 +56,7 @@ func project() (root, rules, runbooks string) {
 	return root, fromEnvironment("FIREDRILL_RULES", filepath.Join(root, "rules")), fromEnvironment("FIREDRILL_RUNBOOKS", filepath.Join(root, "runbooks"))
 }
 
-// Alerts are the alerts of a rule file that is to be proven, with the set that they are of.
+// alertsOf are the alerts of a rule file that is to be proven, with the set that they are of.
 func alertsOf(file string) (rule.Set, []rule.Alert, error) {
 	_, rules, _ := project()
 	set, err := rule.ReadDir(rules)
@@ -81,13 +79,17 @@ func fromEnvironment(variable, otherwise string) string {
 // Start starts a testbed of that name with the services outside of the host, and begins it. After an error nothing is left
 // but evidence in the folder given.
 func (e *Environment) Start(ctx context.Context, name string, progress io.Writer, run int, evidence string) error {
-	root, rules, runbooks := project()
+	root, folder, runbooks := project()
+	rules, err := rule.ReadDir(folder)
+	if err != nil {
+		return err
+	}
 	fixtures := filepath.Join(root, "fixtures")
 	t, err := testbed.Start(ctx, testbed.Config{
 		Name: name, Root: root, Rules: rules, Runbooks: runbooks, Progress: progress, Run: run,
 		Prometheus:   filepath.Join(fixtures, "prometheus", "prometheus.yml"),
 		Alertmanager: fromEnvironment("FIREDRILL_ALERTMANAGER", filepath.Join(fixtures, "alertmanager", "alertmanager.yml")),
-		Compose:      filepath.Join(fixtures, "compose.yml"), Operator: "host", Volumes: map[string]string{"targets": "/etc/prometheus/targets"},
+		Compose:      []string{filepath.Join(fixtures, "compose.yml")}, Operator: "host", Volumes: map[string]string{"targets": "/etc/prometheus/targets"},
 		Forward: map[int]string{
 			portACME: "outside:443", portOutside: "outside:8080", portDNS: "dns:8055", portPebble: "pebble:15000",
 			portAPI: Domain + ":18180", portClients: Domain + ":443",
@@ -101,11 +103,8 @@ func (e *Environment) Start(ctx context.Context, name string, progress io.Writer
 		return err
 	}
 	e.Testbed = t
-	// The first host boots while the services outside get ready: it needs them only afterwards.
-	start, starting := errgroup.WithContext(ctx)
-	start.Go(func() error { return e.startServices(starting) })
-	start.Go(func() error { return t.Prepare(starting) })
-	if err = start.Wait(); err == nil {
+	// The host boots while the services outside get ready: it needs them only afterwards.
+	if err = e.startServices(ctx); err == nil {
 		err = e.Begin(ctx)
 	}
 	if err != nil {

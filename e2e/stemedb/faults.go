@@ -36,6 +36,11 @@ func (e *Environment) OwnVolume(bytes int64) drill.Action {
 	return func(ctx context.Context) error { return e.Host().OwnVolume(ctx, bytes) }
 }
 
+// ThrottleDisk lets stemedb-api write 4 kB a second to its data volume.
+func (e *Environment) ThrottleDisk(ctx context.Context) error {
+	return e.Host().script(ctx, "../stemedb/faults/throttle-disk.sh")
+}
+
 // Setting changes settings of stemedb-api, NAME=value each, and restarts it with them.
 func (e *Environment) Setting(settings ...string) drill.Action {
 	var script strings.Builder
@@ -129,12 +134,12 @@ func (e *Environment) NothingLost(context.Context) (drill.Action, error) {
 	}, nil
 }
 
-// AllAnswered wants, in the end, the requests of the load that was started last answered as they should.
+// AllAnswered wants, in the end, the requests of the load that was started last answered with 2xx.
 func (e *Environment) AllAnswered(context.Context) (drill.Action, error) {
 	return func(ctx context.Context) error { return e.Answered(ctx, e.load) }, nil
 }
 
-// Answered waits until six requests are answered as they should, and wants no more of those that are not.
+// Answered waits until six requests are answered with 2xx, and wants no more of those that are not.
 func (e *Environment) Answered(ctx context.Context, l *Load) error {
 	before := l.Answers()
 	var now map[string]int
@@ -146,7 +151,7 @@ func (e *Environment) Answered(ctx context.Context, l *Load) error {
 	})
 	for how, count := range now {
 		if err == nil && how != "ok" && count != before[how] {
-			err = fmt.Errorf("%d requests were not answered as they should: %s", count-before[how], how)
+			err = fmt.Errorf("%d requests were not answered with 2xx: %s", count-before[how], how)
 		}
 	}
 	return err

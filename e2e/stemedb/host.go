@@ -53,7 +53,7 @@ func (h *Host) connect(ctx context.Context) error {
 	if err := h.env.Await(ctx, "systemd to have booted the host", h.booted); err != nil {
 		return err
 	}
-	if err := h.Write(ctx, h.env.services.rootFiles("/usr/local/share/ca-certificates/")...); err != nil {
+	if err := h.CopyIn(ctx, h.env.services.rootFiles("/usr/local/share/ca-certificates/")...); err != nil {
 		return err
 	}
 	// Docker's own name server would answer for the containers only.
@@ -67,7 +67,7 @@ func (e *Environment) boot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if h.env.lineage != nil {
+	if h.env.baseline != nil {
 		err = h.restore(ctx)
 	} else {
 		err = h.firstCertificate(ctx)
@@ -115,7 +115,7 @@ certbot certonly --non-interactive --agree-tos --email ops@example.com \
 	}
 	kept := map[string][]byte{}
 	for _, folder := range baselineFolders {
-		stream, err := h.Pack(ctx, folder)
+		stream, err := h.CopyOut(ctx, folder)
 		if err != nil {
 			return err
 		}
@@ -125,12 +125,12 @@ certbot certonly --non-interactive --agree-tos --email ops@example.com \
 			return fmt.Errorf("read %s of the host: %w", folder, err)
 		}
 	}
-	h.env.lineage = kept
+	h.env.baseline = kept
 	return nil
 }
 
 func (h *Host) restore(ctx context.Context) error {
-	for folder, archive := range h.env.lineage {
+	for folder, archive := range h.env.baseline {
 		if err := h.Unpack(ctx, folder[:strings.LastIndex(folder, "/")+1], bytes.NewReader(archive)); err != nil {
 			return err
 		}
@@ -201,8 +201,10 @@ func (h *Host) script(ctx context.Context, file string, args ...string) error {
 // Served is the certificate that the service serves, as a new client sees it.
 type Served struct {
 	*x509.Certificate
-	// Unverified says why a client that trusts the world's roots refuses it; nil where it verifies.
+	// Unverified says why a client that trusts Let's Encrypt and the custom CA refuses it; nil where it verifies.
 	Unverified error
+	// Sent is how many certificates the server sends: its own and its intermediates.
+	Sent int
 }
 
 // Left is how long it is until the certificate expires, negative once it has.
@@ -215,7 +217,7 @@ func (s Served) String() string {
 // Serial is the serial number as openssl prints it.
 func (s Served) Serial() string { return fmt.Sprintf("%X", s.SerialNumber) }
 
-// Certificate connects anew and returns what is served.
+// Certificate connects and returns what is served.
 func (h *Host) Certificate(ctx context.Context) (Served, error) {
 	connection, err := h.dial(ctx)
 	if err != nil {
@@ -232,7 +234,7 @@ func (h *Host) served(state tls.ConnectionState) Served {
 		intermediates.AddCert(c)
 	}
 	_, err := chain[0].Verify(x509.VerifyOptions{DNSName: Domain, Roots: h.env.services.roots, Intermediates: intermediates})
-	return Served{Certificate: chain[0], Unverified: err}
+	return Served{Certificate: chain[0], Unverified: err, Sent: len(chain)}
 }
 
 func (h *Host) dial(ctx context.Context) (*tls.Conn, error) {
@@ -263,7 +265,7 @@ func (h *Host) PresentCertificate(c Certificate) error {
 	return nil
 }
 
-// Get asks the service for a path over TLS, on a connection of its own.
+// Get asks the service for a path over TLS, on a new connection.
 func (h *Host) Get(ctx context.Context, path string) (string, error) {
 	client, err := h.Connect(ctx)
 	if err != nil {

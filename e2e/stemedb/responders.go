@@ -65,7 +65,7 @@ func (e *Environment) deliverCertificates(ctx context.Context, seen map[string]b
 // answerMail has those who were written to since Begin do what they are asked for, each letter once.
 func (e *Environment) answerMail(ctx context.Context, seen map[string]bool) error {
 	if e.bucket == nil {
-		return nil // nobody to write to
+		return nil // without a bucket, no letter is answered
 	}
 	content, err := e.services.get(ctx, portOutside, "/mail")
 	if err != nil {

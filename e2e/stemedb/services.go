@@ -42,12 +42,12 @@ const (
 // services are those outside of the host that the runbooks have to do with: Let's Encrypt twice (production and staging),
 // DNS, mail, and the certificate authorities that work by mail, one for servers and one for clients.
 type services struct {
-	testbed *testbed.Testbed
-	dns     string         // the address of the name server on the testbed's network
-	web     *authority     // signs what the HTTPS of the ACME servers and of pki needs
-	acme    *acmeClient    // issues certificates for faults
-	roots   *x509.CertPool // that a client of the service trusts: Let's Encrypt's production root and the custom CA's
-	pems    [][]byte       // the same roots, and web's, as the host's trust store gets them
+	testbed  *testbed.Testbed
+	dns      string         // the address of the name server on the testbed's network
+	webCA    *authority     // signs what the HTTPS of the ACME servers and of pki needs
+	acme     *acmeClient    // issues certificates for faults
+	roots    *x509.CertPool // that a client of the service trusts: Let's Encrypt's production root and the custom CA's
+	rootPEMs [][]byte       // the same roots, and web's, as the host's trust store gets them
 }
 
 // startServices starts them, until the testbed is closed.
@@ -55,17 +55,17 @@ func (e *Environment) startServices(ctx context.Context) error {
 	s := &services{testbed: e.Testbed}
 	e.services = s
 	var err error
-	if s.web, err = newAuthority("Firedrill Web Root"); err != nil {
+	if s.webCA, err = newAuthority("Firedrill Web Root"); err != nil {
 		return err
 	}
-	front, err := s.web.serverCertificate(production, staging, pki, "pebble", "pebble-staging")
+	front, err := s.webCA.serverCertificate(production, staging, pki, "pebble", "pebble-staging")
 	if err != nil {
 		return err
 	}
 	tlsFiles := []testbed.File{
 		{Path: "/tls/cert.pem", Content: front.Chain, Mode: 0o644},
 		{Path: "/tls/key.pem", Content: front.Key, Mode: 0o600},
-		{Path: "/tls/roots.pem", Content: s.web.pem, Mode: 0o644},
+		{Path: "/tls/roots.pem", Content: s.webCA.pem, Mode: 0o644},
 	}
 	pebble, err := fixture("pebble/pebble.json")
 	if err != nil {
@@ -188,14 +188,14 @@ func (s *services) trust(ctx context.Context) error {
 			return fmt.Errorf("a root that was fetched is not a certificate: %.60q", root)
 		}
 	}
-	s.pems = [][]byte{s.web.pem, letsEncrypt, custom}
+	s.rootPEMs = [][]byte{s.webCA.pem, letsEncrypt, custom}
 	return nil
 }
 
 // rootFiles are the roots that the host trusts, a file each.
 func (s *services) rootFiles(folder string) []testbed.File {
 	var files []testbed.File
-	for i, root := range s.pems {
+	for i, root := range s.rootPEMs {
 		files = append(files, testbed.File{Path: fmt.Sprintf("%sfiredrill-%d.crt", folder, i), Content: root, Mode: 0o644})
 	}
 	return files

@@ -64,6 +64,14 @@ func (e *Environment) RunSpecs(t *testing.T, what string) {
 	RunSpecs(t, what)
 }
 
+// specLimit is how long a spec may take that is no drill, whose steps have limits.
+const specLimit = 10 * time.Minute
+
+// It is Ginkgo's It for a spec that may take ten minutes.
+func (e *Environment) It(text string, args ...any) bool {
+	return It(text, append(args, SpecTimeout(specLimit), Offset(1))...)
+}
+
 // prepare gives a spec its environment.
 func (e *Environment) prepare(ctx SpecContext) {
 	evidence := evidenceOf(CurrentSpecReport().FullText())
@@ -98,7 +106,8 @@ func (e *Environment) prepare(ctx SpecContext) {
 
 // evidenceOf is the folder of the evidence of a spec.
 func evidenceOf(spec string) string {
-	return filepath.Join(fromEnvironment("FIREDRILL_EVIDENCE", "../../build/evidence"), regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(spec, "-"))
+	root, _, _ := project()
+	return filepath.Join(fromEnvironment("FIREDRILL_EVIDENCE", filepath.Join(root, "build", "evidence")), regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(spec, "-"))
 }
 
 // start starts the environment as firedrill prove asks for it in the environment's variables.
@@ -111,7 +120,7 @@ func (e *Environment) start(ctx SpecContext, evidence string) (err error) {
 		}
 	}
 	if noted := os.Getenv(redact.Variable); noted != "" {
-		if e.noted, err = os.OpenFile(noted, os.O_WRONLY|os.O_APPEND, 0); err != nil {
+		if e.secretsFile, err = os.OpenFile(noted, os.O_WRONLY|os.O_APPEND, 0); err != nil {
 			return err
 		}
 	}
@@ -131,8 +140,8 @@ func (e *Environment) end(ctx SpecContext) {
 // record notes the secrets that are to be left out of the report, and adds how the alert that the spec is about went, where
 // no drill has done so.
 func (e *Environment) record(ctx SpecContext) {
-	if e.noted != nil {
-		Expect(e.NoteSecrets(ctx, e.noted)).To(Succeed())
+	if e.secretsFile != nil {
+		Expect(e.NoteSecrets(ctx, e.secretsFile)).To(Succeed())
 	}
 	alert, err := e.Alert(e.about)
 	if err != nil || e.proven {

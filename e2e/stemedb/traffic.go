@@ -31,7 +31,7 @@ type Traffic struct {
 	Page int
 	// Size is how many bytes an assertion that is written holds; a few where it is 0.
 	Size int
-	// Connections is how many clients there are, each on a connection of its own.
+	// Connections is how many clients there are, each on a separate connection.
 	Connections int
 	// NewConnections has each request come on a new connection.
 	NewConnections bool

@@ -19,7 +19,7 @@ var _ = Describe("The threshold", func() {
 		"CertificateExpired":         0,
 	} {
 		days := fmt.Sprintf("%d days", threshold/day)
-		It(fmt.Sprintf("of %s is crossed live, at %s", name, days), Label(name), func(ctx SpecContext) {
+		env.It(fmt.Sprintf("of %s is crossed live, at %s", name, days), Label(name), func(ctx SpecContext) {
 			const margin = 8 * time.Second
 			alert, err := env.Alert(name)
 			Expect(err).NotTo(HaveOccurred())
@@ -48,7 +48,8 @@ var _ = Describe("The threshold", func() {
 				Expect(env.Leap(ctx, little)).To(Succeed())
 				Eventually(ctx, alert.Observe).Should(BeFiring())
 			}
-			Eventually(ctx, env.Notifications).Should(HaveReached(env.Receivers(alert.Labels)[0], alert))
+			receivers, _ := env.Receivers(alert.Labels)
+			Eventually(ctx, env.Notifications).Should(HaveReached(receivers[0], alert))
 			env.Proved(name, "threshold of "+days, "inactive, crossed live, fired when due")
 		})
 	}

@@ -12,7 +12,7 @@ import (
 
 // What does not fix the fault must not resolve the alert. That it does not resolve with no steps at all is part of its drill.
 var _ = Describe("Without a fix", func() {
-	It("CertificateExpiringSoon does not resolve by a certificate that is not reloaded", Label("CertificateExpiringSoon"), func(ctx SpecContext) {
+	env.It("CertificateExpiringSoon does not resolve by a certificate that is not reloaded", Label("CertificateExpiringSoon"), func(ctx SpecContext) {
 		alert, _ := env.Fire(ctx, "CertificateExpiringSoon", env.Expiring(stemedb.LetsEncrypt, 6*day))
 		renewed, err := env.Issue(ctx, stemedb.LetsEncrypt, 90*day)
 		Expect(err).NotTo(HaveOccurred())
@@ -28,7 +28,7 @@ var _ = Describe("Without a fix", func() {
 		"belongs to another key": {"openssl ecparam -name prime256v1 -genkey -noout -out /etc/stemedb/tls/key.pem", "private key does not match"},
 		"has expired itself":     {"", "expired"},
 	} {
-		It("CertificateExpiringSoon does not resolve by a reload of a certificate that "+what, Label("CertificateExpiringSoon"), func(ctx SpecContext) {
+		env.It("CertificateExpiringSoon does not resolve by a reload of a certificate that "+what, Label("CertificateExpiringSoon"), func(ctx SpecContext) {
 			host := env.Host()
 			alert, _ := env.Fire(ctx, "CertificateExpiringSoon", env.Expiring(stemedb.LetsEncrypt, 6*day))
 			served, err := host.Certificate(ctx)
@@ -55,7 +55,7 @@ var _ = Describe("Without a fix", func() {
 		})
 	}
 
-	It("CertificateExpiringSoon does not resolve by a target that vanishes, and the guard fires", Label("CertificateExpiringSoon", "CertificateExpiryUnknown"), func(ctx SpecContext) {
+	env.It("CertificateExpiringSoon does not resolve by a target that vanishes, and the guard fires", Label("CertificateExpiringSoon", "CertificateExpiryUnknown"), func(ctx SpecContext) {
 		alert, page := env.Fire(ctx, "CertificateExpiringSoon", env.Expiring(stemedb.LetsEncrypt, 6*day))
 		guard, err := env.Alert("CertificateExpiryUnknown")
 		Expect(err).NotTo(HaveOccurred())

@@ -119,7 +119,7 @@ func restarted(context.Context) (drill.Action, error) {
 
 func trusted(served stemedb.Served) error {
 	if served.Unverified != nil {
-		return fmt.Errorf("a client that trusts Let's Encrypt and the custom CA refuses the certificate (%s): %w", served, served.Unverified)
+		return fmt.Errorf("a client that trusts Let's Encrypt and the custom CA refuses the certificate (%s; the server sends %d certificates): %w", served, served.Sent, served.Unverified)
 	}
 	return lasting(served)
 }

@@ -15,7 +15,7 @@ import (
 var _ = Describe("The inventory", Label("inventory"), func() {
 	const inventory = "../../fixtures/inventory/"
 
-	It("of metrics is what stemedb-api exports", func(ctx SpecContext) {
+	env.It("of metrics is what stemedb-api exports", func(ctx SpecContext) {
 		exported, err := env.Host().Output(ctx, "curl --silent --fail http://localhost:18181/metrics")
 		Expect(err).NotTo(HaveOccurred())
 		live := filepath.Join(GinkgoT().TempDir(), "metrics")
@@ -28,7 +28,7 @@ var _ = Describe("The inventory", Label("inventory"), func() {
 		env.Proved("(inventory)", "metrics of stemedb-api", "is what is exported")
 	})
 
-	It("of programs is what the host has", func(ctx SpecContext) {
+	env.It("of programs is what the host has", func(ctx SpecContext) {
 		found, err := env.Host().Output(ctx, `IFS=:; for folder in $PATH; do find "$folder/" -maxdepth 1 ! -type d -perm /111 -printf '%f\n'; done | LC_ALL=C sort -u`)
 		Expect(err).NotTo(HaveOccurred())
 		was, err := os.ReadFile(inventory + "programs.txt")

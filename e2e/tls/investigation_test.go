@@ -15,7 +15,7 @@ var _ = Describe("The investigation of CertificateExpiringSoon", Label("Certific
 		{stemedb.LetsEncrypt, `Certificate Name: ` + stemedb.Domain},
 		{stemedb.CustomCA, `certbot does not manage ` + stemedb.Domain},
 	} {
-		It("shows what the runbook says it shows, with a certificate of the "+string(c.issuer), func(ctx SpecContext) {
+		env.It("shows what the runbook says it shows, with a certificate of the "+string(c.issuer), func(ctx SpecContext) {
 			host := env.Host()
 			alert, page := env.Fire(ctx, "CertificateExpiringSoon", env.Expiring(c.issuer, 6*day))
 			served, err := host.Certificate(ctx)

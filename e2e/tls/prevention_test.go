@@ -12,7 +12,7 @@ import (
 )
 
 var _ = Describe("Prevention", Label("CertificateExpiringSoon", "CertificateExpiringWarning"), func() {
-	It("makes a certificate that comes due renew and reload by itself", func(ctx SpecContext) {
+	env.It("makes a certificate that comes due renew and reload by itself", func(ctx SpecContext) {
 		host := env.Host()
 		labels := map[string]string{"domain": stemedb.Domain}
 		soon, err := env.Alert("CertificateExpiringSoon")
@@ -59,7 +59,7 @@ systemctl restart certbot.timer`)).To(Succeed())
 			Eventually(ctx, alert.Observe).Should(BeInactive())
 			Expect(alert.EverFired(ctx)).To(BeFalse(), alert.Name)
 		}
-		Expect(env.Notifications(ctx)).To(HaveEach(HaveField("Receiver", "deadman")), "nobody was called")
+		Expect(env.Notifications(ctx)).To(HaveEach(HaveField("Receiver", "deadman")), "no receiver was notified")
 		env.Proved("CertificateExpiringSoon", "Prevention", "renewed by itself, never fired")
 	})
 })

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -135,12 +136,7 @@ func Derive(ctx context.Context, alert rule.Alert, interval time.Duration) (Deri
 
 // hasCounters reports whether any series is a counter.
 func (d *deriver) hasCounters() bool {
-	for _, k := range d.kinds {
-		if k == counter {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(slices.Collect(maps.Values(d.kinds)), counter)
 }
 
 // errDecidesNothing is returned for a selector that is expected to exist: other conditions decide.
@@ -167,7 +163,7 @@ func (d *deriver) boundary(ctx context.Context, c condition) (Boundary, error) {
 	}
 	var (
 		best      *dataset
-		turned    parameter
+		varied    parameter
 		neighbour pair
 		first     error
 	)
@@ -179,7 +175,7 @@ func (d *deriver) boundary(ctx context.Context, c condition) (Boundary, error) {
 			var p pair
 			if k, p, err = d.cross(ctx, data, b, d.expr); err == nil {
 				if best == nil || isWhole(p) {
-					best, turned, neighbour = data, k, p
+					best, varied, neighbour = data, k, p
 				}
 				// Where the varied part is also in the divisor, a round sum gives a round part.
 				if part := p.fires; i == 0 && part > 0 && !isWhole(p) {
@@ -200,7 +196,7 @@ func (d *deriver) boundary(ctx context.Context, c condition) (Boundary, error) {
 	if best == nil {
 		return Boundary{}, first
 	}
-	return d.simulate(ctx, best, c, turned, neighbour)
+	return d.simulate(ctx, best, c, varied, neighbour)
 }
 
 func isWhole(p pair) bool {

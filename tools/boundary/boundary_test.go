@@ -105,11 +105,11 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-func TestWhatNoInputMakesTrueIsSaidToBeSo(t *testing.T) {
+func TestContradiction(t *testing.T) {
 	NewWithT(t).Expect(rows(derive(t, "x > 5 < 3"))).To(ContainElement(HavePrefix("not understood: x > 5 < 3: ")))
 }
 
-func TestBounds(t *testing.T) {
+func TestLimits(t *testing.T) {
 	g := NewWithT(t)
 	g.Expect(rows(derive(t, "max_over_time(x[10y]) > 5"))).To(ConsistOf(ContainSubstring("more than promtool loads")))
 	g.Expect(rows(derive(t, "x > 5"+strings.Repeat(" or y > 5", 40)))).To(ConsistOf(ContainSubstring("it has 41 conditions, more than 40")))
@@ -141,7 +141,7 @@ func TestFor(t *testing.T) {
 }
 
 // At 400 of 500 the quotient is a last bit below 0.8 at some evaluations, and 0.8 at others.
-func TestForOfAValueThatWavers(t *testing.T) {
+func TestForOfAValueThatRoundingChanges(t *testing.T) {
 	NewWithT(t).Expect(rows(derive(t, "rate(a[5m]) / (rate(a[5m]) + rate(b[5m])) < 0.8 and rate(a[5m]) + rate(b[5m]) > 1", "    for: 15m\n"))).To(Equal([]string{
 		"a rising by 399 each 1m (0.799599) | rising by 401 each 1m (0.800399) | 15m", "b rising by 60 each 1m (1.01667) | rising by 59 each 1m (1) | 15m"}))
 }

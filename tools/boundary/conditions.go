@@ -189,20 +189,24 @@ func movement(s *parser.VectorSelector, path []parser.Node) kind {
 
 // isNow reports whether an expression is time(), plus or minus a constant.
 func isNow(expr parser.Expr) bool {
-	found := false
-	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
-		if c, ok := node.(*parser.Call); ok && c.Func.Name == "time" {
-			found = true
-		}
-		return nil
-	})
 	for range selectorsIn(expr) {
 		return false
 	}
+	return calls(expr, "time")
+}
+
+// calls reports whether an expression calls one of these functions.
+func calls(expr parser.Expr, functions ...string) bool {
+	found := false
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		c, ok := node.(*parser.Call)
+		found = found || ok && slices.Contains(functions, c.Func.Name)
+		return nil
+	})
 	return found
 }
 
-// strange says why an expression cannot be understood, or nothing.
+// unsupported returns why an expression cannot be analysed, or "".
 func unsupported(expr parser.Expr) string {
 	var why string
 	offsets := map[string]time.Duration{}
@@ -259,29 +263,15 @@ func unsupported(expr parser.Expr) string {
 	return why
 }
 
-// window returns how far back an expression looks at most, and the shortest range that it selects (0 for none).
-func window(expr parser.Expr) (longest, shortest time.Duration) {
-	parser.Inspect(expr, func(node parser.Node, path []parser.Node) error {
-		s, ok := node.(*parser.VectorSelector)
-		if !ok {
-			return nil
+// shortestRange returns the shortest range that an expression selects, 0 for none.
+func shortestRange(expr parser.Expr) (shortest time.Duration) {
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		if n, ok := node.(*parser.MatrixSelector); ok && (shortest == 0 || n.Range < shortest) {
+			shortest = n.Range
 		}
-		back := max(s.OriginalOffset, 0)
-		for _, above := range path {
-			switch n := above.(type) {
-			case *parser.MatrixSelector:
-				back += n.Range
-				if shortest == 0 || n.Range < shortest {
-					shortest = n.Range
-				}
-			case *parser.SubqueryExpr:
-				back += n.Range + max(n.OriginalOffset, 0)
-			}
-		}
-		longest = max(longest, back)
 		return nil
 	})
-	return longest, shortest
+	return shortest
 }
 
 // counted returns the outermost count() around a selector, or nil, and the labels by which series are aggregated inside it.

@@ -24,6 +24,7 @@ type deriver struct {
 	*runner
 	labeler *labeler
 	sampled time.Duration // between samples
+	longest time.Duration // how far back the expression looks
 	steady  time.Duration // when all windows are full
 	kinds   map[string]kind
 	uses    map[string]int // how often each series is selected
@@ -42,7 +43,8 @@ func newDeriver(alert rule.Alert, interval time.Duration) (*deriver, error) {
 		return nil, err
 	}
 	d := &deriver{runner: r, labeler: newLabeler(alert, r.expr), kinds: map[string]kind{}, uses: map[string]int{}}
-	longest, shortest := window(r.expr)
+	d.longest = rule.Set{}.Window(alert.Expr)
+	shortest := shortestRange(r.expr)
 	d.sampled = min(interval, sampling[len(sampling)-1])
 	for _, s := range slices.Backward(sampling) {
 		if shortest > 0 && s*2 <= shortest && d.sampled*2 > shortest {
@@ -50,13 +52,13 @@ func newDeriver(alert rule.Alert, interval time.Duration) (*deriver, error) {
 		}
 	}
 	for _, s := range sampling {
-		if longest/d.sampled > maxSamples/4 && s > d.sampled {
+		if d.longest/d.sampled > maxSamples/4 && s > d.sampled {
 			d.sampled = s
 		}
 	}
-	d.steady = d.slot(longest + 2*max(interval, d.sampled))
+	d.steady = d.slot(d.longest + 2*max(interval, d.sampled))
 	for _, s := range slices.Backward(sampling) {
-		if countsEvents(r.expr) && shortest > 0 && s < d.sampled && s*8 <= shortest {
+		if calls(r.expr, "changes", "resets") && shortest > 0 && s < d.sampled && s*8 <= shortest {
 			d.sampled = s // several changes must fit into a window
 			break
 		}
@@ -67,23 +69,12 @@ func newDeriver(alert rule.Alert, interval time.Duration) (*deriver, error) {
 			d.uses[key(s)]++
 			d.kinds[key(s)] = combine(d.kinds[key(s)], movement(s, path))
 			if k := d.kinds[key(s)]; k == changing || k == resetting { // changes must not have left the window yet
-				d.steady = max(d.slot(longest-interval), interval)
+				d.steady = max(d.slot(d.longest-interval), interval)
 			}
 		}
 		return nil
 	})
 	return d, nil
-}
-
-// countsEvents reports whether an expression counts changes or resets of a series.
-func countsEvents(expr parser.Expr) bool {
-	found := false
-	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
-		c, ok := node.(*parser.Call)
-		found = found || ok && (c.Func.Name == "changes" || c.Func.Name == "resets")
-		return nil
-	})
-	return found
 }
 
 // combine chooses the kind of a series that two parts of an expression use differently.

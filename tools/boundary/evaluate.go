@@ -21,19 +21,6 @@ import (
 
 var promqlParser = parser.NewParser(parser.Options{})
 
-// newQueries returns a PromQL engine with promtool's limits, so that promtool gives the same results.
-func newQueries(interval time.Duration) *promql.Engine {
-	return promql.NewEngine(promql.EngineOpts{
-		Timeout:                  10 * time.Second,
-		MaxSamples:               maxSamples,
-		LookbackDelta:            engine.LookbackDelta,
-		NoStepSubqueryIntervalFn: func(int64) int64 { return interval.Milliseconds() },
-		EnableAtModifier:         true,
-		EnableNegativeOffset:     true,
-		Parser:                   promqlParser,
-	})
-}
-
 // maxSamples is how many samples a query may load in promtool.
 const maxSamples = 10_000
 
@@ -90,7 +77,8 @@ func newRunner(alert rule.Alert, interval time.Duration) (*runner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the expression of %s: %w", alert.Name, err)
 	}
-	return &runner{alert, expr, interval, newQueries(interval)}, nil
+	limits := promql.EngineOpts{Timeout: 10 * time.Second, MaxSamples: maxSamples, LookbackDelta: lookback}
+	return &runner{alert, expr, interval, engine.NewQueries(limits, interval)}, nil
 }
 
 // rule is the alert as Prometheus evaluates it.

@@ -6,12 +6,10 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -26,7 +24,7 @@ func WriteTests(w io.Writer, all []Derived, interval time.Duration) error {
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# The thresholds of %s and their `for`, one step to either side, as observed by firedrill boundaries.\n", strings.Join(files, ", "))
-	encode(&b, mapping("rule_files", scalars(files)))
+	encode(&b, map[string][]string{"rule_files": files})
 	fmt.Fprintf(&b, "\nevaluation_interval: %s\n\ntests:\n", model.Duration(interval).String())
 	anchored := &anchors{uses: map[string]int{}, names: map[string]string{}, taken: map[string]bool{}}
 	for _, d := range all {
@@ -49,7 +47,7 @@ func WriteTests(w io.Writer, all []Derived, interval time.Duration) error {
 				seen[s.Name] = true
 				b.WriteString(gap(&first))
 				var one bytes.Buffer
-				encode(&one, sequence(anchored.test(d.Alert.Name, s)))
+				encode(&one, []entry{anchored.test(d.Alert.Name, s)})
 				for line := range strings.Lines(one.String()) {
 					b.WriteString("  " + line)
 				}
@@ -72,13 +70,34 @@ func gap(first *bool) string {
 	return "\n"
 }
 
-func encode(b *bytes.Buffer, node *yaml.Node) {
+func encode(b *bytes.Buffer, value any) {
 	e := yaml.NewEncoder(b)
 	e.SetIndent(2)
-	if err := e.Encode(node); err != nil {
-		panic(err) // scalars, mappings and sequences can always be encoded
+	if err := e.Encode(value); err != nil {
+		panic(err) // text, durations, lists and maps can always be encoded
 	}
 	e.Close()
+}
+
+func nodeOf(value any) *yaml.Node {
+	n := &yaml.Node{}
+	if err := n.Encode(value); err != nil {
+		panic(err) // as in encode
+	}
+	return n
+}
+
+// entry is one entry of tests.
+type entry struct {
+	Name     string         `yaml:"name"`
+	Interval model.Duration `yaml:"interval"`
+	Series   []Series       `yaml:"input_series,omitempty"`
+	Checks   []*yaml.Node   `yaml:"alert_rule_test"`
+}
+
+type expectedAlert struct {
+	Labels      map[string]string `yaml:"exp_labels,omitempty"`
+	Annotations map[string]string `yaml:"exp_annotations,omitempty"`
 }
 
 // anchors writes alerts that several checks expect in full only once.
@@ -99,22 +118,11 @@ func (a *anchors) expected(alert string, firing []Firing) *yaml.Node {
 	if name := a.names[content]; name != "" {
 		return &yaml.Node{Kind: yaml.AliasNode, Value: name}
 	}
-	list := sequence()
+	var alerts []expectedAlert
 	for _, f := range firing {
-		one := mapping()
-		for _, part := range []struct {
-			name   string
-			labels labels.Labels
-		}{{"exp_labels", f.Labels}, {"exp_annotations", f.Annotations}} {
-			if part.labels.IsEmpty() {
-				continue
-			}
-			m := mapping()
-			part.labels.Range(func(l labels.Label) { m.Content = append(m.Content, scalar(l.Name), quoted(l.Value)) })
-			one.Content = append(one.Content, scalar(part.name), m)
-		}
-		list.Content = append(list.Content, one)
+		alerts = append(alerts, expectedAlert{f.Labels.Map(), f.Annotations.Map()})
 	}
+	list := nodeOf(alerts)
 	if a.uses[content] > 1 {
 		name := alert
 		for i := 2; a.taken[name]; i++ {
@@ -128,71 +136,23 @@ func (a *anchors) expected(alert string, firing []Firing) *yaml.Node {
 	return list
 }
 
-// test is one entry of tests.
-func (a *anchors) test(alert string, s Scenario) *yaml.Node {
-	inputs := sequence()
-	for _, in := range s.Series {
-		inputs.Content = append(inputs.Content, mapping("series", scalar(in.Series), "values", scalar(in.Values)))
-	}
-	checks := sequence()
+func (a *anchors) test(alert string, s Scenario) entry {
+	test := entry{Name: s.Name, Interval: model.Duration(s.Interval), Series: s.Series}
 	for _, c := range s.Checks {
-		check := mapping("eval_time", scalar(model.Duration(c.At).String()), "alertname", scalar(alert))
+		check := nodeOf(struct {
+			At    model.Duration `yaml:"eval_time"`
+			Alert string         `yaml:"alertname"`
+		}{model.Duration(c.At), alert})
+		isShort := true
 		if len(c.Firing) > 0 {
-			check.Content = append(check.Content, scalar("exp_alerts"), a.expected(alert, c.Firing))
+			expected := a.expected(alert, c.Firing)
+			check.Content = append(check.Content, nodeOf("exp_alerts"), expected)
+			isShort = expected.Kind == yaml.AliasNode
 		}
-		if len(c.Firing) == 0 || check.Content[len(check.Content)-1].Kind == yaml.AliasNode {
-			check.Style = yaml.FlowStyle
+		if isShort {
+			check.Style, check.LineComment = yaml.FlowStyle, c.Why
 		}
-		if check.Style == yaml.FlowStyle {
-			check.LineComment = c.Why
-		}
-		checks.Content = append(checks.Content, check)
+		test.Checks = append(test.Checks, check)
 	}
-	test := mapping("name", scalar(s.Name), "interval", scalar(model.Duration(s.Interval).String()))
-	if len(s.Series) > 0 {
-		test.Content = append(test.Content, scalar("input_series"), inputs)
-	}
-	test.Content = append(test.Content, scalar("alert_rule_test"), checks)
 	return test
-}
-
-func scalar(text string) *yaml.Node {
-	n := &yaml.Node{}
-	n.SetString(text)
-	if _, err := strconv.Atoi(text); err == nil {
-		n.Tag = "!!int" // promtool reads it as text; without the tag it would be quoted
-	}
-	return n
-}
-
-func quoted(text string) *yaml.Node {
-	n := &yaml.Node{}
-	n.SetString(text)
-	return n
-}
-
-func sequence(items ...*yaml.Node) *yaml.Node {
-	return &yaml.Node{Kind: yaml.SequenceNode, Content: items}
-}
-
-// mapping makes a mapping of alternating names and nodes.
-func mapping(pairs ...any) *yaml.Node {
-	m := &yaml.Node{Kind: yaml.MappingNode}
-	for _, p := range pairs {
-		switch p := p.(type) {
-		case string:
-			m.Content = append(m.Content, scalar(p))
-		case *yaml.Node:
-			m.Content = append(m.Content, p)
-		}
-	}
-	return m
-}
-
-func scalars(texts []string) *yaml.Node {
-	list := sequence()
-	for _, t := range texts {
-		list.Content = append(list.Content, scalar(t))
-	}
-	return list
 }

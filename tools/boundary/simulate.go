@@ -170,8 +170,7 @@ func (s *simulation) quietScenario(p pair) (*Scenario, string, error) {
 
 // clearLimit is how long the alert is evaluated after its condition ends, to see it resolve.
 func (s *simulation) clearLimit() time.Duration {
-	longest, _ := window(s.expr)
-	return s.slot(longest + s.alert.KeepFiringFor + lookback + 3*max(s.interval, s.sampled))
+	return s.slot(s.longest + s.alert.KeepFiringFor + lookback + 3*max(s.interval, s.sampled))
 }
 
 // back is the value at which the alert resolves. A series that drifts starts again, far enough away to stay quiet.

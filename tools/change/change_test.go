@@ -161,21 +161,24 @@ func since(t *testing.T, rev string) *Set {
 	return set
 }
 
+// edited, written and removed are changes of one file.
+func edited(name, old, new string) func(*testing.T) {
+	return func(t *testing.T) { edit(t, name, old, new) }
+}
+func written(name, content string) func(*testing.T) {
+	return func(t *testing.T) { write(t, name, content) }
+}
+func removed(name string) func(*testing.T) { return func(t *testing.T) { remove(t, name) } }
+
 // changes are edits of the project, and the label filter for the specs that they call for.
 var changes = map[string]struct {
 	edit func(t *testing.T)
 	want string
 }{
-	"nothing": {func(*testing.T) {}, None},
-	"a threshold": {func(t *testing.T) {
-		edit(t, tlsRules, "< 7", "< 8")
-	}, "Soon"},
-	"a severity": {func(t *testing.T) {
-		edit(t, tlsRules, "critical", "warning")
-	}, "Soon"},
-	"a summary": {func(t *testing.T) {
-		edit(t, tlsRules, "summary: soon", "summary: very soon")
-	}, "Soon"},
+	"nothing":     {func(*testing.T) {}, None},
+	"a threshold": {edited(tlsRules, "< 7", "< 8"), "Soon"},
+	"a severity":  {edited(tlsRules, "critical", "warning"), "Soon"},
+	"a summary":   {edited(tlsRules, "summary: soon", "summary: very soon"), "Soon"},
 	"comments and layout": {func(t *testing.T) {
 		edit(t, tlsRules, "# What pages us.", "# What pages us, and what does not.")
 		edit(t, tlsRules, "tls:days < 7 # a week", ">-\n          ( tls:days   <7\n          )")
@@ -192,12 +195,8 @@ var changes = map[string]struct {
 		edit(t, tlsRules, expired, "")
 		write(t, "rules/a.yml", "groups:\n  - name: another\n    rules:\n"+expired)
 	}, None},
-	"the interval of a group": {func(t *testing.T) {
-		edit(t, tlsRules, "- name: tls\n", "- name: tls\n    interval: 5m\n")
-	}, "Expired || Soon"},
-	"a label of a group": {func(t *testing.T) {
-		edit(t, "rules/backup.yml", "- name: backup\n", "- name: backup\n    labels: {team: storage}\n")
-	}, "BackupTooOld"},
+	"the interval of a group": {edited(tlsRules, "- name: tls\n", "- name: tls\n    interval: 5m\n"), "Expired || Soon"},
+	"a label of a group":      {edited("rules/backup.yml", "- name: backup\n", "- name: backup\n    labels: {team: storage}\n"), "BackupTooOld"},
 	"files of other names": {func(t *testing.T) {
 		for from, to := range map[string]string{"rules/backup.yml": "rules/storage.yml", "runbooks/Expired.md": "runbooks/Nobody.md"} {
 			if err := os.Rename(from, to); err != nil {
@@ -205,63 +204,29 @@ var changes = map[string]struct {
 			}
 		}
 	}, "Expired"},
-	"a recording rule": {func(t *testing.T) {
-		edit(t, tlsRules, "/ 86400", "/ 3600")
-	}, "Soon"},
-	"a recording rule under another": {func(t *testing.T) {
-		edit(t, tlsRules, "min by", "max by")
-	}, "Expired || Soon"},
-	"a recording rule that nobody uses": {func(t *testing.T) {
-		write(t, "rules/more.yml", "groups:\n  - name: more\n    rules:\n      - record: more:up\n        expr: up\n")
-	}, None},
-	"a runbook": {func(t *testing.T) {
-		edit(t, "runbooks/Expired.md", "# Expired", "# It has expired")
-	}, "Expired"},
-	"a runbook that is gone": {func(t *testing.T) {
-		remove(t, "runbooks/Expired.md")
-	}, "Expired"},
-	"a runbook of no alert": {func(t *testing.T) {
-		write(t, "runbooks/Nobody.md", "# Nobody\n")
-	}, None},
-	"a test group": {func(t *testing.T) {
-		edit(t, tlsTests, "{eval_time: 1h, alertname: Soon}", "{eval_time: 2h, alertname: Soon}")
-	}, "Soon"},
-	"the layout of a test": {func(t *testing.T) {
-		edit(t, tlsTests, "{eval_time: 1h, alertname: Soon}", "alertname: Soon\n        eval_time: 1h # enough")
-	}, None},
-	"a test group of what an alert reads": {func(t *testing.T) {
-		edit(t, tlsTests, "{eval_time: 1h, expr: tls:days}", "{eval_time: 2h, expr: tls:days}")
-	}, "Soon"},
-	"the frame of a test file": {func(t *testing.T) {
-		edit(t, tlsTests, "evaluation_interval: 1m", "evaluation_interval: 2m")
-	}, "Expired || Soon"},
-	"a test file that is gone": {func(t *testing.T) {
-		remove(t, tlsTests)
-	}, "Expired || Soon"},
-	"a new alert": {func(t *testing.T) {
-		write(t, "rules/new.yml", "groups:\n  - name: new\n    rules:\n      - alert: New\n        expr: up == 0\n")
-	}, "New"},
+	"a recording rule":                    {edited(tlsRules, "/ 86400", "/ 3600"), "Soon"},
+	"a recording rule under another":      {edited(tlsRules, "min by", "max by"), "Expired || Soon"},
+	"a recording rule that nobody uses":   {written("rules/more.yml", "groups:\n  - name: more\n    rules:\n      - record: more:up\n        expr: up\n"), None},
+	"a runbook":                           {edited("runbooks/Expired.md", "# Expired", "# It has expired"), "Expired"},
+	"a runbook that is gone":              {removed("runbooks/Expired.md"), "Expired"},
+	"a runbook of no alert":               {written("runbooks/Nobody.md", "# Nobody\n"), None},
+	"a test group":                        {edited(tlsTests, "{eval_time: 1h, alertname: Soon}", "{eval_time: 2h, alertname: Soon}"), "Soon"},
+	"the layout of a test":                {edited(tlsTests, "{eval_time: 1h, alertname: Soon}", "alertname: Soon\n        eval_time: 1h # enough"), None},
+	"a test group of what an alert reads": {edited(tlsTests, "{eval_time: 1h, expr: tls:days}", "{eval_time: 2h, expr: tls:days}"), "Soon"},
+	"the frame of a test file":            {edited(tlsTests, "evaluation_interval: 1m", "evaluation_interval: 2m"), "Expired || Soon"},
+	"a test file that is gone":            {removed(tlsTests), "Expired || Soon"},
+	"a new alert":                         {written("rules/new.yml", "groups:\n  - name: new\n    rules:\n      - alert: New\n        expr: up == 0\n"), "New"},
 	"rules in another folder, in a manifest and in *.rules": {func(t *testing.T) {
 		const manifest = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nspec:\n  groups:\n    - name: new\n      partial_response_strategy: warn\n      rules:\n        - alert: "
 		write(t, "rules/more/tls.yaml", manifest+"InManifest\n          expr: up == 0\n---\n"+manifest+"InSecond\n          expr: up == 0\n")
 		write(t, "rules/more/new.rules", "groups:\n  - name: new\n    rules:\n      - alert: InRules\n        expr: up == 0\n")
 		write(t, "rules/more/new_test.yml", "tests:\n  - alert_rule_test:\n      - {eval_time: 1h, alertname: Soon}\n")
 	}, "InManifest || InRules || InSecond || Soon"},
-	"a file among the rules that is none": {func(t *testing.T) {
-		write(t, "rules/more/kustomization.yml", "resources: []\n")
-	}, Every},
-	"an alert that is gone": {func(t *testing.T) {
-		remove(t, "rules/backup.yml")
-	}, "BackupTooOld"},
-	"an alert of another name": {func(t *testing.T) {
-		edit(t, "rules/backup.yml", "BackupTooOld", "BackupStale")
-	}, "BackupStale || BackupTooOld"},
-	"an alert whose name no filter can hold": {func(t *testing.T) {
-		edit(t, "rules/backup.yml", "alert: BackupTooOld", "alert: 'Backup && old'")
-	}, Every},
-	"an alert whose name is a filter": {func(t *testing.T) {
-		edit(t, "rules/backup.yml", "alert: BackupTooOld", "alert: None")
-	}, Every},
+	"a file among the rules that is none":    {written("rules/more/kustomization.yml", "resources: []\n"), Every},
+	"an alert that is gone":                  {removed("rules/backup.yml"), "BackupTooOld"},
+	"an alert of another name":               {edited("rules/backup.yml", "BackupTooOld", "BackupStale"), "BackupStale || BackupTooOld"},
+	"an alert whose name no filter can hold": {edited("rules/backup.yml", "alert: BackupTooOld", "alert: 'Backup && old'"), Every},
+	"an alert whose name is a filter":        {edited("rules/backup.yml", "alert: BackupTooOld", "alert: None"), Every},
 	"documentation": {func(t *testing.T) {
 		edit(t, "README.md", "# Project", "# The project")
 		edit(t, "runbooks/README.md", "# Runbooks", "# The runbooks")
@@ -273,22 +238,14 @@ var changes = map[string]struct {
 		edit(t, "README.md", "# Project", "# The project")
 		edit(t, tlsRules, "< 7", "< 8")
 	}, "Soon"},
-	"the harness": {func(t *testing.T) {
-		edit(t, "go.mod", "module project", "module other")
-	}, Every},
+	"the harness": {edited("go.mod", "module project", "module other"), Every},
 	"a tool that is gone, and a rule": {func(t *testing.T) {
 		remove(t, "tools/tool.go")
 		edit(t, tlsRules, "< 7", "< 8")
 	}, Every},
-	"Markdown that a tool reads": {func(t *testing.T) {
-		edit(t, "tools/testdata/input.md", "input", "other input")
-	}, Every},
-	"a file that nobody knows": {func(t *testing.T) {
-		write(t, "what is this", "")
-	}, Every},
-	"files that git is to ignore": {func(t *testing.T) {
-		write(t, "build/firedrill", "")
-	}, None},
+	"Markdown that a tool reads":  {edited("tools/testdata/input.md", "input", "other input"), Every},
+	"a file that nobody knows":    {written("what is this", ""), Every},
+	"files that git is to ignore": {written("build/firedrill", ""), None},
 	"odd names": {func(t *testing.T) {
 		alert := "groups:\n  - name: odd\n    rules:\n      - alert: Odd"
 		for i, name := range []string{"a b", "\"'`$(x)", "new\nline", "-rf", "--", "é\xff", ":100644", "*"} {
@@ -478,15 +435,15 @@ func TestUnusable(t *testing.T) {
 		"a revision of several words": {nil, "HEAD\nmain", `"HEAD\nmain" is no revision`},
 		"no revision":                 {nil, "", `"" is no revision`},
 		"a file":                      {nil, "HEAD:go.mod", `"HEAD:go.mod" is no revision`},
-		"no repository":               {func(t *testing.T) { remove(t, ".git") }, "HEAD", "is in no git working tree: git rev-parse: not a git repository (or any of the parent directories): .git"},
+		"no repository":               {removed(".git"), "HEAD", "is in no git working tree: git rev-parse: not a git repository (or any of the parent directories): .git"},
 		"no common history": {func(t *testing.T) {
 			git(t, "checkout", "--quiet", "--orphan", "other")
 			git(t, "commit", "--quiet", "--message=other")
 		}, "main", `"main" and HEAD have no commit in common: fetch more of the history`},
-		"no rules":             {func(t *testing.T) { remove(t, "rules") }, "HEAD", "rules: cannot be read as a folder of rules"},
-		"a rule file":          {func(t *testing.T) { edit(t, tlsRules, "<= 0", "<=") }, "HEAD", "rules/tls.yml:15: the expression of Expired is not PromQL"},
-		"a test":               {func(t *testing.T) { edit(t, tlsTests, "tests:", "\ttests:") }, "HEAD", "rules/tls_test.yml:2: found a tab"},
-		"a test of many":       {func(t *testing.T) { edit(t, tlsTests, "tests:", "- tests:") }, "HEAD", "rules/tls_test.yml:"},
+		"no rules":             {removed("rules"), "HEAD", "rules: cannot be read as a folder of rules"},
+		"a rule file":          {edited(tlsRules, "<= 0", "<="), "HEAD", "rules/tls.yml:15: the expression of Expired is not PromQL"},
+		"a test":               {edited(tlsTests, "tests:", "\ttests:"), "HEAD", "rules/tls_test.yml:2: found a tab"},
+		"a test of many":       {edited(tlsTests, "tests:", "- tests:"), "HEAD", "rules/tls_test.yml:"},
 		"a folder for a test":  {func(t *testing.T) { remove(t, tlsTests); write(t, tlsTests+"/x", "") }, "HEAD", ""},
 		"rules of another one": {func(t *testing.T) { remove(t, "rules"); _ = os.Symlink(t.TempDir(), "rules") }, "HEAD", "rules is outside of the git working tree"},
 	} {

@@ -1,11 +1,9 @@
 package check
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"html"
 	"net/url"
 	"path"
 	"path/filepath"
@@ -21,9 +19,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	promtemplate "github.com/prometheus/prometheus/template"
 	"github.com/stemedb/firedrill/tools/rule"
-	"github.com/yuin/goldmark"
-	"github.com/yuin/goldmark/ast"
-	"github.com/yuin/goldmark/text"
+	"github.com/stemedb/firedrill/tools/runbook"
 )
 
 // annotations demands the usual annotations, and that their templates can be rendered: Prometheus sends the error in place
@@ -126,24 +122,26 @@ func (c *checker) link(alert rule.Alert, address string) {
 	if page := path.Base(u.Path); path.Ext(page) != ".md" && strings.EqualFold(strings.TrimSuffix(page, path.Ext(page)), alert.Name) {
 		return // a site that is generated from the runbooks: its addresses and anchors are not known
 	}
+	doc := c.runbooks.of[alert.Name]
+	linked, _ := c.runbooks.Linked(address)
+	if doc != nil && (linked == nil || linked.Path == doc.Path) {
+		want = folder + "/" + c.runbooks.Rel(doc)
+	}
 	if !strings.HasSuffix(u.Path, "/"+want) {
-		name := strings.TrimSuffix(path.Base(u.Path), ".md")
-		if _, ok := c.runbooks[name]; ok && name != alert.Name {
-			finding("leads to the runbook of %s: make it end in %s", name, want)
-		} else {
+		if doc == nil && linked != nil {
+			return // runbook/missing reports the heading
+		}
+		if linked != nil && doc != nil && linked.Path != doc.Path {
+			finding("leads to the runbook of %s: make it end in %s", linked.Name(), want)
+		} else if linked == nil || path.Ext(u.Path) == ".md" {
 			finding("leads nowhere (%q): make it end in %s", u.Path, want)
 		}
-		return
+		return // or a site that is generated from the runbooks: its addresses are not known
 	}
-	doc, ok := c.runbooks[alert.Name]
-	if !ok || u.Fragment == "" {
+	if doc == nil || u.Fragment == "" {
 		return // runbook/missing reports a missing file
 	}
-	var anchors []string
-	for _, a := range anchorsIn([]byte(doc.text)) {
-		anchors = append(anchors, a.fragment)
-	}
-	if !slices.Contains(anchors, u.Fragment) {
+	if anchors, _ := doc.Anchors(); !slices.Contains(anchors, u.Fragment) {
 		finding("leads to no heading of %s (%q): its headings are #%s", filepath.Base(doc.Path), "#"+u.Fragment, strings.Join(anchors, ", #"))
 	}
 }
@@ -165,60 +163,60 @@ func (c *checker) dashboard(alert rule.Alert, address string) {
 	}
 }
 
-var (
-	tags     = regexp.MustCompile(`<[^>]*>`)
-	unlinked = regexp.MustCompile(`[^\p{L}\p{M}\p{N}\p{Pc}\- ]`)
-)
-
-// anchor is how GitHub links to a heading.
-type anchor struct {
-	fragment string
-	line     int // of the heading, counted from 1
+// metrics demands that a runbook mentions the metrics of its alert's expression, where at least half of the others mention
+// one.
+func (c *checker) metrics(alert rule.Alert, expr parser.Expr, doc *runbook.Runbook) {
+	if !c.mentioning(alert.Name) {
+		return
+	}
+	for _, selector := range selectors(expr) {
+		if !mentionsMetric(doc.Text, selector.Name) {
+			c.reportAt(alert, "expr", int(selector.PosRange.Start), "runbook/metric", "the runbook of %s never mentions the metric that raises it, %s: name it in %s, or fix the rule",
+				alert.Name, selector.Name, doc.Path)
+		}
+	}
 }
 
-// anchorsIn returns the anchors of all headings of a Markdown file, in their order.
-func anchorsIn(src []byte) []anchor {
-	md := goldmark.New()
-	var found []anchor
-	seen := map[string]int{}
-	_ = ast.Walk(md.Parser().Parse(text.NewReader(src)), func(n ast.Node, entering bool) (ast.WalkStatus, error) {
-		if n.Kind() != ast.KindHeading || !entering {
-			return ast.WalkContinue, nil
+// mentioning tells whether at least half of the runbooks of other alerts, if there are any, mention a metric of their rule.
+func (c *checker) mentioning(but string) bool {
+	if c.mentions == nil {
+		c.mentions = map[string]bool{}
+		for _, alert := range c.alerts {
+			expr, err := promql.ParseExpr(alert.Expr)
+			if doc := c.runbooks.of[alert.Name]; err == nil && doc != nil {
+				c.mentions[alert.Name] = slices.ContainsFunc(selectors(expr), func(s *parser.VectorSelector) bool { return mentionsMetric(doc.Text, s.Name) })
+			}
 		}
-		var rendered bytes.Buffer
-		if err := md.Renderer().Render(&rendered, src, n); err != nil {
-			return ast.WalkStop, err // writing to memory does not fail
+	}
+	have, all := 0, 0
+	for alert, does := range c.mentions {
+		if alert != but {
+			all++
+			if does {
+				have++
+			}
 		}
-		heading := strings.TrimSpace(html.UnescapeString(tags.ReplaceAllString(rendered.String(), "")))
-		fragment := strings.ReplaceAll(unlinked.ReplaceAllString(strings.ToLower(heading), ""), " ", "-")
-		count := seen[fragment]
-		seen[fragment]++
-		if count > 0 {
-			fragment += "-" + strconv.Itoa(count)
+	}
+	return 2*have >= all
+}
+
+// selectors returns the first selector of each metric in an expression.
+func selectors(expr parser.Expr) []*parser.VectorSelector {
+	var found []*parser.VectorSelector
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		selector, ok := node.(*parser.VectorSelector)
+		if ok && selector.Name != "" && !slices.ContainsFunc(found, func(s *parser.VectorSelector) bool { return s.Name == selector.Name }) {
+			found = append(found, selector)
 		}
-		found = append(found, anchor{fragment, 1 + bytes.Count(src[:max(0, n.Pos())], []byte("\n"))})
-		return ast.WalkSkipChildren, nil
+		return nil
 	})
 	return found
 }
 
-// metrics demands that a runbook mentions the metrics of its alert's expression.
-func (c *checker) metrics(alert rule.Alert, expr parser.Expr, doc document) {
-	reported := map[string]bool{}
-	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
-		selector, ok := node.(*parser.VectorSelector)
-		if !ok || selector.Name == "" || reported[selector.Name] {
-			return nil
-		}
-		reported[selector.Name] = true
-		for _, suffix := range []string{"", "_bucket", "_sum", "_count"} {
-			if name := strings.TrimSuffix(selector.Name, suffix); mentions(doc.text, name) {
-				return nil
-			}
-		}
-		c.reportAt(alert, "expr", int(selector.PosRange.Start), "runbook/metric", "the runbook of %s never mentions the metric that raises it, %s: name it in %s, or fix the rule",
-			alert.Name, selector.Name, doc.Path)
-		return nil
+// mentionsMetric reports whether a text holds a metric's name, or that of the histogram or summary that it is a part of.
+func mentionsMetric(text, name string) bool {
+	return slices.ContainsFunc([]string{"", "_bucket", "_sum", "_count"}, func(suffix string) bool {
+		return mentions(text, strings.TrimSuffix(name, suffix))
 	})
 }
 

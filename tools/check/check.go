@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -25,8 +24,9 @@ var promql = parser.NewParser(parser.Options{})
 
 // Inputs is what is compared. All but the rules may be empty, and is left out then.
 type Inputs struct {
-	Rules        string   // folder of the rule files
-	Runbooks     string   // folder of the runbooks
+	Rules        string // folder of the rule files
+	Runbooks     string // folder of the runbooks
+	Grammar      runbook.Grammar
 	Alertmanager string   // file of Alertmanager's configuration
 	Programs     string   // file that names the host's programs, one a line
 	Specs        string   // folder of the Go specs that follow the runbooks
@@ -43,7 +43,7 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	if rulesErr == nil && len(alerts) == 0 {
 		rulesErr = fmt.Errorf("%s: no alert in its rule files: there is nothing to check", in.Rules)
 	}
-	runbooks, runbooksErr := loadRunbooks(in.Runbooks)
+	runbooks, runbooksErr := loadRunbooks(in.Runbooks, in.Grammar, alerts)
 	index, indexErr := loadIndex(in.Runbooks)
 	routing, routingErr := loadRouting(in.Alertmanager)
 	programs, programsErr := loadPrograms(in.Programs)
@@ -54,7 +54,7 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 		return nil, rule.Set{}, err
 	}
 
-	c := &checker{rulesDir: in.Rules, runbooksDir: in.Runbooks, runbooks: runbooks, dashboardsDir: in.Dashboards, dashboards: dashboards.uids, lines: map[string][]string{}, skipped: map[string]bool{}}
+	c := &checker{alerts: alerts, rulesDir: in.Rules, runbooksDir: in.Runbooks, runbooks: runbooks, dashboardsDir: in.Dashboards, dashboards: dashboards.uids, lines: map[string][]string{}, skipped: map[string]bool{}}
 	c.demanded = demandedLabels(alerts, routing)
 	c.usualAnnotations = usualAnnotations(alerts)
 	c.skip(in.Runbooks == "", "runbook/", "header/", "trigger/")
@@ -76,19 +76,22 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 		if routing != nil && routable {
 			c.route(alert, expr, routing)
 		}
-		if doc, ok := c.runbookOf(alert); ok {
+		if doc := c.runbookOf(alert); doc != nil {
 			c.header(alert, doc)
-			c.agreement(alert, expr, doc.Header.Trigger, "runbook's trigger", doc.Path, doc.Header.TriggerLine)
+			if doc.Header.Trigger != "" {
+				c.agreement(alert, expr, doc.Header.Trigger, "runbook's trigger", doc.Path, doc.Header.TriggerLine)
+			}
 			c.metrics(alert, expr, doc)
-			c.finished(alert.Name, doc)
+			c.sections(alert, doc)
+			c.structure(doc)
 			scripts := scriptsOf(doc)
 			c.steps(scripts, programs)
-			c.variables(alert, expr, scripts)
-			c.branches(doc, specs)
+			c.variables(alert, expr, doc, scripts)
+			c.branches(alert.Name, doc, specs)
 		}
 	}
+	c.files()
 	c.procedures(alerts, programs, specs)
-	c.orphans(alerts)
 	c.stale(alerts, index)
 	c.suppress(alerts)
 
@@ -98,51 +101,83 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	return slices.Compact(c.findings), set, nil
 }
 
-// document is a runbook with its text, for what is not in the steps.
-type document struct {
-	*runbook.Runbook
-	text string
+// books are the runbooks of a folder.
+type books struct {
+	runbook.Folder
+	of      map[string]*runbook.Runbook // by alert
+	missing map[string]error            // why an alert has none
+	meant   []*runbook.Runbook          // the files of sections that are not there
+	links   map[*runbook.Runbook][]string
 }
 
-// loadRunbooks reads the runbooks in dir, by the names of the alerts that they are for, and the procedures; without a path,
-// there are none.
-func loadRunbooks(dir string) (map[string]document, error) {
+// loadRunbooks reads the runbooks in dir; without a path, there are none.
+func loadRunbooks(dir string, g runbook.Grammar, alerts []rule.Alert) (books, error) {
+	b := books{of: map[string]*runbook.Runbook{}, missing: map[string]error{}, links: map[*runbook.Runbook][]string{}}
 	if dir == "" {
-		return nil, nil
+		return b, nil
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("reading the folder of runbooks: %w", err)
+	var err error
+	if b.Folder, err = runbook.ReadFolder(dir, g); err != nil {
+		return b, err
 	}
-	runbooks := map[string]document{}
-	var errs []error
-	for _, entry := range entries {
-		name, isRunbook := strings.CutSuffix(entry.Name(), ".md")
-		if !isRunbook || name == "README" || name == "FINDINGS" {
-			continue
+	for _, alert := range alerts {
+		address, _ := render(alert, alert.Annotations["runbook_url"]) // alert/template reports what cannot be rendered
+		if doc, err := b.For(alert.Name, address); err != nil {
+			b.missing[alert.Name] = err
+			if doc, _ = b.Linked(address); doc != nil {
+				b.meant = append(b.meant, doc)
+			}
+		} else {
+			b.of[alert.Name] = doc
 		}
-		path := filepath.Join(dir, entry.Name())
-		r, err := runbook.Load(path)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("reading the runbook: %w", err))
-			continue
-		}
-		runbooks[name] = document{Runbook: r, text: string(text)}
 	}
-	return runbooks, errors.Join(errs...)
+	return b, nil
+}
+
+// procedures returns the runbooks that say that they are procedures, by name.
+func (b books) procedures() map[string]*runbook.Runbook {
+	found := map[string]*runbook.Runbook{}
+	for _, doc := range b.Runbooks {
+		if doc.Header.Procedure != "" && b.of[doc.Name()] == nil {
+			found[doc.Name()] = doc
+		}
+	}
+	return found
+}
+
+// alertsOf returns the alerts whose runbook is in a file, in order.
+func (b books) alertsOf(path string) []string {
+	var alerts []string
+	for alert, doc := range b.of {
+		if doc.Path == path {
+			alerts = append(alerts, alert)
+		}
+	}
+	slices.Sort(alerts)
+	return alerts
+}
+
+// others counts the runbooks of other alerts, and those of them that have something.
+func (b books) others(but string, has func(*runbook.Runbook) bool) (have, all int) {
+	for alert, doc := range b.of {
+		if alert != but {
+			all++
+			if has(doc) {
+				have++
+			}
+		}
+	}
+	return have, all
 }
 
 type checker struct {
+	alerts                []rule.Alert
 	rulesDir, runbooksDir string
-	runbooks              map[string]document
+	runbooks              books
 	dashboardsDir         string
 	dashboards            []string // their uids, in order
 	series                *series
+	mentions              map[string]bool   // whether an alert's runbook mentions a metric of the rule
 	demanded              map[string]reason // by label
 	usualAnnotations      map[string]bool
 	skipped               map[string]bool // the checks that could not run
@@ -195,10 +230,13 @@ func (c *checker) reportPlace(p place, check, format string, args ...any) {
 		File: p.file, Line: p.line, Column: p.column, EndColumn: p.end,
 		Message: fmt.Sprintf(format, args...), Source: c.line(p.file, p.line),
 	}
-	for name, doc := range c.runbooks {
+	for _, doc := range c.runbooks.Runbooks {
 		if doc.Path == p.file {
-			f.Alert = name
+			f.Alert = doc.Name()
 		}
+	}
+	if alerts := c.runbooks.alertsOf(p.file); len(alerts) > 0 {
+		f.Alert = alerts[0]
 	}
 	c.findings = append(c.findings, f)
 }
@@ -309,48 +347,107 @@ func (c *checker) labels(alert rule.Alert) (routable bool) {
 	return routable
 }
 
-// runbookOf returns the runbook that is named after an alert, and reports a missing one.
-func (c *checker) runbookOf(alert rule.Alert) (document, bool) {
-	if c.runbooksDir == "" {
-		return document{}, false
+// runbookOf returns the runbook of an alert, and reports a missing one.
+func (c *checker) runbookOf(alert rule.Alert) *runbook.Runbook {
+	if err := c.runbooks.missing[alert.Name]; err != nil {
+		c.reportAt(alert, "alert", 0, "runbook/missing", "%v", err)
 	}
-	found, ok := c.runbooks[alert.Name]
-	if !ok {
-		hint := ""
-		for name := range c.runbooks {
-			if strings.EqualFold(name, alert.Name) {
-				hint = fmt.Sprintf(" (%s.md differs in upper and lower case)", name)
-			}
-		}
-		c.reportAt(alert, "alert", 0, "runbook/missing", "%s has no runbook%s: write %s",
-			alert.Name, hint, filepath.Join(c.runbooksDir, alert.Name+".md"))
-	}
-	return found, ok
+	return c.runbooks.of[alert.Name]
 }
 
-func (c *checker) orphans(alerts []rule.Alert) {
-	for name, doc := range c.runbooks {
-		if doc.Header.Procedure == "" && !slices.ContainsFunc(alerts, func(a rule.Alert) bool { return a.Name == name }) {
-			c.report("runbook/orphan", doc.Path, 1, 0, "no rule in %s raises an alert %s: name the runbook after its alert, or remove it", c.rulesDir, name)
+// files reports what is wrong with the fences and steps of each file, and its TODOs, and the files to which nothing leads.
+func (c *checker) files() {
+	led := c.runbooks.led()
+	for _, doc := range c.runbooks.Runbooks {
+		if doc.IsIndex() && !led[doc.Path] {
+			continue // text about the others
+		}
+		c.problems(doc)
+		c.finished(doc)
+		own := c.runbooks.of[doc.Name()]
+		switch {
+		case doc.Header.Procedure != "" || led[doc.Path]:
+		case own != nil:
+			c.report("runbook/orphan", doc.Path, 1, 0, "the runbook of %s is %s, where its runbook_url leads: remove this one", doc.Name(), own.Path)
+		default:
+			c.report("runbook/orphan", doc.Path, 1, 0, "no rule in %s raises an alert %s: name the runbook after its alert, or remove it", c.rulesDir, doc.Name())
+		}
+	}
+}
+
+// problems reports what is wrong with fences and steps.
+func (c *checker) problems(doc *runbook.Runbook) {
+	for _, p := range doc.Problems {
+		at := place{file: p.Path, line: p.Line}
+		if p.Column > 0 {
+			line := c.line(p.Path, p.Line)
+			at.column = 1 + utf8.RuneCountInString(line[:min(len(line), p.Column-1)])
+		}
+		c.reportPlace(at, p.Check, "%s", p.Text)
+	}
+}
+
+// structure reports what is wrong with the title, the header, the sections and the branches of a runbook.
+func (c *checker) structure(doc *runbook.Runbook) {
+	for _, p := range doc.Structure {
+		c.report(p.Check, p.Path, p.Line, 0, "%s", p.Text)
+	}
+}
+
+// sections demands the sections that most of the other runbooks have.
+func (c *checker) sections(alert rule.Alert, doc *runbook.Runbook) {
+	line := 1
+	if _, lines := doc.Anchors(); len(lines) > 0 {
+		line = lines[0]
+	}
+	for _, section := range []struct {
+		name, example string
+		has           func(*runbook.Runbook) bool
+	}{
+		{"what it means", "## Meaning", func(r *runbook.Runbook) bool { return r.Has("Meaning") }},
+		{"the impact", "## Impact", func(r *runbook.Runbook) bool { return r.Has("Impact") }},
+		{"an investigation", "## Diagnosis", (*runbook.Runbook).Investigates},
+	} {
+		if have, all := c.runbooks.others(alert.Name, section.has); !section.has(doc) && 2*have > all {
+			c.report("runbook/section", doc.Path, line, 0, "the runbook of %s has no section for %s, which most of the others have: add a heading such as %q", alert.Name, section.name, section.example)
+		}
+	}
+	h := doc.Header
+	if h.Procedure != "" {
+		return // header reports it
+	}
+	for _, key := range []struct {
+		name string
+		line func(runbook.Header) int
+	}{
+		{"Severity", func(h runbook.Header) int { return h.SeverityLine }},
+		{"Alert", func(h runbook.Header) int { return h.AlertLine }},
+		{"Trigger", func(h runbook.Header) int { return h.TriggerLine }},
+		{"Duration", func(h runbook.Header) int { return h.DurationLine }},
+	} {
+		have, all := c.runbooks.others(alert.Name, func(r *runbook.Runbook) bool { return key.line(r.Header) > 0 })
+		if key.line(h) == 0 && have > 0 && 2*have >= all {
+			c.report("header/missing", doc.Path, line, 0, "the header of the runbook of %s does not give the %s, which at least half of the others give: add a line below the title such as %q",
+				alert.Name, strings.ToLower(key.name), "- **"+key.name+":** …")
 		}
 	}
 }
 
 // header compares what a runbook says about its alert with the rule.
-func (c *checker) header(alert rule.Alert, doc document) {
+func (c *checker) header(alert rule.Alert, doc *runbook.Runbook) {
 	h := doc.Header
 	if h.Procedure != "" {
 		c.report("header/alert", doc.Path, h.ProcedureLine, 0, "the runbook of %s says that it is a procedure, which no alert has: write the header of a runbook, or give the procedure a file of another name", alert.Name)
 		return
 	}
-	if h.Alert != alert.Name {
+	if h.Alert != "" && h.Alert != alert.Name {
 		c.report("header/alert", doc.Path, h.AlertLine, 0, "the runbook of %s says that it is for the alert %q: write %s there", alert.Name, h.Alert, alert.Name)
 	}
-	if severity := alert.Labels["severity"]; severity != "" && !strings.EqualFold(severity, h.Severity) {
+	if severity := alert.Labels["severity"]; severity != "" && h.Severity != "" && !strings.EqualFold(severity, h.Severity) {
 		c.reportAt(alert, "labels.severity", 0, "header/severity", "%s has severity %q, but its runbook says %q (%s:%d): write the same in both",
 			alert.Name, severity, h.Severity, doc.Path, h.SeverityLine)
 	}
-	if alert.For != h.Duration {
+	if h.DurationLine > 0 && h.Duration >= 0 && alert.For != h.Duration {
 		when := "at once"
 		if alert.For > 0 {
 			when = fmt.Sprintf("once its condition has lasted %s", model.Duration(alert.For))

@@ -211,6 +211,28 @@ func TestFindings(t *testing.T) {
 		"a drill of another alert": {drills, "alert: soon", `alert: "BackupTooOld"`, []string{
 			`runbooks/CertificateExpiringSoon.md:12:5 runbook/spec: no spec in e2e follows the branch "If Using Let's Encrypt" of CertificateExpiringSoon: write one that names both`,
 		}},
+		"nothing to do": {backup, "## Resolution", "## Remedy", []string{
+			`runbooks/BackupTooOld.md:1:0 runbook/section: the runbook does not say what to do ("Backup too old"): a heading such as "## Mitigation", with the steps or a heading for each case below it`,
+		}},
+		"what to do in another word": {backup, "## Resolution", "## REMEDIATION:", nil},
+		"no duration in the header": {backup, "- **Duration:** 5m\n", "", []string{
+			`runbooks/BackupTooOld.md:1:0 header/missing: the header of the runbook of BackupTooOld does not give the duration, which at least half of the others give: add a line below the title such as "- **Duration:** …"`,
+		}},
+		"a duration in words": {backup, "**Duration:** 5m", "**Duration:** soon", []string{
+			`runbooks/BackupTooOld.md:6:0 header/value: not a duration ("soon"): Prometheus's notation, such as 1h, 5m or 0s`,
+		}},
+		"a placeholder": {backup, "start shop", `start "é" <unit-name> shop`, []string{
+			`runbooks/BackupTooOld.md:15:21 runbook/placeholder: placeholder ("<unit-name>"): a step is run as written; the alert's labels are shell variables, so "$unit_name" for the label unit_name`,
+		}},
+		"a branch of a session": {backup, "```bash\nsystemctl start shop-backup.service\n```", "```console\n$ systemctl start shop-backup.service\n```", []string{
+			`runbooks/BackupTooOld.md:12:0 runbook/branch: a branch whose commands ("systemctl start shop-backup.service") are in fences of shell or console ("If the timer was stopped"), which are not steps: write bash after the marks, without prompts`,
+		}},
+		"a section that most have": {soon, "## Resolution", "## Impact\n\n## Resolution", []string{
+			`runbooks/BackupTooOld.md:1:0 runbook/section: the runbook of BackupTooOld has no section for the impact, which most of the others have: add a heading such as "## Impact"`,
+		}},
+		"a variable that nobody sets": {backup, "start shop", "get units\n```\n\n```sh\necho $UNIT shop", []string{
+			`runbooks/BackupTooOld.md:19:6 runbook/variable: nothing sets $UNIT before: the step on line 15, which lists units, could set $UNIT`,
+		}},
 		"a program misspelt": {backup, "systemctl start", "sysemctl start", []string{
 			`runbooks/BackupTooOld.md:15:1 runbook/program: the host has no program "sysemctl" (it has "systemctl"): fix the name, or install it and add it to programs.txt`,
 		}},
@@ -267,6 +289,47 @@ func TestProcedureInThePlaceOfARunbook(t *testing.T) {
 	edit(t, backup, "- **Duration:** 5m\n", "")
 	NewWithT(t).Expect(run(t)).To(ContainElement(
 		`runbooks/BackupTooOld.md:3:0 header/alert: the runbook of BackupTooOld says that it is a procedure, which no alert has: write the header of a runbook, or give the procedure a file of another name`))
+}
+
+func TestRunbooksInSubfolders(t *testing.T) {
+	g := NewWithT(t)
+	copyGood(t)
+	g.Expect(os.Mkdir("runbooks/jobs", 0o755)).To(Succeed())
+	g.Expect(os.Rename(backup, "runbooks/jobs/BackupTooOld.md")).To(Succeed())
+	g.Expect(run(t)).To(Equal([]string{
+		`rules/shop.yml:28:24 runbook/url: the runbook_url of BackupTooOld leads nowhere ("/shop/blob/main/runbooks/BackupTooOld.md"): make it end in runbooks/jobs/BackupTooOld.md`,
+		`runbooks/DisasterRecovery.md:3:0 runbook/orphan: no runbook of an alert links to the procedure DisasterRecovery: link to it from one, as in [DisasterRecovery](DisasterRecovery.md), or remove it`,
+	}))
+	edit(t, rules, "runbooks/BackupTooOld.md", "runbooks/jobs/BackupTooOld.md")
+	edit(t, "runbooks/jobs/BackupTooOld.md", "](DisasterRecovery.md", "](../DisasterRecovery.md")
+	g.Expect(run(t)).To(BeEmpty())
+	g.Expect(Index("rules", "runbooks")).To(ContainSubstring("[If the timer was stopped](jobs/BackupTooOld.md#if-the-timer-was-stopped)"))
+
+	edit(t, "runbooks/jobs/notes.md", "", "# Notes\n\n```bash\nfi\n```\n")
+	g.Expect(run(t)).To(Equal([]string{
+		`runbooks/jobs/notes.md:1:0 runbook/orphan: no rule in rules raises an alert notes: name the runbook after its alert, or remove it`,
+		"runbooks/jobs/notes.md:4:1 runbook/shell: shell syntax error (\"fi\"): `fi` can only be used to end an `if`",
+	}))
+	edit(t, "runbooks/jobs/BackupTooOld.md", "## Resolution", "See [notes](notes.md).\n\n## Resolution")
+	g.Expect(run(t)).To(HaveLen(1), "what a runbook links to is no orphan")
+}
+
+// One file may have the runbooks of several alerts, in sections that their runbook_url leads to.
+func TestSharedRunbook(t *testing.T) {
+	g := NewWithT(t)
+	copyGood(t)
+	edit(t, backup, "", removed)
+	edit(t, rescue, "", removed)
+	edit(t, "runbooks/jobs.md", "", "# Jobs\n\n## Backup too old\n\n- **Severity:** critical\n- **Alert:** BackupTooOld\n- **Trigger:** older than 26 hours\n- **Duration:** 5m\n\n"+
+		"`shop_backup_last_success_timestamp_seconds`\n\n### Fix\n\n#### If the timer was stopped\n\n```bash\nsystemctl start x\n```\n\n## Other\n\n### Fix\n")
+	edit(t, rules, "runbooks/BackupTooOld.md", "runbooks/jobs.md#backup-too-old")
+	g.Expect(run(t)).To(Equal([]string{
+		`rules/shop.yml:24:21 header/severity: BackupTooOld has severity "warning", but its runbook says "critical" (runbooks/jobs.md:5): write the same in both`,
+	}))
+	edit(t, rules, "#backup-too-old", "#backup-old")
+	g.Expect(run(t)).To(Equal([]string{
+		`rules/shop.yml:20:16 runbook/missing: the runbook_url of BackupTooOld leads to no heading of jobs.md ("#backup-old"): its headings are #jobs, #backup-too-old, #fix, #if-the-timer-was-stopped, #other, #fix-1`,
+	}))
 }
 
 func TestScenariosFollowBranches(t *testing.T) {
@@ -359,8 +422,8 @@ func TestUnusableInput(t *testing.T) {
 		"a rule that is not PromQL": {rules, "time() -", "thyme() -",
 			`rules/shop.yml:21: the expression of BackupTooOld is not PromQL: unknown function with name "thyme" ("thyme")`},
 		"rules without an alert": {rules, "", "groups:\n- name: g\n  rules: []\n", `rules: no alert in its rule files: there is nothing to check`},
-		"a runbook without a resolution": {backup, "## Resolution", "## Remedy",
-			`runbooks/BackupTooOld.md:1: the runbook has no heading ("## Resolution")`},
+		"a runbook that is no text": {backup, "## Resolution", "## \xff",
+			`runbooks/BackupTooOld.md:10: not UTF-8 at byte offset`},
 		"no Alertmanager configuration": {routes, "", removed, `alertmanager.yml: no such file or directory: fix it until Alertmanager loads it`},
 		"a route to a receiver that is not there": {routes, "receiver: oncall", "receiver: on-call",
 			`alertmanager.yml: undefined receiver "on-call" used in route: fix it until Alertmanager loads it`},
@@ -385,7 +448,7 @@ func TestUnusableInputIsSaidAllAtOnce(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
 	edit(t, rules, "for: 1h", "for: 1hour")
-	edit(t, backup, "**Duration:** 5m", "**Duration:** soon")
+	edit(t, backup, "**Duration:** 5m", "**Duration:** \x00")
 	edit(t, routes, "", "")
 	edit(t, host, "systemctl", "system ctl")
 	edit(t, drills, "package e2e", "package 2e2")
@@ -395,7 +458,7 @@ func TestUnusableInputIsSaidAllAtOnce(t *testing.T) {
 		ContainSubstring("rules/shop.yml:10: "), ContainSubstring("runbooks/BackupTooOld.md:6: "), ContainSubstring("alertmanager.yml: no route provided in config"))))
 
 	_, _, err = Run(t.Context(), Inputs{Rules: "rules", Runbooks: "nowhere"})
-	g.Expect(err).To(MatchError(ContainSubstring("reading the folder of runbooks: open nowhere: no such file or directory")))
+	g.Expect(err).To(MatchError(ContainSubstring("reading the folder of runbooks: lstat nowhere: no such file or directory")))
 }
 
 func TestFindingsComeInOneOrder(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/runbook"
 )
 
 // IndexFile is the name of the file that holds the index of a folder of runbooks.
@@ -32,7 +33,7 @@ func IsIndex(content []byte) bool { return strings.Contains(string(content), ind
 // unusable.
 func Index(rulesDir, runbooksDir string) ([]byte, error) {
 	alerts, rulesErr := rule.LoadDir(rulesDir)
-	runbooks, runbooksErr := loadRunbooks(runbooksDir)
+	runbooks, runbooksErr := loadRunbooks(runbooksDir, runbook.Grammar{}, alerts)
 	if err := errors.Join(rulesErr, runbooksErr); err != nil {
 		return nil, err
 	}
@@ -49,7 +50,7 @@ type row struct {
 	alert string // that it is about; empty for one about none
 }
 
-func index(alerts []rule.Alert, runbooks map[string]document) []row {
+func index(alerts []rule.Alert, runbooks books) []row {
 	columns := []string{"Alert", "Severity", "Fires when", "For", "Branches of its runbook"}
 	others := slices.DeleteFunc(UsualLabels(alerts), func(name string) bool { return name == "severity" })
 	for _, name := range others {
@@ -65,24 +66,22 @@ func index(alerts []rule.Alert, runbooks map[string]document) []row {
 	byName := slices.Clone(alerts)
 	slices.SortStableFunc(byName, func(a, b rule.Alert) int { return strings.Compare(a.Name, b.Name) })
 	for _, alert := range byName {
-		texts := []string{linkTo(alert.Name, runbooks), inTable(alert.Labels["severity"]), firesWhen(alert.Expr), lasting(alert.For), branchesOf(runbooks[alert.Name])}
+		texts := []string{linkTo(alert.Name, runbooks, runbooks.of[alert.Name]), inTable(alert.Labels["severity"]), firesWhen(alert.Expr), lasting(alert.For), branchesOf(runbooks, runbooks.of[alert.Name])}
 		for _, name := range others {
 			texts = append(texts, inTable(alert.Labels[name]))
 		}
 		rows = append(rows, row{alert: alert.Name, text: cells(texts...)})
 	}
 	var procedures []row
-	for _, name := range slices.Sorted(maps.Keys(runbooks)) {
-		doc := runbooks[name]
-		if doc.Header.Procedure == "" {
-			continue
-		}
+	all := runbooks.procedures()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		doc := all[name]
 		var from []string
-		for _, alert := range leadingTo(name, byName, runbooks) {
-			from = append(from, linkTo(alert.Name, runbooks))
+		for _, alert := range runbooks.leadingTo(doc, byName) {
+			from = append(from, linkTo(alert.Name, runbooks, runbooks.of[alert.Name]))
 		}
 		procedures = append(procedures, row{alert: name, text: cells(
-			linkTo(name, runbooks), inTable(doc.Header.Trigger), branchesOf(doc), strings.Join(slices.Compact(from), "<br>"))})
+			linkTo(name, runbooks, doc), inTable(doc.Header.Trigger), branchesOf(runbooks, doc), strings.Join(slices.Compact(from), "<br>"))})
 	}
 	if len(procedures) > 0 {
 		rows = append(rows, row{}, row{text: "Procedures, which the runbooks of alerts lead to:"}, row{},
@@ -93,26 +92,27 @@ func index(alerts []rule.Alert, runbooks map[string]document) []row {
 
 func cells(texts ...string) string { return "| " + strings.Join(texts, " | ") + " |" }
 
-// linkTo links to a runbook by its name, where there is one.
-func linkTo(name string, runbooks map[string]document) string {
-	if _, ok := runbooks[name]; !ok {
+// linkTo links to a runbook, if there is one.
+func linkTo(name string, runbooks books, doc *runbook.Runbook) string {
+	if doc == nil {
 		return inTable(name)
 	}
-	return "[" + inTable(name) + "](" + url.PathEscape(name) + ".md)"
+	return "[" + inTable(name) + "](" + linkPath(runbooks, doc) + ")"
+}
+
+func linkPath(runbooks books, doc *runbook.Runbook) string {
+	return (&url.URL{Path: runbooks.Rel(doc)}).EscapedPath()
 }
 
 // branchesOf links to the branches of a runbook.
-func branchesOf(doc document) string {
-	if doc.Runbook == nil {
+func branchesOf(runbooks books, doc *runbook.Runbook) string {
+	if doc == nil {
 		return ""
 	}
-	fragments := map[int]string{}
-	for _, a := range anchorsIn([]byte(doc.text)) {
-		fragments[a.line] = a.fragment
-	}
+	fragments, lines := doc.Anchors()
 	var links []string
 	for _, branch := range doc.Branches() {
-		links = append(links, fmt.Sprintf("[%s](%s#%s)", inTable(branch.Name), url.PathEscape(filepath.Base(doc.Path)), url.PathEscape(fragments[branch.Line])))
+		links = append(links, fmt.Sprintf("[%s](%s#%s)", inTable(branch.Name), linkPath(runbooks, doc), url.PathEscape(fragments[slices.Index(lines, branch.Line)])))
 	}
 	return strings.Join(links, "<br>")
 }

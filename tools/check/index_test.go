@@ -49,7 +49,7 @@ func TestIndexShowsWhatItIsGiven(t *testing.T) {
 		{Name: "B|*x*", Expr: `rate({__name__=~"a|b"}[5m]) > 0.1 * 3`, Labels: map[string]string{"severity": "<b> & \\_"}},
 		{Name: "A", Expr: "up == 0"},
 		{Name: "A", Expr: "up{a='`'} # all\n < bool 1", Labels: map[string]string{"severity": "page"}},
-	}, nil)
+	}, books{})
 	var texts []string
 	for _, row := range rows[5:] {
 		texts = append(texts, row.text)
@@ -151,7 +151,7 @@ func TestIndexOfWhatCannotBeRead(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
 	edit(t, rules, "for: 1h", "for: 1hour")
-	edit(t, backup, "**Duration:** 5m", "**Duration:** soon")
+	edit(t, backup, "**Duration:** 5m", "**Duration:** \x00")
 	_, err := Index("rules", "runbooks")
 	g.Expect(err).To(MatchError(And(ContainSubstring("rules/shop.yml:10: "), ContainSubstring("runbooks/BackupTooOld.md:6: "))))
 	_, err = Index("rules", "nowhere")

@@ -35,7 +35,7 @@ func (c *checker) steps(scripts []script, programs *programs) {
 }
 
 // scriptsOf returns the steps of a runbook, which are followed in that order.
-func scriptsOf(doc document) []script {
+func scriptsOf(doc *runbook.Runbook) []script {
 	branches := map[int]string{}
 	for _, branch := range doc.Branches() {
 		for _, step := range branch.Steps {
@@ -44,7 +44,7 @@ func scriptsOf(doc document) []script {
 	}
 	var found []script
 	for _, step := range doc.Steps() {
-		if file := parseShell(step.Source); file != nil {
+		if file := step.Syntax(); file != nil {
 			found = append(found, script{Step: step, branch: branches[step.Line], file: file})
 		}
 	}

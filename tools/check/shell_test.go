@@ -23,7 +23,7 @@ func checkSteps(t *testing.T, expr string, steps ...string) []string {
 	if err := os.WriteFile("A.md", []byte(text.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	r, err := runbook.Load("A.md")
+	r, err := runbook.Parse("A.md", []byte(text.String()), runbook.Grammar{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,16 +31,15 @@ func checkSteps(t *testing.T, expr string, steps ...string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := document{Runbook: r, text: text.String()}
-	c := &checker{series: &series{}, runbooks: map[string]document{"A": own}, lines: map[string][]string{}}
+	c := &checker{series: &series{}, lines: map[string][]string{}}
 	host := &programs{file: "programs.txt", names: map[string]bool{}}
 	for _, name := range []string{"systemctl", "rsync", "openssl", "sudo", "xargs", "env", "timeout", "find", "watch", "bash", "ssh", "flock", "nice", "check-cert.sh", "sed", "sort", "cat", "install"} {
 		host.names[name] = true
 	}
 	alert := rule.Alert{Name: "A", File: "a.yml", Expr: expr, Labels: map[string]string{"severity": "critical"},
 		Annotations: map[string]string{"summary": "{{ $labels.domain }}"}}
-	c.steps(scriptsOf(own), host)
-	c.variables(alert, parsed, scriptsOf(own))
+	c.steps(scriptsOf(r), host)
+	c.variables(alert, parsed, r, scriptsOf(r))
 	var found []string
 	for _, f := range c.findings {
 		source := []rune(f.Source)
@@ -135,7 +134,7 @@ func TestVariables(t *testing.T) {
 func TestVariablesOfAnInvestigation(t *testing.T) {
 	g := NewWithT(t)
 	copyGood(t)
-	edit(t, backup, "## Resolution", "## Investigation\n\n```bash\npid=1\n```\n\n```bash\necho $pid\n```\n\n## Resolution")
+	edit(t, backup, "## Resolution", "## Symptom\n\n```bash\npid=1\n```\n\n```bash\necho $pid\n```\n\n## Resolution")
 	edit(t, backup, "systemctl start shop-backup.service", "systemctl kill \"$pid\"")
 	g.Expect(run(t)).To(Equal([]string{
 		`runbooks/BackupTooOld.md:25:17 runbook/variable: nothing has set $pid here: runbooks/BackupTooOld.md sets it on line 13, in a section that is followed in another shell; set it in this one too`}))
@@ -185,10 +184,10 @@ func FuzzSteps(f *testing.F) {
 			return
 		}
 		s := script{Step: runbook.Step{File: "A.md", Line: 1, Source: source, Run: true}, file: file}
-		c := &checker{series: &series{}, runbooks: map[string]document{"A": {Runbook: &runbook.Runbook{Path: "A.md"}}}, lines: map[string][]string{"A.md": strings.Split(source, "\n")}}
+		c := &checker{series: &series{}, lines: map[string][]string{"A.md": strings.Split(source, "\n")}}
 		expr, _ := promql.ParseExpr("sum(up)")
 		c.redirections(s)
-		c.variables(rule.Alert{Name: "A"}, expr, []script{s})
+		c.variables(rule.Alert{Name: "A"}, expr, &runbook.Runbook{Path: "A.md"}, []script{s})
 		c.programs([]script{s}, &programs{names: map[string]bool{"x": true}})
 		for _, found := range c.findings {
 			if found.Column < 0 || found.EndColumn > 0 && found.EndColumn <= found.Column {

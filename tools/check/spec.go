@@ -8,12 +8,14 @@ import (
 	"go/scanner"
 	"go/token"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/runbook"
 	"github.com/stemedb/firedrill/tools/scenario"
 )
 
@@ -27,7 +29,7 @@ type specs struct {
 // names stand as string literals in the same composite literal or call, the innermost that holds both: a drill, a case of
 // a table, or a Describe. Where a field Alert holds the alert, other alerts in that literal do not count. A file of
 // scenarios beside them names branches as well, since a spec rehearses each. Without a path, there are none.
-func loadSpecs(dir string, alerts []rule.Alert, runbooks map[string]document) (*specs, error) {
+func loadSpecs(dir string, alerts []rule.Alert, runbooks books) (*specs, error) {
 	if dir == "" {
 		return nil, nil
 	}
@@ -35,10 +37,12 @@ func loadSpecs(dir string, alerts []rule.Alert, runbooks map[string]document) (*
 	for _, alert := range alerts {
 		isAlert[alert.Name] = true
 	}
-	for name, doc := range runbooks {
-		if doc.Header.Procedure != "" {
-			isAlert[name] = true
-		}
+	all := slices.Collect(maps.Values(runbooks.of))
+	for name, doc := range runbooks.procedures() {
+		isAlert[name] = true
+		all = append(all, doc)
+	}
+	for _, doc := range all {
 		for _, branch := range doc.Branches() {
 			isBranch[branch.Name] = true
 		}
@@ -156,11 +160,10 @@ func literal(n ast.Node, constants map[string]string) (string, bool) {
 }
 
 // branches demands a spec for each branch of a runbook.
-func (c *checker) branches(doc document, specs *specs) {
+func (c *checker) branches(alert string, doc *runbook.Runbook, specs *specs) {
 	if specs == nil {
 		return
 	}
-	alert := strings.TrimSuffix(filepath.Base(doc.Path), ".md")
 	for _, branch := range doc.Branches() {
 		if specs.named[[2]string{alert, branch.Name}] {
 			continue

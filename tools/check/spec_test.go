@@ -12,11 +12,11 @@ import (
 
 func TestSpecs(t *testing.T) {
 	const text = "# T\n\n- **Severity:** s\n- **Alert:** A\n- **Trigger:** x\n- **Duration:** 0s\n\n## Resolution\n\n### One\n\n```bash\ntrue\n```\n\n### Two\n\n```bash\ntrue\n```\n"
-	r, err := runbook.Parse("A.md", []byte(text))
+	r, err := runbook.Parse("A.md", []byte(text), runbook.Grammar{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	runbooks := map[string]document{"A": {Runbook: r}}
+	runbooks := books{of: map[string]*runbook.Runbook{"A": r}}
 	alerts := []rule.Alert{{Name: "A"}, {Name: "B"}}
 	for name, tc := range map[string]struct {
 		source string
@@ -53,13 +53,13 @@ func TestSpecs(t *testing.T) {
 func TestUnusableSpecs(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(t.TempDir())
-	_, err := loadSpecs("nowhere", nil, nil)
+	_, err := loadSpecs("nowhere", nil, books{})
 	g.Expect(err).To(MatchError("reading the specs: lstat nowhere: no such file or directory"))
 	g.Expect(os.WriteFile("x.go", []byte("package x\nfunc {\n"), 0o644)).To(Succeed())
-	_, err = loadSpecs(".", nil, nil)
+	_, err = loadSpecs(".", nil, books{})
 	g.Expect(err).To(MatchError("x.go:2:6: expected 'IDENT', found '{': fix it so that it compiles"))
 	g.Expect(os.Rename("x.go", "x.txt")).To(Succeed())
-	s, err := loadSpecs(".", nil, nil)
+	s, err := loadSpecs(".", nil, books{})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(s.named).To(BeEmpty())
 }

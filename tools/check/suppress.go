@@ -14,6 +14,7 @@ import (
 
 	"github.com/stemedb/firedrill/tools/finding"
 	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/runbook"
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/text"
@@ -49,7 +50,7 @@ func (c *checker) suppress(alerts []rule.Alert) {
 	for _, f := range c.findings {
 		files[f.File] = true
 	}
-	for _, doc := range c.runbooks {
+	for _, doc := range c.runbooks.Runbooks {
 		files[doc.Path] = true
 	}
 	for file := range files {
@@ -102,7 +103,7 @@ func (c *checker) suppressions(file string) []suppression {
 	case rule.IsFile(filepath.Base(file)):
 		found = yamlSuppressions(content)
 	case filepath.Ext(file) == ".md":
-		found = markdownSuppressions([]byte(content))
+		found = markdownSuppressions(runbook.Blank([]byte(content)))
 	}
 	for i := range found {
 		found[i].file = file

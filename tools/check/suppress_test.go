@@ -59,7 +59,7 @@ func TestSuppressionsInARunbook(t *testing.T) {
 		"in the heading":                {"### If the timer was stopped", "### If the timer was stopped " + comment, nil},
 		"on top of the file":            {"# Backup", comment + "\n\n# Backup", nil},
 		"before a paragraph":            {"### If", comment + "\n\nText.\n\n### If", []string{fmt.Sprintf(unused, 12), fmt.Sprintf(found, 19, 1)}},
-		"before another heading":        {"## Resolution", comment + "\n\n## Impact\n\nNone.\n\n## Resolution", []string{fmt.Sprintf(unused, 10), fmt.Sprintf(found, 21, 1)}},
+		"before another heading":        {"## Resolution", comment + "\n\n## Prevention\n\nNone.\n\n## Resolution", []string{fmt.Sprintf(unused, 10), fmt.Sprintf(found, 21, 1)}},
 		"behind all else":               {"start shop-backup.service\n```\n", "start shop-backup.service\n```\n\n" + comment + "\n", []string{fmt.Sprintf(found, 15, 1), fmt.Sprintf(unused, 18)}},
 		"in a fence that is shown":      {"### If", "```text\n" + comment + "\n```\n\n### If", []string{fmt.Sprintf(found, 19, 1)}},
 		"in a list, before its fence":   {"```bash\nsystemctl start shop-backup.service\n```", "1. Do:\n\n   " + comment + "\n   ```bash\n   systemctl start shop-backup.service\n   ```\n", nil},

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/runbook"
 )
 
 // todo is what a skeleton has in the places to fill in, alone or at the beginning of a name.
@@ -29,13 +30,13 @@ func (c *checker) unfinished(alert rule.Alert) {
 }
 
 // finished demands that a runbook has no TODO.
-func (c *checker) finished(name string, doc document) {
+func (c *checker) finished(doc *runbook.Runbook) {
 	line := 0
-	for text := range strings.Lines(doc.text) {
+	for text := range strings.Lines(doc.Text) {
 		line++
 		if found := todo.FindStringIndex(text); found != nil {
 			c.report("runbook/unfinished", doc.Path, line, 1+len([]rune(text[:found[0]])), "the runbook of %s is not filled in (%q): replace it with what the on-call needs to know",
-				name, text[found[0]:found[1]])
+				doc.Name(), text[found[0]:found[1]])
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/runbook"
 	"mvdan.cc/sh/v3/syntax"
 )
 
@@ -30,7 +32,7 @@ var (
 // variables finds shell variables in the steps of a runbook that nothing sets when an alert leads to it. Each branch is
 // followed in a separate shell, which has the labels of the alert; the sections outside of the resolution share one here,
 // since they are followed one after the other.
-func (c *checker) variables(alert rule.Alert, expr parser.Expr, scripts []script) {
+func (c *checker) variables(alert rule.Alert, expr parser.Expr, doc *runbook.Runbook, scripts []script) {
 	for _, s := range scripts {
 		if isOpen(s.file) {
 			return // what is read from elsewhere may set any variable
@@ -61,6 +63,19 @@ func (c *checker) variables(alert rule.Alert, expr parser.Expr, scripts []script
 			}
 		}
 	}
+	typed := map[string]bool{} // what the fences that are no steps set
+	for _, s := range doc.Shown() {
+		if file := s.Syntax(); file != nil {
+			maps.Copy(typed, sets(file))
+		}
+	}
+	for _, s := range scripts {
+		visit(s.file, func(node syntax.Node, _ []syntax.Node) {
+			if use, ok := node.(*syntax.ParamExp); ok && use.Param != nil && !isBare(use) {
+				typed[use.Param.Value] = true // what may be unset, as ${FILTER:-} says
+			}
+		})
+	}
 	set := map[string]map[string]bool{} // by branch, so far
 	for _, s := range scripts {
 		if set[s.branch] == nil {
@@ -73,7 +88,7 @@ func (c *checker) variables(alert rule.Alert, expr parser.Expr, scripts []script
 				return
 			}
 			name := use.Param.Value
-			if known[name] || set[s.branch][name] || environment.MatchString(name) {
+			if known[name] || typed[name] || set[s.branch][name] || environment.MatchString(name) {
 				return
 			}
 			place := c.placeOf(s, use.Pos(), use.End())
@@ -90,6 +105,10 @@ func (c *checker) variables(alert rule.Alert, expr parser.Expr, scripts []script
 				}
 				c.reportPlace(place, "runbook/variable", "$%s is not a label of %s, whose labels are %s, and nothing sets it before%s: fix the name, or set it in a step",
 					name, alert.Name, strings.Join(slices.Sorted(maps.Keys(known)), ", "), hint)
+			case near == "" && name == strings.ToUpper(name): // which no label is
+				before := slices.DeleteFunc(slices.Concat(doc.Steps(), doc.Shown()), func(other runbook.Step) bool { return other.Line >= s.Line })
+				hint := cmp.Or(runbook.CouldSet(before, name), "set it in a step, or use a label of the alert")
+				c.reportPlace(place, "runbook/variable", "nothing sets $%s before: %s", name, hint)
 			case near != "":
 				c.reportPlace(place, "runbook/misspelling", "nothing is known to set $%s: write $%s if that is meant", name, near)
 			}

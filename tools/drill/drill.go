@@ -13,11 +13,9 @@ import (
 
 	"github.com/stemedb/firedrill/tools/journal"
 	"github.com/stemedb/firedrill/tools/runbook"
+	"github.com/stemedb/firedrill/tools/sideeffect"
 	"github.com/stemedb/firedrill/tools/testbed"
 )
-
-// DefaultInvestigation is the heading of a runbook's investigation steps where a drill names no other.
-const DefaultInvestigation = "Investigation Steps"
 
 // Action changes the system under test.
 type Action = func(context.Context) error
@@ -36,10 +34,12 @@ type Drill struct {
 	StaysFiring bool
 	// WrongBranch is a branch that the operator follows first, which this fault makes fail at its first step.
 	WrongBranch string
-	// Exclusive has no other drill run beside this one: its fault is a matter of processor time, say.
+	// Exclusive has no other drill run beside this one: its fault uses up the processor, say.
 	Exclusive bool
-	// Investigation is the heading of the investigation steps; DefaultInvestigation where it is empty.
+	// Investigation is the heading of the investigation steps, where it is not one of the usual (see runbook.Sections).
 	Investigation string
+	// Allow are the dangerous side effects of the branch that are no failure, as sideeffect.Dangerous takes them.
+	Allow []string
 	// Verify is called before the branch is followed. What it returns is called once the alert is resolved, and says what
 	// is not well. Nil for nothing.
 	Verify func(context.Context) (Action, error)
@@ -69,9 +69,13 @@ func Run(ctx context.Context, t *testbed.Testbed, d Drill) (journal.Proof, error
 		}
 	}
 	proof.Branch, proof.Started, proof.Ended = d.Branch, started.UTC(), time.Now().UTC()
+	proof.SideEffects = sideeffect.Record(r.changes, d.Allow)
 	proof.Leapt, proof.Beyond = journal.Seconds(t.Leapt()), journal.Seconds(r.beyond)
 	if err != nil {
 		proof.Verdict, proof.Failure = journal.False, err.Error()
+		if ctx.Err() != nil { // interrupted: nothing is shown
+			proof.Verdict = journal.Unknown
+		}
 		return proof, err
 	}
 	proof.Verdict, proof.What = journal.True, "fired, runbook followed, resolved"
@@ -86,15 +90,18 @@ type run struct {
 	*testbed.Testbed
 	drill Drill
 
-	alert  *testbed.Alert
-	also   []*testbed.Alert
-	book   *runbook.Runbook
-	branch runbook.Branch
-	firing []string // the alerts that fired before the fault
-	raised time.Time
-	page   testbed.Notification
-	verify Action
-	beyond time.Duration // from the fault to the resolution, less the runbook's own commands
+	alert        *testbed.Alert
+	also         []*testbed.Alert
+	book         *runbook.Runbook
+	branch       runbook.Branch
+	firing       []string // the alerts that fired before the fault
+	faultAt      time.Time
+	notification testbed.Notification
+	verify       Action
+	well         sideeffect.State // of the operator's machine before the fault
+	before       sideeffect.State // and before the branch
+	changes      []sideeffect.Change
+	beyond       time.Duration // from the fault to the resolution, less the runbook's own commands
 }
 
 func (r *run) run(ctx context.Context) (err error) {
@@ -112,19 +119,20 @@ func (r *run) run(ctx context.Context) (err error) {
 		skip  bool
 	}{
 		{"prepare", 4 * testbed.Timeout, r.drill.Prepare, r.drill.Prepare == nil},
-		{"quiet", 2 * testbed.Timeout, r.quiet, false},
+		{"inactive before the fault", 2 * testbed.Timeout, r.inactiveBefore, false},
 		{"fault", 4 * testbed.Timeout, r.fault, false},
 		{"firing", 5 * testbed.Timeout, r.fire, false},
 		{"notified", 2 * testbed.Timeout, r.notified, false},
 		{"no self-resolution", 3 * testbed.Timeout, r.staysFiring, !r.drill.StaysFiring},
-		{"raised alerts", 3 * testbed.Timeout, r.raisedExactly, false},
+		{"exactly the expected alerts", 3 * testbed.Timeout, r.onlyExpectedFire, false},
 		{"investigation", following, r.investigate, false},
 		{"wrong branch first", following, r.followWrongBranch, r.drill.WrongBranch == ""},
-		{"before the runbook", 2 * testbed.Timeout, r.observe, r.drill.Verify == nil},
+		{"before the runbook", 2 * testbed.Timeout, r.observe, false},
 		{"runbook", following, r.follow, false},
 		{"resolved", 6 * testbed.Timeout, r.resolved, false},
 		{"steady state", 6 * testbed.Timeout, r.steadyState, false},
-		{"well", 2 * testbed.Timeout, func(ctx context.Context) error { return r.verify(ctx) }, r.drill.Verify == nil},
+		{"verify", 2 * testbed.Timeout, func(ctx context.Context) error { return r.verify(ctx) }, r.drill.Verify == nil},
+		{"side effects", 2 * testbed.Timeout, r.sideEffects, false},
 	} {
 		if step.skip {
 			continue
@@ -175,16 +183,23 @@ func (r *run) await(ctx context.Context, what string, judge func(testbed.Observa
 
 func firing(o testbed.Observation) error { return o.InState("firing") }
 
-func (r *run) quiet(ctx context.Context) (err error) {
+func (r *run) inactiveBefore(ctx context.Context) (err error) {
 	if err := r.await(ctx, "inactive", testbed.Observation.Inactive); err != nil {
 		return err
 	}
-	r.firing, err = r.Firing(ctx)
+	if r.firing, err = r.Firing(ctx); err != nil {
+		return err
+	}
+	r.well, err = r.snapshot(ctx)
 	return err
 }
 
+func (r *run) snapshot(ctx context.Context) (sideeffect.State, error) {
+	return sideeffect.Snapshot(ctx, r.Operator().Output)
+}
+
 func (r *run) fault(ctx context.Context) error {
-	r.raised = time.Now()
+	r.faultAt = time.Now()
 	return r.drill.Fault(ctx)
 }
 
@@ -230,7 +245,7 @@ func Fire(ctx context.Context, t *testbed.Testbed, alert *testbed.Alert) error {
 }
 
 func (r *run) notified(ctx context.Context) (err error) {
-	r.page, err = Notified(ctx, r.Testbed, r.alert)
+	r.notification, err = Notified(ctx, r.Testbed, r.alert)
 	return err
 }
 
@@ -263,14 +278,17 @@ func (r *run) staysFiring(ctx context.Context) error {
 		return err
 	}
 	all, err := r.Notifications(ctx)
-	if err == nil && testbed.Resolved(all, r.page.Receiver, r.alert.Name) {
-		err = fmt.Errorf("receiver %q was told that %s is resolved; received:\n  %s", r.page.Receiver, r.alert.Name, testbed.List(all))
+	_, told := r.Receivers(r.notification.Labels)
+	for _, receiver := range told {
+		if err == nil && testbed.Resolved(all, receiver, r.alert.Name) {
+			err = fmt.Errorf("receiver %q was told that %s is resolved; received:\n  %s", receiver, r.alert.Name, testbed.List(all))
+		}
 	}
 	return err
 }
 
-// raisedExactly wants the alerts that the drill names to fire beside those from before, and no other.
-func (r *run) raisedExactly(ctx context.Context) error {
+// onlyExpectedFire wants the alerts that the drill names to fire beside those from before, and no other.
+func (r *run) onlyExpectedFire(ctx context.Context) error {
 	return r.awaitFiring(ctx, append(append(slices.Clone(r.drill.Also), r.alert.Name), r.firing...))
 }
 
@@ -294,15 +312,14 @@ func list(names []string) string {
 }
 
 func (r *run) investigate(ctx context.Context) error {
-	heading := r.drill.Investigation
-	if heading == "" {
-		heading = DefaultInvestigation
+	section, err := r.book.Investigation()
+	if r.drill.Investigation != "" {
+		section, err = r.book.Section(r.drill.Investigation)
 	}
-	section, err := r.book.Section(heading)
 	if err != nil {
 		return err
 	}
-	_, err = r.Follow(ctx, section, r.page.Labels)
+	_, err = r.Follow(ctx, section, r.notification.Labels)
 	return err
 }
 
@@ -312,7 +329,7 @@ func (r *run) followWrongBranch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	transcript, err := r.Follow(ctx, branch, r.page.Labels)
+	transcript, err := r.Follow(ctx, branch, r.notification.Labels)
 	switch {
 	case err == nil:
 		return fmt.Errorf("the branch %q succeeded, and the fault is there to make it fail", r.drill.WrongBranch)
@@ -323,31 +340,40 @@ func (r *run) followWrongBranch(ctx context.Context) error {
 }
 
 func (r *run) observe(ctx context.Context) (err error) {
-	r.verify, err = r.drill.Verify(ctx)
+	if r.drill.Verify != nil {
+		if r.verify, err = r.drill.Verify(ctx); err != nil {
+			return err
+		}
+	}
+	r.before, err = r.snapshot(ctx)
 	return err
 }
 
 func (r *run) follow(ctx context.Context) error {
-	_, err := r.Follow(ctx, r.branch, r.page.Labels)
+	_, err := r.Follow(ctx, r.branch, r.notification.Labels)
 	return err
 }
 
-// resolved wants the alert inactive on fresh samples, and its receiver told.
+// resolved wants the alert inactive on fresh samples, and its receivers told where they are configured to be
+// (send_resolved).
 func (r *run) resolved(ctx context.Context) error {
+	_, told := r.Receivers(r.notification.Labels)
 	if err := r.leapToEnd(ctx, r.alert); err != nil {
 		return err
 	}
 	if err := r.await(ctx, "inactive", testbed.Observation.Inactive); err != nil {
 		return err
 	}
-	err := r.Await(ctx, fmt.Sprintf("receiver %q to be told that %s is resolved", r.page.Receiver, r.alert.Name), func(ctx context.Context) error {
+	err := r.Await(ctx, fmt.Sprintf("%q to be told that %s is resolved", told, r.alert.Name), func(ctx context.Context) error {
 		all, err := r.Notifications(ctx)
-		if err == nil && !testbed.Resolved(all, r.page.Receiver, r.alert.Name) {
-			err = fmt.Errorf("received:\n  %s", testbed.List(all))
+		for _, receiver := range told {
+			if err == nil && !testbed.Resolved(all, receiver, r.alert.Name) {
+				err = fmt.Errorf("receiver %q was not told; received:\n  %s", receiver, testbed.List(all))
+			}
 		}
 		return err
 	})
-	r.beyond = time.Since(r.raised) - r.Followed()
+	r.beyond = time.Since(r.faultAt) - r.Followed()
 	return err
 }
 
@@ -377,4 +403,22 @@ func (r *run) steadyState(ctx context.Context) error {
 		}
 	}
 	return r.awaitFiring(ctx, slices.Clone(r.firing))
+}
+
+// sideEffects wants nothing dangerous among what the branch changed on the operator's machine.
+func (r *run) sideEffects(ctx context.Context) error {
+	after, err := r.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	r.changes = sideeffect.Compare(r.before, after, r.well)
+	dangers := sideeffect.Dangerous(r.changes, r.drill.Allow)
+	if len(dangers) == 0 {
+		return nil
+	}
+	var lines []string
+	for _, change := range dangers {
+		lines = append(lines, change.String())
+	}
+	return fmt.Errorf("the branch leaves behind what is dangerous:\n  %s", strings.Join(lines, "\n  "))
 }

@@ -103,15 +103,8 @@ func New(cfg Config, db Storage) (*Engine, error) {
 
 	e := &Engine{db: db, sink: &sink{AppendableV2: db}, recorded: map[string]bool{}}
 	promqlParser := parser.NewParser(parser.Options{})
-	e.queries = promql.NewEngine(promql.EngineOpts{
-		Timeout:                  queryTimeout,
-		MaxSamples:               queryMaxSamples,
-		LookbackDelta:            LookbackDelta,
-		NoStepSubqueryIntervalFn: func(int64) int64 { return cfg.EvaluationInterval.Milliseconds() },
-		EnableAtModifier:         true,
-		EnableNegativeOffset:     true,
-		Parser:                   promqlParser,
-	})
+	limits := promql.EngineOpts{Timeout: queryTimeout, MaxSamples: queryMaxSamples, LookbackDelta: LookbackDelta}
+	e.queries = NewQueries(limits, cfg.EvaluationInterval)
 	files := ruleFiles{parser: promqlParser, paths: map[string]string{}}
 	var names []string
 	for _, f := range cfg.RuleFiles {
@@ -160,6 +153,14 @@ func New(cfg Config, db Storage) (*Engine, error) {
 		return cmp.Or(cmp.Compare(a.File(), b.File()), cmp.Compare(a.Name(), b.Name()))
 	})
 	return e, nil
+}
+
+// NewQueries returns a PromQL engine with these limits and a server's defaults, for rules that are evaluated every interval.
+func NewQueries(limits promql.EngineOpts, interval time.Duration) *promql.Engine {
+	limits.NoStepSubqueryIntervalFn = func(int64) int64 { return interval.Milliseconds() }
+	limits.EnableAtModifier, limits.EnableNegativeOffset = true, true
+	limits.Parser = parser.NewParser(parser.Options{})
+	return promql.NewEngine(limits)
 }
 
 // Writes reports whether the rules write this metric: a recorded one, ALERTS or ALERTS_FOR_STATE.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,11 +13,12 @@ import (
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
-	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/rules"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
+
+	"github.com/stemedb/firedrill/tools/engine/enginetest"
 )
 
 // t0 is when the scraped series begin.
@@ -28,81 +27,34 @@ var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // scraped returns a storage with the series in promtool's notation, scraped every second from t0 on.
 func scraped(t *testing.T, series ...string) *tsdb.DB {
 	t.Helper()
-	opts := tsdb.DefaultOptions()
-	opts.StripeSize = 1 << 10
-	db, err := tsdb.Open(t.TempDir(), nil, nil, opts, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	scrape(t, db, t0, series...)
+	db := enginetest.Open(t, t.TempDir())
+	enginetest.Write(t, db, t0, time.Second, series...)
 	return db
-}
-
-func scrape(t *testing.T, db *tsdb.DB, from time.Time, series ...string) {
-	t.Helper()
-	app := db.AppenderV2(t.Context())
-	for _, text := range series {
-		l, values, err := parser.NewParser(parser.Options{}).ParseSeriesDesc(text)
-		if err != nil {
-			t.Fatalf("%s: %v", text, err)
-		}
-		for i, v := range values {
-			at := from.Add(time.Duration(i) * time.Second).UnixMilli()
-			if v.Omitted {
-				continue
-			}
-			if _, err := app.Append(0, l, 0, at, v.Value, nil, v.Histogram, storage.AppendV2Options{}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := app.Commit(); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // written returns the samples of the metrics that match the regular expression, by series, as text.
 func written(t *testing.T, db *tsdb.DB, metric string) map[string][]string {
 	t.Helper()
-	q, err := db.Querier(t0.Add(-time.Hour).UnixMilli(), t0.Add(24*time.Hour).UnixMilli())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer q.Close()
 	all := map[string][]string{}
-	set := q.Select(t.Context(), true, nil, labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, metric))
-	for set.Next() {
-		name, it := set.At().Labels().String(), set.At().Iterator(nil)
-		for kind := it.Next(); kind != chunkenc.ValNone; kind = it.Next() {
-			text := ""
-			if kind == chunkenc.ValFloat {
-				if _, v := it.At(); value.IsStaleNaN(v) {
-					text = "stale"
-				} else {
-					text = fmt.Sprint(v)
-				}
-			} else {
-				_, h := it.AtFloatHistogram(nil)
-				text = h.String()
-			}
-			all[name] = append(all[name], fmt.Sprintf("%s: %s", time.UnixMilli(it.AtT()).Sub(t0), text))
+	enginetest.Each(t, db, metric, func(l labels.Labels, it chunkenc.Iterator, kind chunkenc.ValueType) {
+		text := ""
+		if kind != chunkenc.ValFloat {
+			_, h := it.AtFloatHistogram(nil)
+			text = h.String()
+		} else if _, v := it.At(); value.IsStaleNaN(v) {
+			text = "stale"
+		} else {
+			text = fmt.Sprint(v)
 		}
-	}
-	if err := set.Err(); err != nil {
-		t.Fatal(err)
-	}
+		all[l.String()] = append(all[l.String()], fmt.Sprintf("%s: %s", time.UnixMilli(it.AtT()).Sub(t0), text))
+	})
 	return all
 }
 
-// file writes a rule file, in which tabs indent, under a name that the tests' times are computed from.
+// file writes a rule file, in which tabs indent.
 func file(t *testing.T, text string) RuleFile {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "rules.yml")
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "\t", "  ")), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	return RuleFile{Path: path, Name: "/etc/prometheus/rules.yml"}
+	return RuleFile{Path: enginetest.WriteRules(t, text), Name: enginetest.Deployed}
 }
 
 func load(t *testing.T, db Storage, text string) *Engine {
@@ -130,20 +82,15 @@ func live(t *testing.T, e *Engine, from, to time.Duration) []string {
 	return all
 }
 
-func TestAlertsGoThroughTheirStates(t *testing.T) {
+func TestAlertStates(t *testing.T) {
 	db := scraped(t, `level 100x29 10x59 100x200`, `up 1x300`)
 	e := load(t, db, `
 groups:
 - name: g
 	interval: 5s
 	rules:
-	- alert: Low
-		expr: level < 50
-		for: 20s
-		keep_firing_for: 30s
-		labels: {team: infra}
-	- alert: LowAtOnce
-		expr: level < 50
+	- {alert: Low, expr: level < 50, for: 20s, keep_firing_for: 30s, labels: {team: infra}}
+	- {alert: LowAtOnce, expr: level < 50}
 `)
 	got := live(t, e, 0, 5*time.Minute)
 	phase := e.groups[0].EvalTimestamp(t0.Add(5*time.Second - 1).UnixNano()).Sub(t0)
@@ -166,7 +113,7 @@ groups:
 	}
 }
 
-func TestGroupsKeepTheirIntervalAndThePhaseOfTheirName(t *testing.T) {
+func TestGroupsKeepIntervalAndOffset(t *testing.T) {
 	db := scraped(t, `level 1x600`)
 	text := `
 groups:
@@ -224,7 +171,7 @@ groups:
 	- {record: plain, expr: 'level * 2', labels: {by: h}}
 `
 
-func TestBatchesGiveWhatInstantQueriesGive(t *testing.T) {
+func TestBatchesEqualInstantQueries(t *testing.T) {
 	series := []string{
 		`level 100x59 10x150 100x200`, `requests{job="a"} 0+3x200 0+5x200`, `requests{job="b"} 0+1x400`,
 		`latency {{count:3 sum:4 buckets:[1 2]}}+{{count:3 sum:4 buckets:[1 2]}}x400`,
@@ -256,18 +203,10 @@ func TestBatchesGiveWhatInstantQueriesGive(t *testing.T) {
 	}
 }
 
-func TestResumeTakesUpWhatAServerLeft(t *testing.T) {
-	const text = `
-groups:
-- name: g
-	rules:
-	- alert: Low
-		expr: level < 50
-		for: 5m
-	- alert: Kept
-		expr: level > 50
-		keep_firing_for: 1h
-`
+func TestResumeRestoresAServersState(t *testing.T) {
+	text := enginetest.OneGroup("g",
+		`{alert: Low, expr: level < 50, for: 5m}`,
+		`{alert: Kept, expr: level > 50, keep_firing_for: 1h}`)
 	series := []string{`level 100x59 10x600`}
 	once, twice := scraped(t, series...), scraped(t, series...)
 	want := live(t, load(t, once, text), 0, 10*time.Minute)
@@ -290,7 +229,7 @@ groups:
 
 func TestResumeWritesNothing(t *testing.T) {
 	db := scraped(t, `level 10x60`)
-	e := load(t, db, "groups:\n- name: g\n\trules:\n\t- {record: a, expr: level}\n\t- {alert: B, expr: level < 50}\n")
+	e := load(t, db, enginetest.OneGroup("g", "{record: a, expr: level}", "{alert: B, expr: level < 50}"))
 	if err := e.Resume(t.Context(), t0.Add(30*time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -299,8 +238,8 @@ func TestResumeWritesNothing(t *testing.T) {
 	}
 }
 
-func TestWhatRulesWriteIsKnown(t *testing.T) {
-	e := load(t, scraped(t), "groups:\n- name: g\n\trules:\n\t- {record: a, expr: b}\n\t- {alert: C, expr: d}\n")
+func TestWrites(t *testing.T) {
+	e := load(t, scraped(t), enginetest.OneGroup("g", "{record: a, expr: b}", "{alert: C, expr: d}"))
 	for metric, want := range map[string]bool{"a": true, "b": false, "C": false, "d": false, "ALERTS": true, "ALERTS_FOR_STATE": true} {
 		if got := e.Writes(metric); got != want {
 			t.Errorf("Writes(%q) is %v, want %v", metric, got, want)
@@ -308,7 +247,7 @@ func TestWhatRulesWriteIsKnown(t *testing.T) {
 	}
 }
 
-func TestAFaultInARuleFileIsShownInItsPlace(t *testing.T) {
+func TestRuleFileErrorsHavePositions(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"expression":    {"groups:\n- name: g\n\trules:\n\t- alert: A\n\t\texpr: level <\n", `rules.yml:5:11: group "g", rule 1, "A": could not parse expression`},
 		"unknown field": {"groups:\n- name: g\n\trulez: []\n", `rules.yml: yaml: unmarshal errors:` + "\n  line 3: field rulez not found"},
@@ -325,7 +264,7 @@ func TestAFaultInARuleFileIsShownInItsPlace(t *testing.T) {
 	}
 }
 
-func TestAConfigurationThatCannotBeIsRefused(t *testing.T) {
+func TestInvalidConfig(t *testing.T) {
 	f := file(t, "groups: []\n")
 	for want, cfg := range map[string]Config{
 		"evaluation interval 0s: must be positive":         {},
@@ -339,12 +278,12 @@ func TestAConfigurationThatCannotBeIsRefused(t *testing.T) {
 	}
 }
 
-func TestAStorageThatFailsEndsTheRun(t *testing.T) {
+func TestStorageErrorEndsTheRun(t *testing.T) {
 	full := errors.New("disk full")
 	for name, fail := range map[string]failing{"append": {append: full}, "commit": {commit: full}} {
 		t.Run(name, func(t *testing.T) {
 			fail.DB = scraped(t, `level 1x60`)
-			e := load(t, fail, "groups:\n- name: g\n\trules:\n\t- {record: a, expr: level}\n")
+			e := load(t, fail, enginetest.OneGroup("g", "{record: a, expr: level}"))
 			if err := e.Resume(t.Context(), t0); err != nil {
 				t.Fatal(err)
 			}
@@ -356,7 +295,7 @@ func TestAStorageThatFailsEndsTheRun(t *testing.T) {
 }
 
 func TestACancelledRunEnds(t *testing.T) {
-	e := load(t, scraped(t, `level 1x60`), "groups:\n- name: g\n\trules:\n\t- {record: a, expr: level}\n")
+	e := load(t, scraped(t, `level 1x60`), enginetest.OneGroup("g", "{record: a, expr: level}"))
 	if err := e.Resume(t.Context(), t0); err != nil {
 		t.Fatal(err)
 	}

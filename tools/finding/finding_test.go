@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+
+	"github.com/stemedb/firedrill/tools/junit"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -90,7 +92,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-func TestColorAddsNothingElse(t *testing.T) {
+func TestColor(t *testing.T) {
 	g := NewWithT(t)
 	var bare, painted bytes.Buffer
 	g.Expect(report.Write(&bare, "text", false)).To(Succeed())
@@ -106,7 +108,7 @@ func TestColorAddsNothingElse(t *testing.T) {
 }
 
 // What https://docs.oasis-open.org/sarif/sarif/v2.1.0/ demands of what we write.
-func TestSARIFHasWhatItMust(t *testing.T) {
+func TestSARIF(t *testing.T) {
 	g := NewWithT(t)
 	var b bytes.Buffer
 	g.Expect(report.Write(&b, "sarif", false)).To(Succeed())
@@ -171,7 +173,7 @@ func TestSARIFHasWhatItMust(t *testing.T) {
 	}
 }
 
-func TestNothingFound(t *testing.T) {
+func TestNoFindings(t *testing.T) {
 	g := NewWithT(t)
 	for format, want := range map[string]string{"text": "", "github": "", "json": `"findings": []`, "sarif": `"results": []`, "junit": `tests="0" failures="0"`} {
 		var b bytes.Buffer
@@ -185,18 +187,18 @@ func TestNothingFound(t *testing.T) {
 	}
 }
 
-func TestJUnitCountsWhatItLists(t *testing.T) {
+func TestJUnitCounts(t *testing.T) {
 	g := NewWithT(t)
 	var b bytes.Buffer
 	g.Expect(report.Write(&b, "junit", false)).To(Succeed())
-	var document junitSuites
+	var document junit.Document
 	g.Expect(xml.Unmarshal(b.Bytes(), &document)).To(Succeed())
 	tests, failures := 0, 0
 	names := map[string]bool{}
 	for _, suite := range document.Suites {
 		for _, c := range suite.Cases {
 			tests++
-			if c.Failure != nil {
+			if len(c.Failures) > 0 {
 				failures++
 			}
 			names[c.Name] = true
@@ -210,7 +212,7 @@ func TestJUnitCountsWhatItLists(t *testing.T) {
 	}
 }
 
-func TestPathsInTheRepository(t *testing.T) {
+func TestPaths(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(t.TempDir())
 	dir, err := os.Getwd()

@@ -1,38 +1,12 @@
 package finding
 
 import (
-	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-)
 
-type (
-	junitSuites struct {
-		XMLName  xml.Name     `xml:"testsuites"`
-		Name     string       `xml:"name,attr"`
-		Tests    int          `xml:"tests,attr"`
-		Failures int          `xml:"failures,attr"`
-		Suites   []junitSuite `xml:"testsuite"`
-	}
-	junitSuite struct {
-		Name     string      `xml:"name,attr"`
-		Tests    int         `xml:"tests,attr"`
-		Failures int         `xml:"failures,attr"`
-		Cases    []junitCase `xml:"testcase"`
-	}
-	junitCase struct {
-		ClassName string        `xml:"classname,attr"`
-		Name      string        `xml:"name,attr"`
-		File      string        `xml:"file,attr"`
-		Failure   *junitFailure `xml:"failure"`
-		SystemOut string        `xml:"system-out,omitempty"`
-	}
-	junitFailure struct {
-		Message string `xml:"message,attr"`
-		Type    string `xml:"type,attr"`
-		Text    string `xml:",chardata"`
-	}
+	"github.com/stemedb/firedrill/tools/junit"
 )
 
 // writeJUnit writes a suite for each file and in it a case for each alert, with or without findings: CI systems compare
@@ -43,10 +17,8 @@ func (r Report) writeJUnit(w io.Writer) error {
 	type key struct{ file, name string }
 	found := map[key][]Finding{}
 	var keys []key // in order of the report
-	isKey := map[key]bool{}
 	add := func(k key) {
-		if !isKey[k] {
-			isKey[k] = true
+		if !slices.Contains(keys, k) {
 			keys = append(keys, k)
 		}
 	}
@@ -58,7 +30,7 @@ func (r Report) writeJUnit(w io.Writer) error {
 	}
 	for _, f := range r.Findings {
 		k := key{f.File, f.Alert}
-		if !isKey[k] { // a finding in a runbook belongs to its alert
+		if !slices.Contains(keys, k) { // a finding in a runbook belongs to its alert
 			named, ok := byName[f.Alert]
 			if k = named; !ok {
 				k = key{f.File, f.Check}
@@ -68,39 +40,17 @@ func (r Report) writeJUnit(w io.Writer) error {
 		found[k] = append(found[k], f)
 	}
 
-	document := junitSuites{Name: "firedrill check"}
-	suites := map[string]int{}
+	document := junit.Document{Name: "firedrill check"}
 	for _, k := range keys {
-		i, ok := suites[k.file]
-		if !ok {
-			i = len(document.Suites)
-			suites[k.file] = i
-			document.Suites = append(document.Suites, junitSuite{Name: k.file})
-		}
-		c := junitCase{ClassName: k.file, Name: k.name, File: inRepository(k.file)}
-		c.judge(found[k])
-		suite := &document.Suites[i]
-		suite.Cases = append(suite.Cases, c)
-		suite.Tests++
-		document.Tests++
-		if c.Failure != nil {
-			suite.Failures++
-			document.Failures++
-		}
+		c := judged(found[k])
+		c.ClassName, c.Name, c.File = k.file, k.name, inRepository(k.file)
+		document.Add(k.file, c)
 	}
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
-	}
-	encoder := xml.NewEncoder(w)
-	encoder.Indent("", "  ")
-	if err := encoder.Encode(document); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "\n")
-	return err
+	return document.Write(w)
 }
 
-func (c *junitCase) judge(findings []Finding) {
+// judged is a case with the failure or the output of these findings.
+func judged(findings []Finding) (c junit.Case) {
 	var texts []string
 	var errors []Finding
 	for _, f := range findings {
@@ -112,11 +62,12 @@ func (c *junitCase) judge(findings []Finding) {
 	text := strings.Join(texts, "\n\n")
 	if len(errors) == 0 {
 		c.SystemOut = text
-		return
+		return c
 	}
 	message := errors[0].Message
 	if more := len(errors) - 1; more > 0 {
 		message += fmt.Sprintf(" (and %d more)", more)
 	}
-	c.Failure = &junitFailure{Message: message, Type: errors[0].Check, Text: text}
+	c.Failures = []junit.Problem{{Message: message, Type: errors[0].Check, Text: text}}
+	return c
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/stemedb/firedrill/tools/scenario"
 )
 
-func TestWhatIsRehearsed(t *testing.T) {
+func TestDrillSelection(t *testing.T) {
 	all := []scenario.Scenario{{Name: "host-lost"}, {Name: "bucket-lost"}, {Name: "data-damaged"}}
 	for name, c := range map[string]struct {
 		chosen      string

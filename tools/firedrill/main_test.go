@@ -170,7 +170,7 @@ func TestCheckLeavesOut(t *testing.T) {
 }
 
 // Of our own rules more is known than of others.
-func TestCheckKnowsWhatIsOurs(t *testing.T) {
+func TestCheckDefaults(t *testing.T) {
 	files := maps.Clone(sound)
 	files["fixtures/inventory/a.prom"], files["fixtures/inventory/b.prom"] = "a 1\n", "b 1\n"
 	files["fixtures/grafana/d.json"] = `{"uid": "d", "panels": [{"title": "P", "targets": [{"expr": "a + b"}, {"expr": "c"}]}]}`
@@ -245,7 +245,7 @@ func TestUnusableCommandLines(t *testing.T) {
 	}
 }
 
-func TestInterruptedIsOneWord(t *testing.T) {
+func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	status, _, stderr := firedrill(t, ctx, "images")
@@ -266,7 +266,7 @@ func TestGinkgoArgs(t *testing.T) {
 	}
 }
 
-func TestSuitesLearnWhatToProve(t *testing.T) {
+func TestSuiteEnvironment(t *testing.T) {
 	t.Chdir(t.TempDir())
 	dir, err := os.Getwd()
 	if err != nil {

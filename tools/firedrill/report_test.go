@@ -49,7 +49,7 @@ func found(t *testing.T, states ...types.SpecState) journal.Journal {
 	return j
 }
 
-func TestARunLeavesAReport(t *testing.T) {
+func TestRunWritesAReport(t *testing.T) {
 	t.Chdir(t.TempDir())
 	r := begun(t, "<testsuites>hunter22</testsuites>")
 	suites, err := os.OpenFile(r.secrets.Name(), os.O_APPEND|os.O_WRONLY, 0) // as the suites open it
@@ -88,7 +88,7 @@ func TestARunLeavesAReport(t *testing.T) {
 	}
 }
 
-func TestARunThatBrokeOffIsNotProven(t *testing.T) {
+func TestIncompleteRunIsNotProven(t *testing.T) {
 	t.Chdir(t.TempDir())
 	j, err := begun(t, "<testsuites/>").end(found(t, types.SpecStatePassed), errors.New("signal: killed"))
 	if err != nil {

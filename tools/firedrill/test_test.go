@@ -38,7 +38,7 @@ func TestRuleTests(t *testing.T) {
 		}
 	}
 	junit, err := os.ReadFile("out.xml")
-	if err != nil || !strings.Contains(string(junit), `<testcase name="bad" classname="bad.yml" file="bad.yml" line="3" time="0.`) {
+	if err != nil || !strings.Contains(string(junit), `<testcase classname="bad.yml" name="bad" file="bad.yml" line="3" time="0.`) {
 		t.Errorf("%v %s", err, junit)
 	}
 }

@@ -90,7 +90,7 @@ func TestWatch(t *testing.T) {
 
 	// Unusable input is no reason to end.
 	g.Expect(os.WriteFile("runbooks/CertificateExpiringSoon.md", []byte("# Soon\n"), 0o644)).To(Succeed())
-	until("saved runbooks/CertificateExpiringSoon.md\n", "check: runbooks/CertificateExpiringSoon.md:1: ")
+	until("saved runbooks/CertificateExpiringSoon.md\n", "(runbook/section)\n  --> runbooks/CertificateExpiringSoon.md:1")
 	g.Expect(os.Remove("runbooks/CertificateExpiringSoon.md")).To(Succeed())
 	until("saved runbooks/CertificateExpiringSoon.md\n", "check: 1 alerts, 1 errors, 0 warnings")
 
@@ -125,7 +125,7 @@ func TestWatchAFolderThatIsReplaced(t *testing.T) {
 	g.Expect(end()).To(Equal(exitProven))
 }
 
-func TestWatchNothing(t *testing.T) {
+func TestWatchWithoutFolders(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(t.TempDir())
 	status, _, stderr := firedrill(t, t.Context(), "watch") // there are no folders here

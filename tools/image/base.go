@@ -12,13 +12,13 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// debian is the published image that serves as base where it is to be had.
+// debian is the published image that is the base where it exists or can be pulled.
 const debian = "debian:bookworm-slim"
 
 // bootstrap makes a Debian root and writes it as a tar to its standard output.
 var bootstrap = []string{"mmdebstrap", "--variant=minbase", "--format=tar", "bookworm", "-"}
 
-// localBase returns the ID of the base image, when there is one.
+// localBase returns the ID of the base image, if the Engine has one.
 func (p *plan) localBase(ctx context.Context) (id string, ok bool, err error) {
 	refs := []string{debian, p.bootstrappedRef()}
 	if ref, given := p.given[base]; given {
@@ -32,13 +32,13 @@ func (p *plan) localBase(ctx context.Context) (id string, ok bool, err error) {
 	return "", false, nil
 }
 
-// bootstrappedRef is the reference of a base that we made.
+// bootstrappedRef is the reference of a base made by bootstrap.
 func (p *plan) bootstrappedRef() string {
 	return p.tag(base, digest(append([]string{p.arch}, bootstrap...)...))
 }
 
-// ensureBase returns the ID of a Debian image: one that is here, else pulled, else bootstrapped from
-// Debian's packages.
+// ensureBase returns the ID of a Debian image: one that the Engine has, else pulled, else bootstrapped
+// from Debian's packages.
 func (b *builder) ensureBase(ctx context.Context) (string, error) {
 	if ref, ok := b.given[base]; ok {
 		if err := b.ensureGiven(ctx, base, ref); err != nil {
@@ -62,9 +62,9 @@ func (b *builder) ensureBase(ctx context.Context) (string, error) {
 	if unpulled == nil {
 		end("ready")
 	} else {
-		end("not to be had from a registry")
+		end("cannot be pulled")
 		if err := b.ensureMmdebstrap(ctx); err != nil {
-			return "", fmt.Errorf("there is no base image: %s cannot be pulled (%w), and %w", debian, unpulled, err)
+			return "", fmt.Errorf("no base image: %s cannot be pulled (%w), and %w", debian, unpulled, err)
 		}
 		ref := b.bootstrappedRef()
 		err := b.unlessPresent(ctx, base, ref, "", "Debian bookworm from its packages, about a minute", func(log io.Writer) error {
@@ -76,7 +76,7 @@ func (b *builder) ensureBase(ctx context.Context) (string, error) {
 	}
 	id, ok, err = b.localBase(ctx)
 	if err == nil && !ok {
-		err = errors.New("the base image is gone right after it was made: run `make images` again")
+		err = errors.New("the base image was removed right after it was made: run `make images` again")
 	}
 	return id, err
 }
@@ -85,7 +85,7 @@ func (b *builder) ensureBase(ctx context.Context) (string, error) {
 func (b *builder) bootstrap(ctx context.Context, ref string, log io.Writer) error {
 	return importRoot(ctx, b.cli, ref, instructions(base, nil), func(w io.Writer) error {
 		cmd := exec.CommandContext(ctx, bootstrap[0], bootstrap[1:]...)
-		endGently(cmd)
+		interruptible(cmd)
 		cmd.Stdout, cmd.Stderr = w, log
 		if err := cmd.Run(); err != nil {
 			return fmt.Errorf("%s: %w", bootstrap[0], err)
@@ -94,7 +94,7 @@ func (b *builder) bootstrap(ctx context.Context, ref string, log io.Writer) erro
 	})
 }
 
-// ensureMmdebstrap installs mmdebstrap where it is missing and we may.
+// ensureMmdebstrap installs mmdebstrap where it is missing, as root on a system with apt-get.
 func (b *builder) ensureMmdebstrap(ctx context.Context) error {
 	if _, err := exec.LookPath(bootstrap[0]); err == nil {
 		return nil
@@ -104,11 +104,11 @@ func (b *builder) ensureMmdebstrap(ctx context.Context) error {
 		return missing
 	}
 	var log tail
-	end := b.log.start("mmdebstrap", "installing it with apt-get", "")
+	end := b.log.start("mmdebstrap", "installing with apt-get", "")
 	err := func() error {
 		for _, args := range [][]string{{"update"}, {"install", "--yes", "--no-install-recommends", bootstrap[0], "debian-archive-keyring"}} {
 			cmd := exec.CommandContext(ctx, "apt-get", args...)
-			endGently(cmd)
+			interruptible(cmd)
 			cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 			cmd.Stdout, cmd.Stderr = &log, &log
 			if err := cmd.Run(); err != nil {
@@ -125,13 +125,13 @@ func (b *builder) ensureMmdebstrap(ctx context.Context) error {
 	return nil
 }
 
-// stall is how long a registry may be silent before a pull is given up.
+// stall is how long a registry may send nothing before a pull fails.
 const stall = 20 * time.Second
 
-// errStalled is the cause of a pull given up.
-var errStalled = fmt.Errorf("its registry said nothing for %v", stall)
+// errStalled is the cause of a pull that fails for it.
+var errStalled = fmt.Errorf("its registry sent nothing for %v", stall)
 
-// pull pulls an image, for as long as its registry goes on answering.
+// pull pulls an image, for as long as its registry keeps answering.
 func pull(ctx context.Context, cli *client.Client, ref string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -27,7 +27,7 @@ func bootstrapper(t *testing.T, e *engine, script string) (*builder, *strings.Bu
 	return &builder{plan: &plan{cli: cli, arch: "amd64"}, log: log, room: func() error { return nil }}, &out
 }
 
-func TestTheBaseIsTakenFromNearestBy(t *testing.T) {
+func TestTheBaseIsLocalBeforeItIsMade(t *testing.T) {
 	e := &engine{images: map[string]string{}}
 	b, _ := bootstrapper(t, e, "printf 'a Debian root'")
 
@@ -53,19 +53,19 @@ func TestTheBaseIsTakenFromNearestBy(t *testing.T) {
 			b.given = map[Name]string{base: step.ref}
 		}
 		if id, err := b.ensureBase(t.Context()); err != nil || id != step.id {
-			t.Errorf("with %s here too: ID %q, error %v, want %s", step.ref, id, err, step.id)
+			t.Errorf("with %s in the Engine too: ID %q, error %v, want %s", step.ref, id, err, step.id)
 		}
 	}
 	if e.requests != nil {
-		t.Errorf("with a base here, it asked for %q", e.requests)
+		t.Errorf("with a base in the Engine, it asked for %q", e.requests)
 	}
 }
 
-func TestNoBaseToBeHad(t *testing.T) {
+func TestThereIsNoBase(t *testing.T) {
 	t.Run("without mmdebstrap", func(t *testing.T) {
 		b, _ := bootstrapper(t, &engine{images: map[string]string{}}, "")
 		_, err := b.ensureBase(t.Context())
-		mention(t, err, "there is no base image", "debian:bookworm-slim cannot be pulled", "no registry here", "apt-get install mmdebstrap", "FIREDRILL_IMAGE_BASE")
+		mention(t, err, "no base image", "debian:bookworm-slim cannot be pulled", "no registry here", "apt-get install mmdebstrap", "FIREDRILL_IMAGE_BASE")
 	})
 	t.Run("when mmdebstrap fails", func(t *testing.T) {
 		e := &engine{images: map[string]string{}}

@@ -23,7 +23,7 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// nobody is the user and group that owns the data of a program.
+// nobody is the ID of the user and group that owns the data of a program.
 const nobody = 65534
 
 // labels are the labels of an image.
@@ -187,7 +187,7 @@ func (b *builder) buildFolder(ctx context.Context, s *spec, ref, from string, lo
 	return follow(resp.Body, log)
 }
 
-// follow copies what the Engine reports of its work to log, and returns the error that it ends with.
+// follow copies the messages of a build or import to log, and returns the error that they end with.
 func follow(r io.Reader, log io.Writer) error {
 	for dec := json.NewDecoder(r); ; {
 		var message jsonstream.Message
@@ -200,7 +200,7 @@ func follow(r io.Reader, log io.Writer) error {
 		switch {
 		case message.Error == nil:
 		case message.Error.Code != 0:
-			// The message repeats the whole command, which ends the log already.
+			// The message repeats the whole command, with which the log ends already.
 			return fmt.Errorf("a step of its Dockerfile ended with exit status %d", message.Error.Code)
 		default:
 			return message.Error
@@ -216,7 +216,7 @@ type buildContext struct {
 }
 
 // files calls each with every file of the folder, in lexical order. Of a file's mode only whether it is
-// executable counts, as in git, so that no umask changes an image.
+// executable counts, as in git, so that the umask does not change an image.
 func (c buildContext) files(each func(name string, mode int64, info fs.FileInfo, path string) error) error {
 	return filepath.WalkDir(c.dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -282,7 +282,7 @@ func (c buildContext) write(w io.Writer) error {
 		case info.Mode().IsRegular():
 			return addFile(tw, name, path, mode)
 		}
-		return fmt.Errorf("%s is neither a file, a folder nor a link", path)
+		return fmt.Errorf("%s is not a file, a folder or a link", path)
 	})
 	for _, to := range slices.Sorted(maps.Keys(c.binaries)) {
 		if err == nil {
@@ -315,7 +315,7 @@ func checkBinary(variable, path, arch string) (string, error) {
 	case info.IsDir():
 		return unfit("is a folder")
 	case !info.Mode().IsRegular():
-		return unfit("is no regular file")
+		return unfit("is not a regular file")
 	case info.Mode()&0o111 == 0:
 		return unfit("is not executable (chmod +x)")
 	}
@@ -324,7 +324,7 @@ func checkBinary(variable, path, arch string) (string, error) {
 		if errors.Is(err, fs.ErrPermission) {
 			return unfit("may not be read by this user")
 		}
-		return unfit("is no ELF binary")
+		return unfit("is not an ELF binary")
 	}
 	defer f.Close()
 	switch {
@@ -338,23 +338,23 @@ func checkBinary(variable, path, arch string) (string, error) {
 	return fileDigest(path)
 }
 
-// output runs a command and returns what it printed, or an error that ends with what it said last.
+// output runs a command and returns its standard output, or an error that ends with the last line of its standard error.
 func output(cmd *exec.Cmd) ([]byte, error) {
-	var complaint bytes.Buffer
-	cmd.Stderr = &complaint
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		if said := strings.TrimSpace(complaint.String()); said != "" {
-			return nil, fmt.Errorf("%w: %s", err, said[strings.LastIndexByte(said, '\n')+1:])
+		if text := strings.TrimSpace(stderr.String()); text != "" {
+			return nil, fmt.Errorf("%w: %s", err, text[strings.LastIndexByte(text, '\n')+1:])
 		}
 		return nil, err
 	}
 	return out, nil
 }
 
-// endGently has a command interrupted rather than killed when its context ends, so that it removes
+// interruptible has a command interrupted rather than killed when its context ends, so that it removes
 // what it made.
-func endGently(cmd *exec.Cmd) {
+func interruptible(cmd *exec.Cmd) {
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 20 * time.Second
 }

@@ -67,9 +67,9 @@ func TestCheckBinary(t *testing.T) {
 	for _, test := range []struct{ name, path, says string }{
 		{"nothing", filepath.Join(t.TempDir(), "none"), "does not exist"},
 		{"a folder", t.TempDir(), "is a folder"},
-		{"a pipe", pipe, "is no regular file"},
+		{"a pipe", pipe, "is not a regular file"},
 		{"a file that is not executable", plain, "is not executable (chmod +x)"},
-		{"a script", script, "is no ELF binary"},
+		{"a script", script, "is not an ELF binary"},
 		{"a library", fakeBinary(t, func(h *elf.Header64) { h.Type = uint16(elf.ET_REL) }), "another kind (ET_REL)"},
 		{"another processor", fakeBinary(t, func(h *elf.Header64) { h.Machine = uint16(elf.EM_AARCH64) }), "another processor (EM_AARCH64)"},
 		{"another system", fakeBinary(t, func(h *elf.Header64) { h.Ident[elf.EI_OSABI] = byte(elf.ELFOSABI_FREEBSD) }), "another system (ELFOSABI_FREEBSD)"},
@@ -124,7 +124,7 @@ func TestInstructions(t *testing.T) {
 
 func TestContextHoldsItsPrograms(t *testing.T) {
 	dir := t.TempDir()
-	lay(t, dir, map[string]string{"Dockerfile": "FROM x", "base/Dockerfile": "FROM y", "etc/a": "1"})
+	writeFiles(t, dir, map[string]string{"Dockerfile": "FROM x", "base/Dockerfile": "FROM y", "etc/a": "1"})
 	if err := os.Chmod(filepath.Join(dir, "etc/a"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -207,13 +207,13 @@ func TestProgress(t *testing.T) {
 		synctest.Wait()
 		want := `prometheus v1: building (2 minutes when cold)
 base: pulling x
-  still at it: prometheus v1 for 15s, base for 5s
+  still building: prometheus v1 for 15s, base for 5s
 base: failed after 6s
-  still at it: prometheus v1 for 30s
+  still building: prometheus v1 for 30s
 prometheus v1: ready after 31s
 `
 		if out.String() != want {
-			t.Errorf("it tells\n%swant\n%s", out.String(), want)
+			t.Errorf("it prints\n%swant\n%s", out.String(), want)
 		}
 	})
 }

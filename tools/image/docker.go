@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	// minAPI is the Engine API that private cgroup namespaces, which the host needs, came with.
+	// minAPI is the first Engine API with private cgroup namespaces, which a container that boots needs.
 	minAPI = "1.41"
 	// minEngine is the release of the Docker Engine that first spoke minAPI.
 	minEngine = "20.10"
@@ -32,7 +32,7 @@ const (
 // answerWithin is how long a Docker Engine may take to answer.
 const answerWithin = 10 * time.Second
 
-// roomNeeded is what building every image takes of the Engine's disk, in bytes.
+// roomNeeded is the disk space that building every image takes, in bytes.
 const roomNeeded = 3 << 30
 
 // Connect returns a client of the Docker Engine that DOCKER_HOST names, or of the local one. The
@@ -50,9 +50,9 @@ func Connect(ctx context.Context) (*client.Client, error) {
 		cli, err = client.New(options...)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the Docker settings in the environment (DOCKER_HOST=%q) cannot be used (%w): mend or unset them", named, err)
+		return nil, fmt.Errorf("the Docker settings in the environment (DOCKER_HOST=%q) cannot be used (%w): fix or unset them", named, err)
 	}
-	if err := greet(ctx, cli, answerWithin); err != nil {
+	if err := probe(ctx, cli, answerWithin); err != nil {
 		cli.Close()
 		return nil, err
 	}
@@ -106,12 +106,12 @@ func (c *sshConn) Write(b []byte) (int, error) {
 // CloseWrite implements [client.CloseWriter].
 func (c *sshConn) CloseWrite() error { return c.Conn.(client.CloseWriter).CloseWrite() }
 
-// greet waits for the Engine's first answer and judges it.
-func greet(ctx context.Context, cli *client.Client, within time.Duration) error {
+// probe waits for the Engine's first answer and checks it.
+func probe(ctx context.Context, cli *client.Client, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	host := cli.DaemonHost()
-	// The client's own errors do not tell a missing socket from one that nobody serves.
+	// The client's errors are the same for a missing socket and for one that no program serves.
 	if conn, err := cli.Dialer()(ctx); err != nil {
 		return unreachable(host, within, err)
 	} else {
@@ -131,7 +131,7 @@ func greet(ctx context.Context, cli *client.Client, within time.Duration) error 
 	return nil
 }
 
-// unreachable says in one sentence why there is no Engine at host, and what to do.
+// unreachable is one sentence that says why no Engine answers at host, and what to do.
 func unreachable(host string, within time.Duration, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -145,14 +145,14 @@ func unreachable(host string, within time.Duration, err error) error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("no Docker Engine listens at %s: start it (`systemctl start docker`), or name another in DOCKER_HOST", host)
 	}
-	// What ssh says of it may be many lines.
+	// What ssh wrote may be many lines.
 	return fmt.Errorf("the Docker Engine at %s cannot be reached (%s): start it, or name another in DOCKER_HOST", host, strings.Join(strings.Fields(err.Error()), " "))
 }
 
-// checkRoom returns an error when the Engine's disk is known to have too little room for builds.
+// checkRoom returns an error when the Engine's disk is known to have too little space for builds.
 func checkRoom(ctx context.Context, cli *client.Client, free func(path string) (uint64, error)) error {
 	if !strings.HasPrefix(cli.DaemonHost(), "unix://") {
-		return nil // its disk is not ours to see
+		return nil // its disk is not on this machine
 	}
 	info, err := cli.Info(ctx, client.InfoOptions{})
 	if err != nil {
@@ -170,7 +170,7 @@ func checkRoom(ctx context.Context, cli *client.Client, free func(path string) (
 	return nil
 }
 
-// freeBytes is the room that the disk under path has for this user.
+// freeBytes is the space that the disk under path has for this user.
 func freeBytes(path string) (uint64, error) {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(path, &st); err != nil {
@@ -180,7 +180,7 @@ func freeBytes(path string) (uint64, error) {
 }
 
 // Remove removes the containers, with their anonymous volumes, then the volumes and the networks that
-// are ours and carry all of the labels ("key" or "key=value"), running or not. It removes what it can
+// have Label and all of the labels ("key" or "key=value"), running or not. It removes what it can
 // and returns that, each as "container NAME", with the errors of the rest.
 func Remove(ctx context.Context, cli *client.Client, labels ...string) (removed []string, err error) {
 	ours := client.Filters{}.Add("label", append([]string{Label + "=" + LabelValue}, labels...)...)
@@ -225,7 +225,7 @@ func Remove(ctx context.Context, cli *client.Client, labels ...string) (removed 
 	return removed, errors.Join(errs...)
 }
 
-// Clean removes everything that firedrill made in the Docker Engine, known by its label, and tells on
+// Clean removes everything that firedrill made in the Docker Engine, known by its label, and prints on
 // out what it removed.
 func Clean(ctx context.Context, out io.Writer) error {
 	cli, err := Connect(ctx)
@@ -259,7 +259,7 @@ func Clean(ctx context.Context, out io.Writer) error {
 		fmt.Fprintln(out, "removed image", name)
 	}
 	if len(removed)+len(images.Items) == 0 {
-		fmt.Fprintln(out, "nothing of ours to remove")
+		fmt.Fprintln(out, "nothing to remove")
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func TestConnectWithoutAnEngine(t *testing.T) {
 		_, err := Connect(t.Context())
 		mention(t, err, "there is no Docker Engine at unix://", "install one", "DOCKER_HOST")
 	})
-	t.Run("a socket that nobody serves", func(t *testing.T) {
+	t.Run("a socket that no program serves", func(t *testing.T) {
 		socket := filepath.Join(shortDir(t), "s")
 		listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket})
 		if err != nil {
@@ -149,7 +149,7 @@ func TestConnectBySSH(t *testing.T) {
 	for _, test := range []struct{ name, host, script, says string }{
 		{name: "to an Engine", host: "ssh://ops@elsewhere", script: `[[ "$*" == *" -- elsewhere docker system dial-stdio" ]] || exit 1
 exec 3<>/dev/tcp/` + strings.Replace(server.Listener.Addr().String(), ":", "/", 1) + `
-exec 2>/dev/null # which whoever reads it takes for the end of this
+exec 2>/dev/null # its end would be taken for the end of ssh
 cat <&3 &
 cat >&3
 `},
@@ -176,11 +176,11 @@ func TestAnEngineThatHangs(t *testing.T) {
 	released := make(chan struct{})
 	cli := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-released }))
 	defer close(released)
-	mention(t, greet(t.Context(), cli, 50*time.Millisecond), "has not answered in 50ms", "systemctl restart docker")
+	mention(t, probe(t.Context(), cli, 50*time.Millisecond), "has not answered in 50ms", "systemctl restart docker")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := greet(ctx, cli, time.Minute); !errors.Is(err, context.Canceled) {
+	if err := probe(ctx, cli, time.Minute); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted, it says %v", err)
 	}
 }
@@ -207,9 +207,9 @@ func TestCheckRoom(t *testing.T) {
 
 func TestClean(t *testing.T) {
 	e := &engine{labelled: map[string]string{
-		"/containers/json": `[{"Id":"c1","Names":["/world-host"]}]`,
+		"/containers/json": `[{"Id":"c1","Names":["/testbed-host"]}]`,
 		"/volumes":         `{"Volumes":[{"Name":"v1"}]}`,
-		"/networks":        `[{"Id":"n1","Name":"world"}]`,
+		"/networks":        `[{"Id":"n1","Name":"testbed"}]`,
 		"/images/json":     `[{"Id":"old","Created":1,"RepoTags":["firedrill/host-base:a"]},{"Id":"young","Created":2,"RepoTags":["firedrill/host:b"]}]`,
 	}}
 	serve(t, e)
@@ -217,9 +217,9 @@ func TestClean(t *testing.T) {
 	if err := Clean(t.Context(), &out); err != nil {
 		t.Fatal(err)
 	}
-	want := "removed container world-host\nremoved volume v1\nremoved network world\nremoved image firedrill/host:b\nremoved image firedrill/host-base:a\n"
+	want := "removed container testbed-host\nremoved volume v1\nremoved network testbed\nremoved image firedrill/host:b\nremoved image firedrill/host-base:a\n"
 	if out.String() != want {
-		t.Errorf("it tells\n%swant\n%s", out.String(), want)
+		t.Errorf("it prints\n%swant\n%s", out.String(), want)
 	}
 	deleted := []string{"DELETE /containers/c1", "DELETE /volumes/v1", "DELETE /networks/n1", "DELETE /images/young", "DELETE /images/old"}
 	if !reflect.DeepEqual(e.requests, deleted) {
@@ -230,7 +230,7 @@ func TestClean(t *testing.T) {
 	}
 	for _, f := range e.filters {
 		if !strings.Contains(f, `"dev.firedrill=1":true`) {
-			t.Errorf("the listing %s reaches what is not ours", f)
+			t.Errorf("the listing %s is not limited to ours", f)
 		}
 	}
 }

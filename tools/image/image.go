@@ -34,7 +34,7 @@ const (
 	LabelValue = "1"
 )
 
-// labelImage tells which Name an image was built for.
+// labelImage is the label whose value is the Name of an image.
 const labelImage = Label + ".image"
 
 // Set is the images of one testbed.
@@ -56,8 +56,8 @@ func (s Set) Environ() []string {
 	return variables
 }
 
-// Ensure builds the images that are missing and tells on out what it builds, how long that tends to
-// take, and that it goes on. Images that a build has replaced are removed.
+// Ensure builds the images that are missing and prints on out what it builds, how long that takes, and what is still
+// being built. Images that a build has replaced are removed.
 // The error is one sentence that says what to do, and the log of a failed build ends on out.
 func Ensure(ctx context.Context, out io.Writer) (Set, error) {
 	cli, err := Connect(ctx)
@@ -69,7 +69,7 @@ func Ensure(ctx context.Context, out io.Writer) (Set, error) {
 	log := newProgress(out)
 	defer log.stop()
 
-	end := log.start("images", "reading what they are made of", "")
+	end := log.start("images", "reading their inputs", "")
 	p, err := newPlan(ctx, cli)
 	end(outcome(ctx, err))
 	if err != nil {
@@ -138,11 +138,11 @@ func Resolve(ctx context.Context) (Set, error) {
 	return set, nil
 }
 
-// builder builds what a plan lacks.
+// builder builds the images of a plan that are missing.
 type builder struct {
 	*plan
 	log  *progress
-	room func() error // whether the disk has room for builds, looked at before the first
+	room func() error // checks, before the first build, that the disk has space
 	base func() (id string, err error)
 
 	mu    sync.Mutex
@@ -184,7 +184,7 @@ func (b *builder) ensure(ctx context.Context, s *spec) (string, error) {
 	})
 }
 
-// unlessPresent runs build for an image that is not there, with its progress on the log.
+// unlessPresent runs build for an image that does not exist, with its progress on the log.
 func (b *builder) unlessPresent(ctx context.Context, name Name, ref, version, takes string, build func(log io.Writer) error) error {
 	if _, ok, err := inspect(ctx, b.cli, ref); ok || err != nil {
 		return err
@@ -212,7 +212,7 @@ func (b *builder) unlessPresent(ctx context.Context, name Name, ref, version, ta
 	return nil
 }
 
-// ensureGiven makes sure of an image that the environment names.
+// ensureGiven pulls an image that the environment names, unless the Engine has it.
 func (b *builder) ensureGiven(ctx context.Context, name Name, ref string) error {
 	if _, ok, err := inspect(ctx, b.cli, ref); ok || err != nil {
 		return err
@@ -221,7 +221,7 @@ func (b *builder) ensureGiven(ctx context.Context, name Name, ref string) error 
 	err := pull(ctx, b.cli, ref)
 	end(outcome(ctx, err))
 	if err != nil {
-		return fmt.Errorf("the image %q that %s names is not here and cannot be pulled (%w): load it, or unset the variable", ref, name.variable(), err)
+		return fmt.Errorf("the image %q that %s names does not exist and cannot be pulled (%w): load it, or unset the variable", ref, name.variable(), err)
 	}
 	return nil
 }
@@ -249,7 +249,7 @@ func (b *builder) removeReplaced(ctx context.Context) error {
 	return nil
 }
 
-// inspect returns the ID of an image, and whether it is there.
+// inspect returns the ID of an image, and whether it exists.
 func inspect(ctx context.Context, cli *client.Client, ref string) (id string, ok bool, err error) {
 	found, err := cli.ImageInspect(ctx, ref)
 	switch {

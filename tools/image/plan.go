@@ -158,12 +158,12 @@ func fileDigest(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// goCommand is the go command in dir, building for the Engine and heeding nothing but go.mod.
+// goCommand is the go command in dir, which builds for the Engine and takes its settings from go.mod alone.
 func goCommand(ctx context.Context, dir, arch string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=", "GOWORK=off")
-	endGently(cmd)
+	interruptible(cmd)
 	return cmd
 }
 
@@ -181,7 +181,7 @@ func goEnv(ctx context.Context) (gomod, version string, err error) {
 	return gomod, version, nil
 }
 
-// listed is what `go list` tells of a package.
+// listed is a package as `go list` prints it.
 type listed struct {
 	ImportPath     string
 	Dir            string

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// lay writes files, by their path in dir.
-func lay(t *testing.T, dir string, files map[string]string) {
+// writeFiles writes files, by their path in dir.
+func writeFiles(t *testing.T, dir string, files map[string]string) {
 	t.Helper()
 	for name, content := range files {
 		path := filepath.Join(dir, name)
@@ -36,8 +36,8 @@ func TestProgramDigestChangesWithWhatItIsBuiltFrom(t *testing.T) {
 	digestOf := func(t *testing.T, changed map[string]string, arch, goVersion string) string {
 		t.Helper()
 		dir := t.TempDir()
-		lay(t, dir, files)
-		lay(t, dir, changed)
+		writeFiles(t, dir, files)
+		writeFiles(t, dir, changed)
 		prog := &program{pkg: "./prog"}
 		if err := readSources(t.Context(), dir, arch, goVersion, []*program{prog}); err != nil {
 			t.Fatal(err)
@@ -94,9 +94,9 @@ func TestProgramInputsAreItsOwnModules(t *testing.T) {
 	}
 }
 
-func TestReadSourcesTellsWhatIsMissing(t *testing.T) {
+func TestReadSourcesNamesWhatIsMissing(t *testing.T) {
 	dir := t.TempDir()
-	lay(t, dir, map[string]string{"go.mod": "module example.test/m\n\ngo 1.26\n"})
+	writeFiles(t, dir, map[string]string{"go.mod": "module example.test/m\n\ngo 1.26\n"})
 	mention(t, readSources(t.Context(), dir, "amd64", "go1.26.1", []*program{{pkg: "./tools/receiver"}}), "tools/receiver")
 }
 
@@ -121,7 +121,7 @@ func TestContextDigestChangesWithItsContent(t *testing.T) {
 			var digests []string
 			for _, change := range []func(string) error{func(string) error { return nil }, test.change} {
 				dir := t.TempDir()
-				lay(t, dir, files)
+				writeFiles(t, dir, files)
 				if err := change(dir); err != nil {
 					t.Fatal(err)
 				}
@@ -140,13 +140,13 @@ func TestContextDigestChangesWithItsContent(t *testing.T) {
 
 func TestDigestKeepsPartsApart(t *testing.T) {
 	if digest("ab", "c") == digest("a", "bc") || digest("a") == digest("a", "") {
-		t.Error("parts run into each other")
+		t.Error("the limits of the parts do not count")
 	}
 }
 
 func TestAFoldersReferenceFollowsItsInputs(t *testing.T) {
 	root := t.TempDir()
-	lay(t, root, map[string]string{"host/Dockerfile": "FROM x", "host/base/Dockerfile": "FROM y"})
+	writeFiles(t, root, map[string]string{"host/Dockerfile": "FROM x", "host/base/Dockerfile": "FROM y"})
 	api, admin := &program{digest: "api"}, &program{digest: "admin"}
 	packages := &spec{name: "host-base", folder: "host/base"}
 	host := &spec{name: "host", folder: "host", base: packages, programs: map[string]*program{"bin/api": api, "bin/admin": admin}}
@@ -171,7 +171,7 @@ func TestAFoldersReferenceFollowsItsInputs(t *testing.T) {
 	for what, change := range map[string]func(){
 		"program":    func() { api.digest = "other" },
 		"second":     func() { admin.digest = "other" },
-		"Dockerfile": func() { lay(t, root, map[string]string{"host/Dockerfile": "FROM z"}) },
+		"Dockerfile": func() { writeFiles(t, root, map[string]string{"host/Dockerfile": "FROM z"}) },
 		"path":       func() { host.programs = map[string]*program{"sbin/api": api, "bin/admin": admin} },
 	} {
 		before := references("sha256:1")
@@ -251,7 +251,7 @@ func TestGivenImagesAreUsedAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestAGivenImageThatIsNotToBeHad(t *testing.T) {
+func TestAGivenImageThatIsMissing(t *testing.T) {
 	e := &engine{images: map[string]string{}}
 	give(t, e)
 	delete(e.images, "given/receiver:1")

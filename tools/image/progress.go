@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// heartbeat is how often a build that takes long says that it goes on.
+// heartbeat is how often the builds under way are printed.
 const heartbeat = 15 * time.Second
 
-// progress tells what is being built. It is safe for concurrent use.
+// progress prints what is being built. It is safe for concurrent use.
 type progress struct {
 	mu      sync.Mutex
 	out     io.Writer
@@ -58,8 +58,8 @@ func (p *progress) line(format string, args ...any) {
 	fmt.Fprintf(p.out, format+"\n", args...)
 }
 
-// start tells that something begins, and how long it tends to take. The function that it returns
-// tells what came of it.
+// start prints that something begins and, unless takes is "", how long it takes. The function that it returns prints the
+// outcome.
 func (p *progress) start(what, doing, takes string) (end func(outcome string)) {
 	if takes != "" {
 		doing += " (" + takes + ")"
@@ -77,7 +77,7 @@ func (p *progress) start(what, doing, takes string) (end func(outcome string)) {
 	}
 }
 
-// outcome is what came of something that ended with err.
+// outcome is the outcome of what ended with err.
 func outcome(ctx context.Context, err error) string {
 	switch {
 	case err == nil:
@@ -88,7 +88,7 @@ func outcome(ctx context.Context, err error) string {
 	return "failed"
 }
 
-// beat tells what is still under way.
+// beat prints the tasks under way.
 func (p *progress) beat(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -99,7 +99,7 @@ func (p *progress) beat(now time.Time) {
 	for _, t := range p.running {
 		going = append(going, fmt.Sprintf("%s for %v", t.what, now.Sub(t.began).Round(time.Second)))
 	}
-	fmt.Fprintf(p.out, "  still at it: %s\n", strings.Join(going, ", "))
+	fmt.Fprintf(p.out, "  still building: %s\n", strings.Join(going, ", "))
 }
 
 // quote prints the lines of a log.
@@ -111,13 +111,13 @@ func (p *progress) quote(lines []string) {
 	}
 }
 
-// tail is a log of which the last lines are kept.
+// tail keeps the last lines of a log.
 type tail struct {
 	lines []string
 	rest  []byte // a line that has not ended yet
 }
 
-// colors are the escape sequences that the Engine paints a command's complaints with.
+// colors are the escape sequences in which the Engine prints a command's standard error.
 var colors = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 // tailLines is how many lines of a failed build's log are shown.

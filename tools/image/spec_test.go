@@ -94,10 +94,10 @@ func TestAProjectMayHaveNoImages(t *testing.T) {
 
 func TestAProjectsFolderIsLookedFor(t *testing.T) {
 	root := t.TempDir()
-	lay(t, root, map[string]string{"fixtures/images.yml": "db: {folder: fixtures/db}\n"})
+	writeFiles(t, root, map[string]string{"fixtures/images.yml": "db: {folder: fixtures/db}\n"})
 	_, err := specs(root)
 	mention(t, err, `fixtures/images.yml:1:14: "fixtures/db" has no Dockerfile`)
-	lay(t, root, map[string]string{"fixtures/db/Dockerfile": "FROM x"})
+	writeFiles(t, root, map[string]string{"fixtures/db/Dockerfile": "FROM x"})
 	if images, err := specs(root); err != nil || images[1].name != "db" {
 		t.Errorf("images %v, error %v", images, err)
 	}

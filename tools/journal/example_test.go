@@ -96,6 +96,13 @@ func renewed() Proof {
 			{at(25.5), "oncall", "firing", notified, soon},
 			{at(4), "oncall", "resolved", notified, soon},
 		},
+		SideEffects: []SideEffect{
+			{"file", "/etc/shop/tls/key.pem", "600", "644", "private-key-readable", false},
+			{"listener", "tcp 0.0.0.0:8081", "", "listening", "listener-on-all-addresses", true},
+			{"file", "/etc/shop/tls/cert.pem", "old content", "new content", "", false},
+			{"file", "/var/log (logs)", "", "2 changed in it", "", false},
+			{"not examined", "units: systemctl list-units --all fails", "", "", "", false},
+		},
 	}
 }
 
@@ -116,7 +123,7 @@ func refused() Proof {
 	}
 	p.Bands = p.Bands[:3]
 	p.Bands[2].To = ended
-	p.Notifications = p.Notifications[:1]
+	p.Notifications, p.SideEffects = p.Notifications[:1], nil
 	p.Steps = append(p.Steps[:1:1],
 		step(19, 7.9, 241, p.Branch, "renew-certificate --manual \\\n  \"$domain\"", "Renewing the certificate of shop.example.com\nThe authority refused shop.example.com: unauthorized.\n", 1, 0))
 	return p

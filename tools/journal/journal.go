@@ -99,6 +99,7 @@ type Proof struct {
 	Steps         []Step         `json:"steps,omitempty"`
 	Leaps         []Leap         `json:"leaps,omitempty"`
 	Notifications []Notification `json:"notifications,omitempty"`
+	SideEffects   []SideEffect   `json:"side_effects,omitempty"`
 	Drill         *Drill         `json:"drill,omitempty"`
 	// Evidence is a folder of the report that holds what was kept of a failure, with slashes.
 	Evidence string `json:"evidence,omitempty"`
@@ -205,4 +206,15 @@ type Notification struct {
 	Status      string            `json:"status"` // firing or resolved
 	Labels      map[string]string `json:"labels"`
 	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// SideEffect is a change that the runbook's steps left on the operator's machine, or what could not be compared there
+// (kind "not examined"). The dangerous ones come first.
+type SideEffect struct {
+	Kind    string `json:"kind"`
+	Subject string `json:"subject"` // as in /etc/app/key.pem, app.service or "tcp 0.0.0.0:80"
+	Before  string `json:"before"`  // empty where it was not there
+	After   string `json:"after"`
+	Danger  string `json:"danger,omitempty"`  // the danger's name
+	Allowed bool   `json:"allowed,omitempty"` // the drill allows the danger
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -68,6 +69,8 @@ func located(text []byte, err error) error {
 var (
 	sha256Form = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	operators  = []string{"<", "<=", ">", ">=", "==", "!="}
+	// sideEffects are the kinds of side effects.
+	sideEffects = []string{"file", "unit", "listener", "job", "user", "group", "history", "not examined"}
 )
 
 // check demands what the types cannot.
@@ -123,6 +126,11 @@ func (p Proof) check() error {
 	for i, n := range p.Notifications {
 		if n.Status != "firing" && n.Status != "resolved" {
 			return fmt.Errorf(".notifications[%d].status is %.60q: write firing or resolved", i, n.Status)
+		}
+	}
+	for i, effect := range p.SideEffects {
+		if !slices.Contains(sideEffects, effect.Kind) {
+			return fmt.Errorf(".side_effects[%d].kind is %.60q: write one of %s", i, effect.Kind, strings.Join(sideEffects, ", "))
 		}
 	}
 	if p.Signal == nil {

@@ -25,6 +25,7 @@ func TestReadRefuses(t *testing.T) {
 		{`"op": "<"`, `"op": "<>"`, `proofs[1].rule.threshold.op is "<>"`},
 		{`"state": "pending"`, `"state": "waiting"`, `proofs[1].bands[1].state is "waiting"`},
 		{`"status": "firing"`, `"status": "lost"`, `proofs[1].notifications[0].status is "lost"`},
+		{`"kind": "listener"`, `"kind": "port"`, `proofs[2].side_effects[1].kind is "port": write one of file, unit`},
 		{`"sha256": "0a`, `"sha256": "0A`, `inputs[0].sha256 is "0A`},
 		{`"ended": "2026-03-09T10:14:34Z"`, `"ended": "2025-03-09T10:14:34Z"`, "run ends at 2025-03-09T10:14:34Z, before it begins at"},
 	} {

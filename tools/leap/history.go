@@ -58,7 +58,7 @@ func openHistory(dir, scratch string) (_ *history, err error) {
 		return nil, err
 	}
 	if len(h.series) == 0 {
-		return nil, errors.New("it holds no samples, so there is nothing to go on from: let Prometheus scrape at least once before it is stopped")
+		return nil, errors.New("it holds no samples, so no series can continue: let Prometheus scrape at least once before it is stopped")
 	}
 	return h, nil
 }

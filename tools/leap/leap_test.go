@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/prometheus/tsdb/tsdbutil"
 
 	"github.com/stemedb/firedrill/tools/engine"
+	"github.com/stemedb/firedrill/tools/engine/enginetest"
 	"github.com/stemedb/firedrill/tools/leap"
 )
 
@@ -29,7 +30,7 @@ const target = `{job="api",instance="host:9100"}`
 // after is the time of the leap: the samples end at 59 s, and Prometheus is down for some seconds more.
 const down = 3 * time.Second
 
-func TestThePastMovesBackAndThePresentGoesOn(t *testing.T) {
+func TestHistoryShiftsAndSeriesContinue(t *testing.T) {
 	dir := record(t, everySecond(), time.Minute,
 		`up`+target+` 1x59`,
 		`temperature`+target+` 0+1x59`,
@@ -58,7 +59,7 @@ func TestThePastMovesBackAndThePresentGoesOn(t *testing.T) {
 	}
 }
 
-func TestOnlyWhatTheLastScrapeBroughtGoesOn(t *testing.T) {
+func TestOnlySeriesOfTheLastScrapeContinue(t *testing.T) {
 	// A Prometheus that was restarted marks nothing stale: what had gone in the meantime just ends.
 	dir := record(t, everySecond(), time.Minute,
 		`up`+target+` 1x59`,
@@ -77,12 +78,12 @@ func TestOnlyWhatTheLastScrapeBroughtGoesOn(t *testing.T) {
 		`pushed{job="batch"}`:                     true,
 	} {
 		if got := query(t, db, `count(`+series+`) or vector(0)`, t0) == 1; got != alive {
-			t.Errorf("%s goes on: %v, want %v", series, got, alive)
+			t.Errorf("%s continues: %v, want %v", series, got, alive)
 		}
 	}
 }
 
-func TestTheTypeSaysWhetherAValueHoldsOrGrows(t *testing.T) {
+func TestTypeDecidesWhetherAValueGrows(t *testing.T) {
 	cfg := everySecond()
 	cfg.Types = map[string]model.MetricType{
 		"requests_total": model.MetricTypeCounter,
@@ -147,7 +148,7 @@ func TestCountersKeepTheirRateThroughTheLeapAndAfter(t *testing.T) {
 			dir := record(t, cfg, 2*time.Minute, `up`+target+` 1x119`, `requests_total`+target+" "+c.values)
 			back := t0.Add(119*time.Second + down + time.Second)
 			db, _ := leapt(t, dir, c.leap, back.Add(-time.Second), cfg)
-			write(t, db, back, time.Second, `requests_total`+target+" "+c.then)
+			enginetest.Write(t, db, back, time.Second, `requests_total`+target+" "+c.then)
 
 			// After the first minute, which was written by the test, every window sees two a second, or up to three
 			// seconds' growth more in the moment of the return.
@@ -163,7 +164,7 @@ func TestCountersKeepTheirRateThroughTheLeapAndAfter(t *testing.T) {
 
 // The buckets of a histogram are counters of different sizes: what one loses in a leap the others must lose as well, or
 // a quantile is no longer what it was.
-func TestQuantilesOfASmallHistogramGoThroughTheLeap(t *testing.T) {
+func TestQuantilesOfASmallHistogram(t *testing.T) {
 	cfg := everySecond()
 	cfg.Types = map[string]model.MetricType{"latency": model.MetricTypeHistogram}
 	bucket := func(le string) string { return `latency_bucket{job="api",instance="host:9100",le="` + le + `"} ` }
@@ -180,7 +181,7 @@ func TestQuantilesOfASmallHistogramGoThroughTheLeap(t *testing.T) {
 	}
 }
 
-func TestARateIsThatOfTheLastScrapes(t *testing.T) {
+func TestRateOfTheLastScrapes(t *testing.T) {
 	cfg := everySecond()
 	cfg.Types = map[string]model.MetricType{"errors_total": model.MetricTypeCounter}
 	for name, c := range map[string]struct {
@@ -250,7 +251,7 @@ func TestNativeHistogramsGrowAsCountersAndHoldAsGauges(t *testing.T) {
 func TestNativeHistogramsOfIntegers(t *testing.T) {
 	const seconds = 120
 	dir := filepath.Join(t.TempDir(), "data")
-	db := open(t, dir)
+	db := enginetest.Open(t, dir)
 	app := db.AppenderV2(t.Context())
 	scraped := map[string][]*histogram.Histogram{
 		"latency": tsdbutil.GenerateTestHistograms(seconds),
@@ -293,82 +294,45 @@ func alertsOf(t *testing.T, db *tsdb.DB) map[string][]point {
 }
 
 // The meaning of a leap: what the rules write in a past that was lived through and in one that was leapt is the same.
-func TestALeapIsWhatLivingThroughItWouldHaveBeen(t *testing.T) {
+func TestLeapEqualsRealTime(t *testing.T) {
 	for name, c := range map[string]struct {
 		rules string
 		types map[string]model.MetricType
 	}{
-		"pending, then firing": {rules: `
-groups:
-- name: tls
-	rules:
-	- alert: CertificateExpiringSoon
-		expr: level < 50
-		for: 10m
-		labels: {severity: critical}
-	- alert: Quiet
-		expr: level > 50
-	- alert: AtOnce
-		expr: level < 40
-`},
+		"pending, then firing": {rules: enginetest.OneGroup("tls",
+			`{alert: CertificateExpiringSoon, expr: level < 50, for: 10m, labels: {severity: critical}}`,
+			`{alert: Quiet, expr: level > 50}`,
+			`{alert: AtOnce, expr: level < 40}`)},
 		"from recorded series": {rules: `
 groups:
 - name: records
 	rules:
-	- record: level:avg
-		expr: avg(level)
-	- record: low:bool
-		expr: level:avg < bool 50
+	- {record: level:avg, expr: avg(level)}
+	- {record: low:bool, expr: level:avg < bool 50}
 - name: alerts
 	interval: 7s
 	rules:
-	- alert: LowForLong
-		expr: low:bool == 1
-		for: 5m
-	- alert: AnyAlert
-		expr: count(ALERTS{alertstate="firing",alertname="LowForLong"}) > 0
-		for: 1m
+	- {alert: LowForLong, expr: low:bool == 1, for: 5m}
+	- {alert: AnyAlert, expr: 'count(ALERTS{alertstate="firing",alertname="LowForLong"}) > 0', for: 1m}
 `},
 		"clearing by itself, kept firing": {rules: `
 groups:
 - name: changes
 	interval: 3s
 	rules:
-	- alert: Changed
-		expr: changes(level[5m]) > 0
-		keep_firing_for: 4m
-	- alert: ChangedForAWhile
-		expr: changes(level[5m]) > 0
-		for: 1m
+	- {alert: Changed, expr: 'changes(level[5m]) > 0', keep_firing_for: 4m}
+	- {alert: ChangedForAWhile, expr: 'changes(level[5m]) > 0', for: 1m}
 `},
-		"templates": {rules: `
-groups:
-- name: templates
-	rules:
-	- alert: Low
-		expr: level < 50
-		for: 10m
-		labels: {site: '{{ $externalLabels.site }}', url: '{{ externalURL }}', level: '{{ $value }}'}
-`},
+		"templates": {rules: enginetest.OneGroup("templates", `{alert: Low, expr: level < 50, for: 10m, labels: {site: '{{ $externalLabels.site }}', url: '{{ externalURL }}', level: '{{ $value }}'}}`)},
 		"looking back": {rules: `
 groups:
 - name: late
 	query_offset: 20s
 	rules:
-	- record: level:late
-		expr: level
-	- alert: Low
-		expr: level < 50
-		for: 5m
+	- {record: level:late, expr: level}
+	- {alert: Low, expr: level < 50, for: 5m}
 `},
-		"counters": {types: map[string]model.MetricType{"requests_total": model.MetricTypeCounter}, rules: `
-groups:
-- name: counters
-	rules:
-	- alert: Busy
-		expr: rate(requests_total[1m]) > 1.5
-		for: 10m
-`},
+		"counters": {types: map[string]model.MetricType{"requests_total": model.MetricTypeCounter}, rules: enginetest.OneGroup("counters", `{alert: Busy, expr: 'rate(requests_total[1m]) > 1.5', for: 10m}`)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := everySecond(rulesFile(t, c.rules))
@@ -388,8 +352,8 @@ groups:
 			now := t0.Add(lived + 500*time.Millisecond)
 			db, report := leapt(t, short, d, now, cfg)
 
-			long := open(t, filepath.Join(t.TempDir(), "long"))
-			write(t, long, t0.Add(-d), time.Second, series(int((lived+d)/time.Second))...)
+			long := enginetest.Open(t, filepath.Join(t.TempDir(), "long"))
+			enginetest.Write(t, long, t0.Add(-d), time.Second, series(int((lived+d)/time.Second))...)
 			want := evaluate(t, long, cfg, t0.Add(-d), now)
 
 			got, wanted := alertsOf(t, db), alertsOf(t, long)
@@ -421,17 +385,9 @@ func differing(a, b []point) []point {
 }
 
 func TestTransitionsAreReportedWhenTheyHappened(t *testing.T) {
-	cfg := everySecond(rulesFile(t, `
-groups:
-- name: tls
-	rules:
-	- alert: Low
-		expr: level < 50
-		for: 1h
-		labels: {severity: critical}
-	- alert: Unchanged
-		expr: changes(level[10m]) == 0
-`))
+	cfg := everySecond(rulesFile(t, enginetest.OneGroup("tls",
+		`{alert: Low, expr: level < 50, for: 1h, labels: {severity: critical}}`,
+		`{alert: Unchanged, expr: 'changes(level[10m]) == 0'}`)))
 	dir := record(t, cfg, time.Minute, `up`+target+` 1x59`, `level`+target+` 60x29 40x29`)
 	_, report := leapt(t, dir, 2*time.Hour, t0.Add(time.Minute), cfg)
 
@@ -450,14 +406,7 @@ groups:
 }
 
 func TestAlertsKeepTheirAgeOverSeveralLeaps(t *testing.T) {
-	cfg := everySecond(rulesFile(t, `
-groups:
-- name: tls
-	rules:
-	- alert: Low
-		expr: level < 50
-		for: 3h
-`))
+	cfg := everySecond(rulesFile(t, enginetest.OneGroup("tls", `{alert: Low, expr: level < 50, for: 3h}`)))
 	dir := record(t, cfg, time.Minute, `up`+target+` 1x59`, `level`+target+` 40x59`)
 	now := t0.Add(time.Minute)
 	for range 3 {
@@ -467,7 +416,7 @@ groups:
 		}
 		dir = next
 	}
-	db := open(t, dir)
+	db := enginetest.Open(t, dir)
 	active := t0.Add(-3 * time.Hour)
 	if got := query(t, db, `ALERTS_FOR_STATE`, now); got < float64(active.Unix()) || got > float64(active.Unix()+2) {
 		t.Errorf("active since %s, want since %s", time.Unix(int64(got), 0).UTC(), active)
@@ -478,15 +427,8 @@ groups:
 }
 
 // What is an hour old stays an hour old: an age that fell back in a leap would clear the alert that it had raised.
-func TestAMomentMovesWithTheClock(t *testing.T) {
-	cfg := everySecond(rulesFile(t, `
-groups:
-- name: backup
-	rules:
-	- alert: Stale
-		expr: time() - done_timestamp_seconds > 3600
-		for: 30m
-`))
+func TestTimestampsMoveWithTheClock(t *testing.T) {
+	cfg := everySecond(rulesFile(t, enginetest.OneGroup("backup", `{alert: Stale, expr: time() - done_timestamp_seconds > 3600, for: 30m}`)))
 	done := t0.Add(-time.Hour + 20*time.Second).Unix() // it becomes an hour old at 20 s
 	dir := record(t, cfg, time.Minute, `up`+target+` 1x59`,
 		fmt.Sprintf(`done_timestamp_seconds%s 5x9 %dx49`, target, done), `never_timestamp_seconds`+target+` 0x59`)
@@ -511,16 +453,9 @@ groups:
 // A Prometheus has to open what a leap of any length leaves, without a word, and to go on with it.
 func TestLongLeaps(t *testing.T) {
 	cfg := leap.Config{ScrapeInterval: 15 * time.Second, EvaluationInterval: 15 * time.Second}
-	cfg.RuleFiles = append(cfg.RuleFiles, rulesFile(t, `
-groups:
-- name: tls
-	rules:
-	- record: level:max
-		expr: max_over_time(level[3h])
-	- alert: Low
-		expr: level < 50
-		for: 30m
-`))
+	cfg.RuleFiles = append(cfg.RuleFiles, rulesFile(t, enginetest.OneGroup("tls",
+		`{record: level:max, expr: 'max_over_time(level[3h])'}`,
+		`{alert: Low, expr: level < 50, for: 30m}`)))
 	dir := record(t, cfg, 5*time.Minute, `up`+target+` 1x19`, `level`+target+` 45+0x19`)
 	for _, d := range []time.Duration{10 * time.Second, time.Minute, time.Hour, 3 * time.Hour, 49 * time.Hour} {
 		t.Run(d.String(), func(t *testing.T) {
@@ -555,8 +490,8 @@ groups:
 			}
 			check("opened")
 			// Rules with an offset, and targets with their own timestamps, write a little into the past.
-			write(t, db, now.Add(-time.Minute), time.Second, `late 1 1`)
-			write(t, db, now.Add(15*time.Second), cfg.ScrapeInterval, `level`+target+` 45`)
+			enginetest.Write(t, db, now.Add(-time.Minute), time.Second, `late 1 1`)
+			enginetest.Write(t, db, now.Add(15*time.Second), cfg.ScrapeInterval, `level`+target+` 45`)
 			if err := db.Compact(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -566,7 +501,7 @@ groups:
 }
 
 // t0 is where one block ends and the next begins, and so is every second hour before and after it.
-func TestHistoriesAndLeapsAcrossTheEdgeOfABlock(t *testing.T) {
+func TestBlockBoundaries(t *testing.T) {
 	cfg := leap.Config{ScrapeInterval: 15 * time.Second, EvaluationInterval: 15 * time.Second}
 	cfg.RuleFiles = append(cfg.RuleFiles, rulesFile(t, `
 groups:
@@ -598,7 +533,7 @@ groups:
 	}
 }
 
-func TestTheDirectoryIsThatOfAStoppedPrometheus(t *testing.T) {
+func TestDirectoryOfAStoppedPrometheus(t *testing.T) {
 	dir := record(t, everySecond(), time.Minute, `up`+target+` 1x59`)
 	before := files(t, dir)
 	dst := filepath.Join(t.TempDir(), "leapt")
@@ -633,7 +568,7 @@ func files(t *testing.T, dir string) (all []string) {
 	return all
 }
 
-func TestWhatCannotBeLeaptIsSaid(t *testing.T) {
+func TestLeapRefuses(t *testing.T) {
 	cfg := everySecond()
 	dir := record(t, cfg, time.Minute, `up`+target+` 1x59`)
 	empty := record(t, cfg, time.Minute)
@@ -652,7 +587,7 @@ func TestWhatCannotBeLeaptIsSaid(t *testing.T) {
 		{dir, -time.Hour, now, cfg, "leap by -1h0m0s: a leap must be longer than 0s"},
 		{dir, 1500 * time.Millisecond, now, cfg, "leap by 1.5s: a leap must be of whole seconds"},
 		{dir, time.Hour, t0, cfg, "now is 2026-03-01T12:00:00Z, before the newest sample, which is of 2026-03-01T12:00:59Z"},
-		{empty, time.Hour, now, cfg, "holds no samples, so there is nothing to go on from: let Prometheus scrape at least once"},
+		{empty, time.Hour, now, cfg, "holds no samples, so no series can continue: let Prometheus scrape at least once"},
 		{t.TempDir(), time.Hour, now, cfg, "it is not the data directory of a Prometheus"},
 		{dir + "/nowhere", time.Hour, now, cfg, "no such file or directory"},
 		{dir, time.Hour, now, with(func(c *leap.Config) { c.ScrapeInterval = 0 }), "scrape interval 0s: must be at least 1ms"},

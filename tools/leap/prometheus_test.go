@@ -3,51 +3,41 @@ package leap_test
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/api"
+	promapi "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/stemedb/firedrill/tools/engine"
+	"github.com/stemedb/firedrill/tools/engine/enginetest"
 	"github.com/stemedb/firedrill/tools/leap"
 )
 
-const liveRules = `
-groups:
-- name: tls
-	rules:
-	- record: left:min
-		expr: min(cert_seconds_left)
-	- alert: ExpiringSoon
-		expr: left:min < 500
-		for: 20s
-		labels: {severity: critical, site: '{{ $externalLabels.site }}'}
-	- alert: ExpiringForAnHour
-		expr: cert_seconds_left < 500
-		for: 1h
-`
+var liveRules = enginetest.OneGroup("tls",
+	`{record: left:min, expr: min(cert_seconds_left)}`,
+	`{alert: ExpiringSoon, expr: left:min < 500, for: 20s, labels: {severity: critical, site: '{{ $externalLabels.site }}'}}`,
+	`{alert: ExpiringForAnHour, expr: cert_seconds_left < 500, for: 1h}`)
 
 // One Prometheus lives through a rule's `for`, another one leaps over it. Both must have the same history to tell.
-func TestALeapIsWhatPrometheusItselfWouldHaveDone(t *testing.T) {
+func TestLeapEqualsPrometheus(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it runs Prometheus for some tens of seconds")
 	}
-	binary := buildPrometheus(t)
+	binary := enginetest.Build(t, "prometheus", "-ldflags=-s -w")
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	target := newHost(t)
@@ -125,20 +115,6 @@ func changes(r leap.Report) []string {
 	return all
 }
 
-// buildPrometheus returns the path of the Prometheus of go.mod, built as it is for the image, so that what the go
-// command has compiled for the one serves the other.
-func buildPrometheus(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "prometheus")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "-trimpath", "-buildvcs=false",
-		"-tags=remove_all_sd,netgo", "-ldflags=-s -w", "github.com/prometheus/prometheus/cmd/prometheus")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build Prometheus: %v\n%s", err, out)
-	}
-	return path
-}
-
 // host is what Prometheus scrapes: a certificate, and a counter that has counted for long, one in a second.
 type host struct {
 	*httptest.Server
@@ -167,7 +143,7 @@ type prometheus struct {
 	data    string
 	types   map[string]model.MetricType
 	cmd     *exec.Cmd
-	url     string
+	api     promapi.API
 	started time.Time
 }
 
@@ -210,22 +186,25 @@ func (p *prometheus) start(ctx context.Context) {
 	}
 	log := bufio.NewScanner(stderr)
 	var lines []string
-	for p.url = ""; log.Scan(); {
+	url := ""
+	for log.Scan() {
 		lines = append(lines, log.Text())
 		if strings.Contains(log.Text(), "level=WARN") || strings.Contains(log.Text(), "level=ERROR") {
 			p.t.Errorf("Prometheus says %s", log.Text())
 		}
 		if _, address, ok := strings.Cut(log.Text(), `msg="Listening on" `); ok {
 			_, address, _ = strings.Cut(address, "address=")
-			p.url = "http://" + strings.Fields(address)[0]
+			url = "http://" + strings.Fields(address)[0]
 		}
 		if strings.Contains(log.Text(), `msg="Server is ready to receive web requests."`) {
 			break
 		}
 	}
-	if p.url == "" {
-		p.t.Fatalf("Prometheus did not start:\n%s", strings.Join(lines, "\n"))
+	client, err := api.NewClient(api.Config{Address: url})
+	if url == "" || err != nil {
+		p.t.Fatalf("Prometheus did not start: %v\n%s", err, strings.Join(lines, "\n"))
 	}
+	p.api = promapi.NewAPI(client)
 	go func() { // so that it can go on writing
 		for log.Scan() {
 		}
@@ -235,11 +214,13 @@ func (p *prometheus) start(ctx context.Context) {
 
 func (p *prometheus) stop() {
 	p.t.Helper()
-	metadata := map[string][]struct{ Type model.MetricType }{}
-	p.get(p.t.Context(), "/api/v1/metadata", nil, &metadata)
+	metadata, err := p.api.Metadata(p.t.Context(), "", "")
+	if err != nil {
+		p.t.Fatal(err)
+	}
 	p.types = map[string]model.MetricType{}
 	for family, m := range metadata {
-		p.types[family] = m[0].Type
+		p.types[family] = model.MetricType(m[0].Type)
 	}
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		p.t.Fatal(err)
@@ -267,38 +248,13 @@ func (p *prometheus) leap(ctx context.Context, d time.Duration) leap.Report {
 	return report
 }
 
-func (p *prometheus) get(ctx context.Context, path string, values url.Values, data any) {
+func (p *prometheus) query(ctx context.Context, expr string) model.Value {
 	p.t.Helper()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+path+"?"+values.Encode(), nil)
+	value, _, _, err := p.api.Query(ctx, expr, time.Time{})
 	if err != nil {
-		p.t.Fatal(err)
+		p.t.Fatalf("%s: %v", expr, err)
 	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	answer := struct {
-		Error string
-		Data  any
-	}{Data: data}
-	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil || answer.Error != "" {
-		p.t.Fatalf("%s %v: %v %s", path, values, err, answer.Error)
-	}
-}
-
-// result is one series of an answer to a query.
-type result struct {
-	Metric map[string]string
-	Value  [2]any
-	Values [][2]any
-}
-
-func (p *prometheus) query(ctx context.Context, expr string) []result {
-	p.t.Helper()
-	var data struct{ Result []result }
-	p.get(ctx, "/api/v1/query", url.Values{"query": {expr}}, &data)
-	return data.Result
+	return value
 }
 
 // await returns when the expression has a value.
@@ -306,7 +262,7 @@ func (p *prometheus) await(ctx context.Context, expr string) {
 	p.t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for len(p.query(ctx, expr)) == 0 {
+	for p.query(ctx, expr).(model.Vector).Len() == 0 {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -332,26 +288,25 @@ type alertHistory struct {
 func (p *prometheus) history(ctx context.Context, alert string) alertHistory {
 	p.t.Helper()
 	h := alertHistory{states: map[int]string{}}
-	for _, r := range p.query(ctx, fmt.Sprintf(`ALERTS_FOR_STATE{alertname=%q}[2h]`, alert)) {
+	for _, r := range p.query(ctx, fmt.Sprintf(`ALERTS_FOR_STATE{alertname=%q}[2h]`, alert)).(model.Matrix) {
 		for _, v := range r.Values {
-			active, _ := strconv.ParseInt(v[1].(string), 10, 64)
-			if at := time.Unix(active, 0).UTC(); h.active.IsZero() {
+			if at := time.Unix(int64(v.Value), 0).UTC(); h.active.IsZero() {
 				h.active = at
 			} else if !at.Equal(h.active) {
 				p.t.Errorf("%s is active since %s, then since %s", alert, h.active, at)
 			}
 		}
 	}
-	for _, r := range p.query(ctx, fmt.Sprintf(`ALERTS{alertname=%q}[2h]`, alert)) {
-		state := r.Metric["alertstate"]
+	for _, r := range p.query(ctx, fmt.Sprintf(`ALERTS{alertname=%q}[2h]`, alert)).(model.Matrix) {
+		state := string(r.Metric["alertstate"])
 		delete(r.Metric, "alertstate")
-		if own := fmt.Sprint(r.Metric); h.labels == "" {
+		if own := r.Metric.String(); h.labels == "" {
 			h.labels = own
 		} else if own != h.labels {
 			p.t.Errorf("the alert is %s, then %s", h.labels, own)
 		}
 		for _, v := range r.Values {
-			age := int(v[0].(float64) - float64(h.active.Unix()))
+			age := int(v.Timestamp.Unix() - h.active.Unix())
 			if was, twice := h.states[age]; twice {
 				p.t.Errorf("%s is %s and %s in the same second", alert, was, state)
 			}

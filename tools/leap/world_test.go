@@ -1,12 +1,9 @@
 package leap_test
 
 import (
-	"context"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -14,11 +11,11 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
-	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
 	"github.com/stemedb/firedrill/tools/engine"
+	"github.com/stemedb/firedrill/tools/engine/enginetest"
 	"github.com/stemedb/firedrill/tools/leap"
 )
 
@@ -32,50 +29,13 @@ var promqlParser = parser.NewParser(parser.Options{})
 func record(t testing.TB, cfg leap.Config, end time.Duration, series ...string) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "data")
-	db := open(t, dir)
-	write(t, db, t0, cfg.ScrapeInterval, series...)
+	db := enginetest.Open(t, dir)
+	enginetest.Write(t, db, t0, cfg.ScrapeInterval, series...)
 	evaluate(t, db, cfg, t0, t0.Add(end))
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
 	return dir
-}
-
-func open(t testing.TB, dir string) *tsdb.DB {
-	t.Helper()
-	opts := tsdb.DefaultOptions()
-	opts.RetentionDuration = 0
-	opts.StripeSize = 1 << 10
-	db, err := tsdb.Open(dir, nil, nil, opts, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return db
-}
-
-// write appends series in promtool's notation, the first sample at from.
-func write(t testing.TB, db *tsdb.DB, from time.Time, interval time.Duration, series ...string) {
-	t.Helper()
-	app := db.AppenderV2(context.Background())
-	for _, text := range series {
-		l, values, err := promqlParser.ParseSeriesDesc(text)
-		if err != nil {
-			t.Fatalf("%s: %v", text, err)
-		}
-		for i, v := range values {
-			if v.Omitted {
-				continue
-			}
-			at := from.Add(time.Duration(i) * interval).UnixMilli()
-			if _, err := app.Append(0, l, 0, at, v.Value, nil, v.Histogram, storage.AppendV2Options{}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := app.Commit(); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // evaluate lives the rules of cfg over what db holds.
@@ -105,17 +65,13 @@ func leapt(t testing.TB, dir string, d time.Duration, now time.Time, cfg leap.Co
 	if err != nil {
 		t.Fatal(err)
 	}
-	return open(t, dst), report
+	return enginetest.Open(t, dst), report
 }
 
 // rulesFile writes a rule file and returns it.
 func rulesFile(t testing.TB, text string) engine.RuleFile {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "rules.yml")
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "\t", "  ")), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	return engine.RuleFile{Path: path, Name: "/etc/prometheus/rules.yml"}
+	return engine.RuleFile{Path: enginetest.WriteRules(t, text), Name: enginetest.Deployed}
 }
 
 // everySecond is the configuration of a Prometheus that scrapes and evaluates once in a second.
@@ -134,7 +90,7 @@ type point struct {
 func points(t testing.TB, db *tsdb.DB, metric string) map[string][]point {
 	t.Helper()
 	all := map[string][]point{}
-	each(t, db, metric, func(l labels.Labels, it chunkenc.Iterator, kind chunkenc.ValueType) {
+	enginetest.Each(t, db, metric, func(l labels.Labels, it chunkenc.Iterator, kind chunkenc.ValueType) {
 		if kind != chunkenc.ValFloat {
 			t.Fatalf("%s has samples that are no numbers", l)
 		}
@@ -159,29 +115,6 @@ func the(t testing.TB, db *tsdb.DB, metric string) []point {
 		return p
 	}
 	return nil
-}
-
-func each(t testing.TB, db *tsdb.DB, metric string, do func(labels.Labels, chunkenc.Iterator, chunkenc.ValueType)) {
-	t.Helper()
-	const ever = int64(1) << 60
-	q, err := db.Querier(-ever, ever)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer q.Close()
-	set := q.Select(t.Context(), true, nil, labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, metric))
-	for set.Next() {
-		it := set.At().Iterator(nil)
-		for kind := it.Next(); kind != chunkenc.ValNone; kind = it.Next() {
-			do(set.At().Labels(), it, kind)
-		}
-		if err := it.Err(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := set.Err(); err != nil {
-		t.Fatal(err)
-	}
 }
 
 var queries = promql.NewEngine(promql.EngineOpts{MaxSamples: 50_000_000, Timeout: time.Minute, Parser: promqlParser})

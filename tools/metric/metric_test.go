@@ -83,7 +83,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-func TestReadMergesWhatDisagrees(t *testing.T) {
+func TestReadMergesDisagreement(t *testing.T) {
 	g := NewWithT(t)
 	inv, err := Read(t.Context(), write(t, "# TYPE x gauge\nx{a=\"b\"} 1\n"), write(t, "# TYPE x counter\nx{c=\"d\"} 1"))
 	g.Expect(err).NotTo(HaveOccurred())

@@ -105,7 +105,7 @@ func (e *editor) operation(n *parser.BinaryExpr, thresholds map[*parser.NumberLi
 	}
 	at += start
 	if to, ok := inverted[op]; ok {
-		e.replace("comparison turned", at, at+len(op), to)
+		e.replace("comparison inverted", at, at+len(op), to)
 	}
 	if to, ok := loosened[op]; ok {
 		e.replace("comparison loosened or tightened", at, at+len(op), to)
@@ -268,73 +268,52 @@ func (e *editor) selector(n *parser.VectorSelector) {
 	if open < 0 || strings.TrimSpace(text[:open]) != "" {
 		return
 	}
-	inner := text[open+1:]
-	matchers, ops, end := matchersIn(inner)
+	at := start + open
+	matchers, ops, end := matchersIn(text[open:])
 	if end < 0 {
 		return
 	}
-	at := start + open + 1
-	for i, op := range ops {
-		if op[1] > op[0] {
-			e.replace("matcher negated", at+op[0], at+op[1], negated[inner[op[0]:op[1]]])
-		}
-		_ = i
+	for _, op := range ops {
+		e.replace("matcher negated", at+int(op.Pos), at+int(op.Pos)+len(op.Val), negated[op.Val])
 	}
 	if len(matchers) == 1 && n.Name != "" {
-		e.replace("matcher dropped", start+open, at+end+1, "")
+		e.replace("matcher dropped", at, at+end+1, "")
 		return
 	}
-	e.dropEach("matcher dropped", inner[:end], at, matchers)
+	for i := range matchers { // dropEach counts from behind the brace
+		matchers[i][0], matchers[i][1] = matchers[i][0]-1, matchers[i][1]-1
+	}
+	e.dropEach("matcher dropped", text[open+1:open+end], at+1, matchers)
 }
 
-// matchersIn finds the matchers in the text behind an opening brace, the operator in each of them, and the closing brace
-// (-1 if there is none).
-func matchersIn(text string) (matchers, ops [][]int, end int) {
-	from, op := -1, []int{0, 0}
-	last := 0
-	finish := func() {
-		if from >= 0 {
-			matchers, ops = append(matchers, []int{from, last}), append(ops, op)
-		}
-		from, op = -1, []int{0, 0}
-	}
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; c {
-		case ' ', '\t', '\n', '\r':
+// matchersIn finds the matchers in a text that begins with a brace, their operators, and the closing brace (-1 if there
+// is none).
+func matchersIn(text string) (matchers [][]int, ops []parser.Item, end int) {
+	lexer, from, last := parser.Lex(text), -1, 0
+	for {
+		var item parser.Item
+		lexer.NextItem(&item)
+		switch item.Typ {
+		case parser.EOF, parser.ERROR:
+			return nil, nil, -1
+		case parser.LEFT_BRACE, parser.COMMENT:
 			continue
-		case ',':
-			finish()
-			continue
-		case '}':
-			finish()
-			return matchers, ops, i
-		case '#':
-			for i+1 < len(text) && text[i+1] != '\n' {
-				i++
+		case parser.COMMA, parser.RIGHT_BRACE:
+			if from >= 0 {
+				matchers = append(matchers, []int{from, last})
+			}
+			if from = -1; item.Typ == parser.RIGHT_BRACE {
+				return matchers, ops, int(item.Pos)
 			}
 			continue
-		case '"', '\'', '`':
-			if from < 0 {
-				from = i
-			}
-			for i++; i < len(text) && text[i] != c; i++ {
-				if text[i] == '\\' && c != '`' {
-					i++
-				}
-			}
-		case '=', '!':
-			op = []int{i, i + 1}
-			if i+1 < len(text) && (text[i+1] == '~' || text[i+1] == '=') {
-				op[1]++
-				i++
-			}
+		case parser.EQL, parser.NEQ, parser.EQL_REGEX, parser.NEQ_REGEX:
+			ops = append(ops, item)
 		}
 		if from < 0 {
-			from = i
+			from = int(item.Pos)
 		}
-		last = i + 1
+		last = int(item.Pos) + len(item.Val)
 	}
-	return nil, nil, -1
 }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

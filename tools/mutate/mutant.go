@@ -16,7 +16,7 @@ import (
 // Mutant is an alert with one mistake.
 type Mutant struct {
 	Original, Mutated rule.Alert
-	What              string // the kind of mistake, such as "comparison turned" // the kind of mistake, such as "comparison turned"
+	What              string // the kind of mistake, such as "comparison inverted"
 	// Field is the changed field, named as in rule.Alert.At. To replaces From at Offset of its value.
 	Field    string
 	Offset   int

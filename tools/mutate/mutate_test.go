@@ -49,7 +49,7 @@ func expressions(t *testing.T, expr string) []string {
 func TestMutantsOfExpressions(t *testing.T) {
 	for expr, want := range map[string][]string{
 		"x < 604800": {
-			"comparison turned: x > 604800", "comparison loosened or tightened: x <= 604800",
+			"comparison inverted: x > 604800", "comparison loosened or tightened: x <= 604800",
 			"threshold x10: x < 6048000", "threshold /10: x < 60480",
 			"threshold one unit higher: x < 604801", "threshold one unit lower: x < 604799",
 			"threshold 10 % higher: x < 665280", "threshold 10 % lower: x < 544320",
@@ -61,9 +61,9 @@ func TestMutantsOfExpressions(t *testing.T) {
 			"metric misspelt: fre < 7 * 86400 # a week",
 		},
 		"x > 0.85": {"threshold one unit higher: x > 0.86", "threshold one unit lower: x > 0.84", "threshold x10: x > 8.5"},
-		"x <= 0":   {"threshold one unit higher: x <= 1", "threshold one unit lower: x <= -1", "comparison turned: x >= 0", "comparison loosened or tightened: x < 0"},
-		"x == 0":   {"comparison turned: x != 0"},
-		"100 > x":  {"comparison turned: 100 < x", "threshold one unit higher: 101 > x"},
+		"x <= 0":   {"threshold one unit higher: x <= 1", "threshold one unit lower: x <= -1", "comparison inverted: x >= 0", "comparison loosened or tightened: x < 0"},
+		"x == 0":   {"comparison inverted: x != 0"},
+		"100 > x":  {"comparison inverted: 100 < x", "threshold one unit higher: 101 > x"},
 		"rate(x[5m]) > 1": {
 			"window halved: rate(x[2m30s]) > 1", "window doubled: rate(x[10m]) > 1", "function changed: increase(x[5m]) > 1",
 		},
@@ -129,7 +129,7 @@ func TestMutantsOfFields(t *testing.T) {
 	}
 }
 
-func TestDiffShowsTheChangeAlone(t *testing.T) {
+func TestDiff(t *testing.T) {
 	g := NewWithT(t)
 	a := alert(t, "up{job=\"ä\"}  ==\n  0", "    for: 60m # an hour\n    labels: {severity: page}\n")
 	content, err := os.ReadFile(a.File)
@@ -141,7 +141,7 @@ func TestDiffShowsTheChangeAlone(t *testing.T) {
 		_, lines, _ := strings.Cut(m.Diff(string(content)), "\n+++ "+a.File+"\n")
 		diffs[m.What] = lines
 	}
-	g.Expect(diffs).To(HaveKeyWithValue("comparison turned", "@@ -6 +6 @@\n-      up{job=\"ä\"}  ==\n+      up{job=\"ä\"}  !=\n"))
+	g.Expect(diffs).To(HaveKeyWithValue("comparison inverted", "@@ -6 +6 @@\n-      up{job=\"ä\"}  ==\n+      up{job=\"ä\"}  !=\n"))
 	g.Expect(diffs).To(HaveKeyWithValue("threshold one unit higher", "@@ -7 +7 @@\n-        0\n+        1\n"))
 	g.Expect(diffs).To(HaveKeyWithValue("for removed", "@@ -8 +7,0 @@\n-    for: 60m # an hour\n"))
 	g.Expect(diffs).To(HaveKeyWithValue("for halved", "@@ -8 +8 @@\n-    for: 60m # an hour\n+    for: 30m # an hour\n"))
@@ -218,7 +218,7 @@ func judge(t *testing.T, rules, tests string) ([]Outcome, map[string]string) {
 	return outcomes, survivors
 }
 
-func TestSurvivorsAndWhatTellsThemApart(t *testing.T) {
+func TestSurvivorsAreDistinguished(t *testing.T) {
 	g := NewWithT(t)
 	outcomes, survivors := judge(t, rulesText, `rule_files: [rules.yml]
 tests:
@@ -231,7 +231,7 @@ tests:
 	g.Expect(survivors).To(HaveKeyWithValue("A for doubled", "x 11x10 10\neach 1m, at 10m: the original fires with {alertname=\"A\", severity=\"page\"}, the mutant is quiet"))
 	g.Expect(survivors).To(HaveKeyWithValue("A for halved", ContainSubstring("at 5m: the original is quiet, the mutant fires")))
 	g.Expect(survivors).To(HaveKeyWithValue("A threshold one unit higher", ContainSubstring("x 11x10 10\n")))
-	g.Expect(survivors).NotTo(HaveKey("A comparison turned"))
+	g.Expect(survivors).NotTo(HaveKey("A comparison inverted"))
 	g.Expect(survivors).NotTo(HaveKey("A severity changed"))
 	g.Expect(survivors).To(HaveKeyWithValue("B grouping label dropped", ContainSubstring("y{job=\"job-1\"} 11 10")))
 	g.Expect(survivors).To(HaveKeyWithValue("B aggregation changed", Not(BeEmpty())))
@@ -243,7 +243,7 @@ tests:
 	g.Expect(total.Percent()).To(And(BeNumerically(">", 0), BeNumerically("<", 50)))
 }
 
-func TestWriteSaysWhereAndWhat(t *testing.T) {
+func TestWrite(t *testing.T) {
 	g := NewWithT(t)
 	a := alert(t, "x > 10", "    for: 1m\n")
 	mutants, err := Of(a)
@@ -251,7 +251,7 @@ func TestWriteSaysWhereAndWhat(t *testing.T) {
 	var outcomes []Outcome
 	for _, m := range mutants {
 		switch m.What {
-		case "comparison turned":
+		case "comparison inverted":
 			outcomes = append(outcomes, Outcome{m, Survived, "x 11\nfires"})
 		case "for halved":
 			outcomes = append(outcomes, Outcome{m, Equivalent, m.Equivalent()})
@@ -263,7 +263,7 @@ func TestWriteSaysWhereAndWhat(t *testing.T) {
 	var b strings.Builder
 	g.Expect(Write(&b, outcomes, map[string]string{a.File: string(content)})).To(Succeed())
 	text := strings.ReplaceAll(b.String(), a.File, "rules.yml")
-	g.Expect(text).To(Equal(`rules.yml:6:9: survived: A: comparison turned
+	g.Expect(text).To(Equal(`rules.yml:6:9: survived: A: comparison inverted
 --- rules.yml
 +++ rules.yml
 @@ -6 +6 @@

@@ -91,7 +91,37 @@ type proofView struct {
 
 // Told says whether a proof has more than fits into a row of the table.
 func (v proofView) Told() bool {
-	return v.Timeline != "" || v.Failure != "" || v.Rule != nil || v.Evidence != ""
+	return v.Timeline != "" || v.Failure != "" || v.Rule != nil || v.Evidence != "" || len(v.SideEffects) > 0
+}
+
+// effects are the side effects of a proof.
+type effects []journal.SideEffect
+
+// Effects are the proof's side effects.
+func (v proofView) Effects() effects { return v.SideEffects }
+
+// Summary says how many changes there are, and how many of them are dangerous. What is allowed is not.
+func (e effects) Summary() string {
+	changes, dangerous, allowed := 0, 0, 0
+	for _, effect := range e {
+		switch {
+		case effect.Kind == "not examined":
+			continue
+		case effect.Allowed:
+			allowed++
+		case effect.Danger != "":
+			dangerous++
+		}
+		changes++
+	}
+	text := fmt.Sprintf("%s, %d dangerous", plural(changes, "change", "changes"), dangerous)
+	if allowed > 0 {
+		text += fmt.Sprintf(", %d allowed", allowed)
+	}
+	if missing := len(e) - changes; missing > 0 {
+		text += fmt.Sprintf(", %d not examined", missing)
+	}
+	return text
 }
 
 // legend names a series of a timeline.

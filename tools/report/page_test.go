@@ -219,6 +219,33 @@ func TestHeadline(t *testing.T) {
 	}
 }
 
+func TestSideEffects(t *testing.T) {
+	j := example(t, "proof")
+	page := pageOf(t, j, nil)
+	_, page, _ = strings.Cut(page, `<details class="effects">`)
+	page, _, _ = strings.Cut(page, "</details>")
+	at := 0
+	for _, want := range []string{
+		`<summary>Side effects: 4 changes, 1 dangerous, 1 allowed, 1 not examined</summary>`,
+		`<span class="pill false"><span aria-hidden="true">✗</span> dangerous</span> private-key-readable</td><th scope="row">file <code>/etc/shop/tls/key.pem</code></th><td>600</td><td>644</td>`,
+		`<span aria-hidden="true">!</span> allowed</span> listener-on-all-addresses</td>`,
+		`</td><th scope="row">file <code>/etc/shop/tls/cert.pem</code></th><td>old content</td><td>new content</td>`,
+		`not examined</td><th scope="row"><code>units: systemctl list-units --all fails</code></th>`,
+	} {
+		next := strings.Index(page[at:], want)
+		if next < 0 {
+			t.Fatalf("the page lacks, or has in another place, %s:\n%s", want, page)
+		}
+		at += next
+	}
+	for i := range j.Proofs {
+		j.Proofs[i].SideEffects = nil
+	}
+	if page := pageOf(t, j, nil); strings.Contains(page, "Side effects") {
+		t.Error("side effects are shown where none were compared")
+	}
+}
+
 // A proof that tells nothing but its verdict is a line of the table; one that failed says why.
 func TestProofsWithoutATimeline(t *testing.T) {
 	j := example(t, "proof")
@@ -243,6 +270,7 @@ func TestWhatIsSaidIsEscaped(t *testing.T) {
 	p := &j.Proofs[0]
 	p.Alert, p.Branch, p.Failure, p.Signal.Expr = bad, bad, bad, bad
 	p.Bands[0].Alert, p.Steps[0].Command, p.Notifications[0].Receiver, p.Drill.Timeline[0].What = bad, bad, bad, bad
+	p.SideEffects = []journal.SideEffect{{Kind: "file", Subject: bad, Before: bad, After: bad, Danger: bad}}
 	if page := pageOf(t, j, nil); strings.Contains(page, "<script") {
 		t.Error("a script is in the page")
 	}

@@ -59,6 +59,8 @@ func TestNoSecretIsInAReport(t *testing.T) {
 		for k := range p.Steps {
 			plant(&p.Steps[k].Command, &p.Steps[k].Output, &p.Steps[k].Branch)
 		}
+		p.SideEffects = []journal.SideEffect{{Kind: "file"}}
+		plant(&p.SideEffects[0].Subject, &p.SideEffects[0].Before, &p.SideEffects[0].After)
 		for k := range p.Notifications {
 			p.Notifications[k].Labels = map[string]string{"alertname": "A", "secret": planted}
 			p.Notifications[k].Annotations = map[string]string{"summary": planted}

@@ -132,7 +132,7 @@ func TestReadDirRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ content, want string }{
 		"an empty file":          {"", "rules/a.yml:1: the file is empty: write groups: with at least one group, or remove the file"},
 		"a misspelt groups":      {"group:\n- name: g\n  rules:\n  - {alert: A, expr: up}\n", `rules/a.yml:1: unknown field ("group"): a rule file has groups and nothing beside it`},
-		"bad YAML with rules":    {"groups: [\n", `rules/a.yml:1: not valid YAML from here on: did not find expected node content ("groups: ["): mend the indentation, or quote the value`},
+		"bad YAML with rules":    {"groups: [\n", `rules/a.yml:1: not valid YAML from here on: did not find expected node content ("groups: ["): fix the indentation, or quote the value`},
 		"a chart with rules":     {"groups:\n{{ .Values.x }}\n", `rules/a.yml:2: a Helm template, not YAML ("{{ .Values.x }}"): render the chart first, as with helm template, or quote the value`},
 		"nothing but other YAML": {"a: b\n", `rules: holds no rule file ("rules/a.yml is something else: none of its keys is a rule's"): put at least one *.yml or *.yaml there that is not a *_test.yml`},
 	} {

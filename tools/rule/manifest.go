@@ -73,7 +73,7 @@ func (s *source) manifest(object *yaml.Node) (Set, []problem) {
 	}
 	content, lines, err := extract(groups)
 	if err != nil {
-		return Set{}, []problem{s.problem(groups.Line, "not valid YAML: "+err.Error(), "mend it until kubectl applies it")}
+		return Set{}, []problem{s.problem(groups.Line, "not valid YAML: "+err.Error(), "fix it so that kubectl applies it")}
 	}
 	return s.groups(content, groups, func(line int) int {
 		if original, ok := lines[line]; ok {

@@ -52,7 +52,7 @@ func TestManifestRefuses(t *testing.T) {
 			`m.yaml:11: mapping key "expr" already defined at line 10 ("expr: up"): write each key once`},
 		"a spec twice": {header + "  - name: g\nspec: {}\n", `m.yaml:8: mapping key "spec" already defined at line 5 ("spec: {}"): write each key once`},
 		"bad PromQL": {header + "  - name: g\n    rules:\n    - alert: A\n      expr: |\n        up\n          > forty(2)\n",
-			`m.yaml:12: the expression of A is not PromQL: unknown function with name "forty" ("forty"): mend it until Prometheus can parse it`},
+			`m.yaml:12: the expression of A is not PromQL: unknown function with name "forty" ("forty"): fix it so that Prometheus can parse it`},
 		"a bad duration": {header + "  - name: g\n    rules:\n    - {alert: A, expr: up, for: soon}\n",
 			`m.yaml:9: "for" is not a duration ("soon"): write a whole number with a unit, as in 30s, 5m or 1h30m`},
 		"no spec":      {"apiVersion: v1\nkind: PrometheusRule\n", `m.yaml:1: a PrometheusRule without a spec ("apiVersion: v1"): write spec: with groups: in it`},

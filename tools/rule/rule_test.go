@@ -129,10 +129,10 @@ func TestLoadRefuses(t *testing.T) {
 		"Latin-1":         {group + "    expr: up # caf\xe9\n", `rules.yml:5: not UTF-8: byte 0xe9 ("expr: up # caf\xe9"): save the file as UTF-8`},
 		"a binary":        {group + "    expr: up\x00\n", `rules.yml:5: a control character, 0x00 ("expr: up\x00"): remove it`},
 		"old line ends":   {"groups:\r- name: g\n", `rules.yml:1: an unusual line end, U+000D ("groups:\r- name: g"): end the line with a newline`},
-		"bad indentation": {"groups:\n- name: g\n rules: []\n", `rules.yml:2: not valid YAML from here on: did not find expected key ("- name: g"): mend the indentation, or quote the value`},
-		"a missing quote": {group + "    expr: foo: bar\n", `rules.yml:5: not valid YAML from here on: mapping values are not allowed in this context ("expr: foo: bar"): mend the indentation, or quote the value`},
+		"bad indentation": {"groups:\n- name: g\n rules: []\n", `rules.yml:2: not valid YAML from here on: did not find expected key ("- name: g"): fix the indentation, or quote the value`},
+		"a missing quote": {group + "    expr: foo: bar\n", `rules.yml:5: not valid YAML from here on: mapping values are not allowed in this context ("expr: foo: bar"): fix the indentation, or quote the value`},
 		"an unclosed list": {"groups: [\n",
-			`rules.yml:1: not valid YAML from here on: did not find expected node content ("groups: ["): mend the indentation, or quote the value`},
+			`rules.yml:1: not valid YAML from here on: did not find expected node content ("groups: ["): fix the indentation, or quote the value`},
 		"a second document": {group + "    expr: up\n---\ngroups: []\n", `rules.yml:7: a second YAML document, which Prometheus ignores ("groups: []"): move it to a file of its own`},
 		"an unknown field":  {group + "    exprr: up\n", `rules.yml:5: unknown field ("exprr"): a rule has alert or record, expr, for, keep_firing_for, labels and annotations`},
 		"an unknown group field": {"groups:\n- name: g\n  every: 5m\n",
@@ -152,14 +152,14 @@ func TestLoadRefuses(t *testing.T) {
 		"a nameless group":     {"groups:\n- rules: []\n", `rules.yml:2: Groupname must not be empty ("- rules: []"): give the group a name`},
 		"a group twice":        {"groups:\n- name: g\n- name: g\n", `rules.yml:3: groupname: "g" is repeated in the same file ("- name: g"): give each group of the file a name of its own`},
 		"bad PromQL": {group + "    expr: |\n      rate(x[5m])\n        > forty(2)\n",
-			`rules.yml:7: the expression of A is not PromQL: unknown function with name "forty" ("forty"): mend it until Prometheus can parse it`},
-		"half an expression": {group + "    expr: up ==\n", `rules.yml:5: the expression of A is not PromQL: unexpected end of input ("expr: up =="): mend it until Prometheus can parse it`},
+			`rules.yml:7: the expression of A is not PromQL: unknown function with name "forty" ("forty"): fix it so that Prometheus can parse it`},
+		"half an expression": {group + "    expr: up ==\n", `rules.yml:5: the expression of A is not PromQL: unexpected end of input ("expr: up =="): fix it so that Prometheus can parse it`},
 		"an unknown template function": {group + "    expr: up\n    annotations:\n      summary: |\n        one\n        {{ $value | humanise }}\n",
 			`rules.yml:9: the template of annotation "summary" of A does not parse: function "humanise" not defined ("{{ $value | humanise }}"): use what Prometheus's templates know, as in {{ $labels.instance }} or {{ $value | humanizeDuration }}`},
 		"an unclosed template": {group + "    expr: up\n    labels:\n      team: '{{ $labels.team '\n",
 			`rules.yml:7: the template of label "team" of A does not parse: unclosed action ("team: '{{ $labels.team '"): use what Prometheus's templates know, as in {{ $labels.instance }} or {{ $value | humanizeDuration }}`},
 		"several things": {group + "    expr: up ==\n  - alert: B\n",
-			"rules.yml:5: the expression of A is not PromQL: unexpected end of input (\"expr: up ==\"): mend it until Prometheus can parse it\n" +
+			"rules.yml:5: the expression of A is not PromQL: unexpected end of input (\"expr: up ==\"): fix it so that Prometheus can parse it\n" +
 				"rules.yml:6: field 'expr' must be set in rule (\"- alert: B\"): write expr: with the PromQL expression"},
 	} {
 		t.Run(name, func(t *testing.T) {

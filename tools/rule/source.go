@@ -213,7 +213,7 @@ func (s *source) undecodable(err error, original func(line int) int) (problems [
 			return []problem{p}
 		}
 		// The decoder knows where the list or mapping began that went wrong, not always the very line.
-		return []problem{s.problem(line, "not valid YAML from here on: "+wrong, "mend the indentation, or quote the value")}
+		return []problem{s.problem(line, "not valid YAML from here on: "+wrong, "fix the indentation, or quote the value")}
 	}
 	for _, text := range typeErr.Errors {
 		line, wrong := yamlPosition(text)
@@ -282,7 +282,7 @@ func remedy(wrong string) string {
 			return known[1]
 		}
 	}
-	return "mend it until Prometheus loads the file"
+	return "fix it so that Prometheus loads the file"
 }
 
 // invalid translates an error of Prometheus's validation, which mostly knows the rule and seldom the line.
@@ -313,7 +313,7 @@ func (s *source) invalid(err error, groups []*yaml.Node) problem {
 		end := min(max(int(first.PositionRange.End), start), len(first.Query))
 		line, _ := alert.At("expr", start)
 		p := problem{file: s.file, line: line, text: first.Query[start:end],
-			wrong: fmt.Sprintf("the expression of %s is not PromQL: %v", name, first.Err), right: "mend it until Prometheus can parse it"}
+			wrong: fmt.Sprintf("the expression of %s is not PromQL: %v", name, first.Err), right: "fix it so that Prometheus can parse it"}
 		if p.text == "" {
 			p.text = s.text(line)
 		}

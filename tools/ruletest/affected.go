@@ -1,8 +1,6 @@
 package ruletest
 
-import (
-	"slices"
-)
+import "slices"
 
 // affected is what a change of rules can change.
 type affected struct {
@@ -17,10 +15,8 @@ func affectedBy(different, all []*rule) affected {
 	add := func(r *rule) {
 		if r.alert {
 			a.alerts = append(a.alerts, r.name)
-			a.metrics = append(a.metrics, alertsMetric, alertsForStateMetric)
-		} else {
-			a.metrics = append(a.metrics, r.name)
 		}
+		a.metrics = append(a.metrics, r.writes()...)
 	}
 	for _, r := range different {
 		add(r)
@@ -28,7 +24,7 @@ func affectedBy(different, all []*rule) affected {
 	for grown := true; grown; {
 		grown = false
 		for _, r := range all {
-			if !slices.Contains(a.rules, r) && (slices.Contains(different, r) || r.queries || slices.ContainsFunc(a.metrics, r.expr.selects)) {
+			if !slices.Contains(a.rules, r) && (slices.Contains(different, r) || r.queries || r.expr.reads(a.metrics)) {
 				a.rules = append(a.rules, r)
 				add(r)
 				grown = true
@@ -52,12 +48,12 @@ func (r *run) within(a affected) *run {
 	var needed selection
 	for i, test := range r.ExprTests {
 		// A PromQL error fails the test with or without the change.
-		if expr := r.exprTests[i]; expr == nil || slices.ContainsFunc(a.metrics, expr.selects) {
+		if expr := r.exprTests[i]; expr == nil || expr.reads(a.metrics) {
 			group.ExprTests = append(group.ExprTests, test)
 			if expr == nil {
 				return nil
 			}
-			needed.names, needed.any = append(needed.names, expr.names...), needed.any || expr.any
+			needed.add(expr.selection)
 		}
 	}
 	take := make([]bool, len(r.rules))
@@ -65,14 +61,14 @@ func (r *run) within(a affected) *run {
 		grown = false
 		for i, rule := range r.rules {
 			if take[i] || !slices.Contains(a.rules, rule) && !(rule.alert && slices.Contains(a.alerts, rule.name)) &&
-				!(!rule.alert && slices.Contains(a.metrics, rule.name)) && !needed.reads(rule) {
+				!(!rule.alert && slices.Contains(a.metrics, rule.name)) && !needed.reads(rule.writes()) {
 				continue
 			}
 			take[i], grown = true, true
-			needed.names, needed.any = append(needed.names, rule.expr.names...), needed.any || rule.expr.any
+			needed.add(rule.expr.selection)
 		}
 	}
-	reduced := &run{engine: r.engine, alertsSelected: needed.selects(alertsMetric) || needed.selects(alertsForStateMetric)}
+	reduced := &run{engine: r.engine, alertsSelected: needed.reads(alertMetrics)}
 	for i, rule := range r.rules {
 		if take[i] {
 			reduced.rules = append(reduced.rules, rule)

@@ -30,18 +30,19 @@ type value struct {
 	labels labels.Labels // of the alert, where the rule has static labels
 }
 
-// unused is the expression of alertingRule, whose values come from elsewhere.
-var unused = &parser.NumberLiteral{}
+// unused is the expression of alertingRule where its values come from elsewhere.
+var unused parser.Expr = &parser.NumberLiteral{}
 
-func newAlerting(r *rule, t *testGroup) *alerting {
-	a := &alerting{rule: r, externalLabels: t.ExternalLabels, externalURL: t.ExternalURL, withAnnotations: r.keepFiring > 0 || r.queries}
+func newAlerting(r *rule, t *testGroup, expr parser.Expr) *alerting {
+	a := &alerting{rule: r, externalLabels: t.ExternalLabels, externalURL: t.ExternalURL}
+	a.withAnnotations = expr != unused || r.keepFiring > 0 || r.queries
 	set, notes := r.labels, labels.EmptyLabels()
 	if a.withAnnotations {
 		notes = r.annotations
 	} else if r.staticLabels {
 		set = labels.EmptyLabels()
 	}
-	a.alertingRule = rules.NewAlertingRule(r.name, unused, r.hold, r.keepFiring, set, notes, t.ExternalLabels, t.ExternalURL, true, quiet)
+	a.alertingRule = rules.NewAlertingRule(r.name, expr, r.hold, r.keepFiring, set, notes, t.ExternalLabels, t.ExternalURL, true, quiet)
 	return a
 }
 
@@ -56,8 +57,8 @@ func (r *rule) labelled(b *labels.Builder, metric labels.Labels) labels.Labels {
 	return b.Labels()
 }
 
-// eval evaluates the rule once and returns what it writes. query answers the queries of templates.
-func (a *alerting) eval(ctx context.Context, at time.Time, values []value, query rules.QueryFunc) (promql.Vector, error) {
+// eval evaluates the rule once and returns what it writes.
+func (a *alerting) eval(ctx context.Context, at time.Time, values []value) (promql.Vector, error) {
 	vector := make(promql.Vector, len(values))
 	for i, v := range values {
 		vector[i] = v.sample
@@ -65,21 +66,14 @@ func (a *alerting) eval(ctx context.Context, at time.Time, values []value, query
 			vector[i].Metric = v.labels
 		}
 	}
-	written, err := a.alertingRule.Eval(ctx, a.group.offset, at, first(vector, query), nil, a.group.limit)
+	written, err := a.alertingRule.Eval(ctx, 0, at, answer(vector), nil, a.group.limit)
 	a.active = len(written) > 0
 	return written, err
 }
 
-// first answers the first query, which is the rule's expression, with a vector, and passes those of templates to next.
-func first(vector promql.Vector, next rules.QueryFunc) rules.QueryFunc {
-	asked := false
-	return func(ctx context.Context, q string, t time.Time) (promql.Vector, error) {
-		if asked {
-			return next(ctx, q, t)
-		}
-		asked = true
-		return vector, nil
-	}
+// answer answers every query with a vector.
+func answer(vector promql.Vector) rules.QueryFunc {
+	return func(context.Context, string, time.Time) (promql.Vector, error) { return vector, nil }
 }
 
 // FiringAlert is an alert that fires.
@@ -107,7 +101,7 @@ func (a *alerting) firing(ctx context.Context, at time.Time, values []value) ([]
 		vector[i] = v.sample
 	}
 	once := rules.NewAlertingRule(a.name, unused, 0, 0, a.labels, a.annotations, a.externalLabels, a.externalURL, true, quiet)
-	if _, err := once.Eval(ctx, a.group.offset, at, first(vector, nil), nil, 0); err != nil {
+	if _, err := once.Eval(ctx, 0, at, answer(vector), nil, 0); err != nil {
 		return nil, err
 	}
 	annotations := map[string]labels.Labels{}

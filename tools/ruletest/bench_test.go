@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/rulefmt"
+
+	"github.com/stemedb/firedrill/tools/engine/enginetest"
 )
 
 // BenchmarkMutant runs our own tests over our own rules with one of them changed, each in turn, so that no test notices.
@@ -58,7 +60,7 @@ func BenchmarkAgainstPromtool(b *testing.B) {
 	}
 	dir := lay(b, map[string]string{"a.yml": rules.String(), "a_test.yml": tests.String()})
 	file := filepath.Join(dir, "a_test.yml")
-	theirs := promtool(b)
+	theirs := enginetest.Build(b, "promtool")
 	var promtoolTook, tookUs time.Duration
 	for b.Loop() {
 		began := time.Now()

@@ -19,7 +19,8 @@ var errNeedsByTime = errors.New("only the evaluation in steps can tell")
 // canEvaluateByRule reports whether each rule can be evaluated over the whole test before the next: no rule sees what it
 // or a later one writes.
 func (r *run) canEvaluateByRule() bool {
-	if r.every != nil || r.start().Unix() < 0 || r.input.histograms || len(r.input.byName[alertsMetric]) > 0 || len(r.input.byName[alertsForStateMetric]) > 0 {
+	isGiven := func(metric string) bool { return len(r.input.byName[metric]) > 0 }
+	if r.every != nil || r.start().Unix() < 0 || r.input.histograms || slices.ContainsFunc(alertMetrics, isGiven) {
 		return false
 	}
 	for i, reader := range r.rules {
@@ -27,7 +28,7 @@ func (r *run) canEvaluateByRule() bool {
 			return false
 		}
 		for _, later := range r.rules[i:] {
-			if reader.expr.reads(later) {
+			if reader.expr.reads(later.writes()) {
 				return false
 			}
 		}
@@ -35,18 +36,10 @@ func (r *run) canEvaluateByRule() bool {
 	return true
 }
 
-// reads reports whether the selection may contain what a rule writes.
-func (s selection) reads(r *rule) bool {
-	if r.alert {
-		return s.selects(alertsMetric) || s.selects(alertsForStateMetric)
-	}
-	return s.selects(r.name)
-}
-
 // evaluateByRule evaluates rule after rule, each over the whole test. The error is errNeedsByTime or ctx's.
 func (r *run) evaluateByRule(ctx context.Context) error {
-	r.reset(func(string) bool { return false })
-	r.memory.now = r.till
+	r.memory = newMemory(r.input)
+	r.reset(r.memory)
 	firing := map[string][]*rule{} // alerting rules that had a value, by name
 	for i, rule := range r.rules {
 		if !rule.alert {
@@ -162,10 +155,10 @@ func (r *run) record(ctx context.Context, rule *rule, writer int) error {
 			}
 			targets[s] = true
 			for _, point := range values.Floats {
-				if last, ok := s.last(); ok && last.t+step < point.T {
-					s.push(staleAt(last.t + step))
+				if len(s.samples) > 0 && s.last()+step < point.T {
+					s.end(s.last() + step)
 				}
-				s.push(sample{t: point.T, v: point.F})
+				s.push(point.T, point.F)
 				if rule.group.limit > 0 {
 					counts[point.T]++
 				}
@@ -179,8 +172,8 @@ func (r *run) record(ctx context.Context, rule *rule, writer int) error {
 		return nil
 	})
 	for _, s := range written {
-		if last, ok := s.last(); ok && last.t+step <= r.till {
-			s.push(staleAt(last.t + step))
+		if s.last()+step <= r.till {
+			s.end(s.last() + step)
 		}
 	}
 	if len(written) > 0 {
@@ -194,7 +187,7 @@ func (r *run) record(ctx context.Context, rule *rule, writer int) error {
 func (r *run) alert(ctx context.Context, rule *rule, writer int) (any bool, err error) {
 	asserted := r.asserted[rule.name]
 	follow := len(asserted) > 0 || r.alertsSelected || rule.group.limit > 0 || r.coverage != nil
-	f := &alertTracker{run: r, alerting: newAlerting(rule, r.testGroup), writer: writer}
+	f := &alertTracker{run: r, alerting: newAlerting(rule, r.testGroup, unused), writer: writer}
 	err = r.eachBatch(ctx, rule.expr, func(p batch) error {
 		any = any || len(p.values) > 0
 		if !follow && rule.distinct(p.values) {
@@ -231,7 +224,7 @@ type alertTracker struct {
 	*run
 	*alerting
 	writer   int
-	previous map[string]labels.Labels // written to ALERTS and ALERTS_FOR_STATE at the last evaluation
+	previous map[*series]bool // of ALERTS and ALERTS_FOR_STATE, written at the last evaluation
 }
 
 // update evaluates a batch, from one evaluation that can change something to the next.
@@ -333,7 +326,7 @@ func (c *cursor) changes(t, step int64) int64 {
 }
 
 func (f *alertTracker) evalAt(ctx context.Context, at time.Time, values []value) error {
-	written, err := f.eval(ctx, at, values, nil)
+	written, err := f.eval(ctx, at, values)
 	f.coverage.evaluated(f.alerting)
 	if err != nil {
 		return cmp.Or(ctx.Err(), errNeedsByTime)
@@ -341,19 +334,24 @@ func (f *alertTracker) evalAt(ctx context.Context, at time.Time, values []value)
 	if !f.alertsSelected {
 		return nil
 	}
+	now := make(map[*series]bool, len(written))
 	for _, smpl := range written {
 		s := f.memory.find(smpl.Metric)
 		if s == nil {
 			s = f.memory.add(smpl.Metric.WithoutEmpty())
 			s.writer = f.writer
 		}
-		if s.writer != f.writer {
+		if s.writer != f.writer || s.last() >= smpl.T {
 			return errNeedsByTime
 		}
+		s.push(smpl.T, smpl.F)
+		now[s] = true
 	}
-	f.previous, err = f.memory.write(written, f.previous, at.UnixMilli())
-	if err != nil {
-		return errNeedsByTime
+	for s := range f.previous {
+		if !now[s] {
+			s.end(at.UnixMilli())
+		}
 	}
+	f.previous = now
 	return nil
 }

@@ -4,15 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"net/url"
 	"slices"
 	"time"
 
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/model/timestamp"
-	prometheusvalue "github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/rules"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/util/teststorage"
 )
 
 // maxEvaluations limits the evaluations of one test.
@@ -25,8 +25,10 @@ type run struct {
 	rules  []*rule // those that can have a value or an error, in order of evaluation
 	// alertsSelected is set if a rule or the test selects ALERTS or ALERTS_FOR_STATE.
 	alertsSelected bool
-	memory         *memory
-	query          rules.QueryFunc // over memory
+	memory         *memory                  // of the evaluation by rule
+	db             *teststorage.TestStorage // of the evaluation by time
+	filled         []int                    // of each input series, the samples that db holds
+	query          rules.QueryFunc          // over one of them
 
 	// got holds the alerts that were firing, by evaluation and alert name, where the test asserts on them.
 	got map[int]map[string][]FiringAlert
@@ -45,12 +47,18 @@ func (r *run) evaluate(ctx context.Context) []error {
 	return r.evaluateByTime(ctx)
 }
 
-// reset starts with an empty storage.
-func (r *run) reset(written func(string) bool) {
-	r.memory = newMemory(r.input, written)
-	r.query = rules.EngineQueryFunc(r.engine, r.memory)
+// reset starts with a new storage.
+func (r *run) reset(over storage.Queryable) {
+	r.query = rules.EngineQueryFunc(r.engine, over)
 	r.got = map[int]map[string][]FiringAlert{}
 	r.coverage.reset()
+}
+
+// close removes the storage.
+func (r *run) close() {
+	if r.db != nil {
+		_ = r.db.Close() // only a folder of temporary files could be left
+	}
 }
 
 // at returns the time of an evaluation.
@@ -82,130 +90,124 @@ func (r *run) observe(ctx context.Context, a *alerting, slot int, values []value
 	return nil
 }
 
-// evaluateByTime evaluates as a server does: at each time all rules in their order.
+// evaluateByTime evaluates as promtool does: at each time all rules in their order, over Prometheus's storage.
 func (r *run) evaluateByTime(ctx context.Context) (failures []error) {
-	r.reset(func(name string) bool {
-		return slices.ContainsFunc(r.rules, func(rule *rule) bool { return rule.writes(name) })
-	})
-	states := make([]*ruleState, len(r.rules))
-	for i, rule := range r.rules {
-		states[i] = &ruleState{rule: rule, previous: map[string]labels.Labels{}}
-		if rule.alert {
-			states[i].alerting = newAlerting(rule, r.testGroup)
-		} else {
-			states[i].recording = rules.NewRecordingRule(rule.name, unused, rule.labels)
-		}
+	var err error
+	if r.db, err = teststorage.NewWithError(func(o *tsdb.Options) {
+		o.WALSegmentSize, o.NoLockfile, o.StripeSize, o.EnableExemplarStorage = -1, true, 1<<10, false
+	}); err != nil {
+		return errorList(err)
 	}
+	r.reset(r.db)
+	r.filled = make([]int, len(r.input.series))
+	groups := r.groups()
 	for slot := range r.slots {
 		if ctx.Err() != nil {
 			return errorList(ctx.Err())
 		}
 		at := r.at(slot)
-		r.memory.now = millisecondsTill(at)
-		if err := r.memory.fill(); err != nil {
+		if err := r.fill(ctx, millisecondsTill(at)); err != nil {
 			return errorList(fmt.Errorf("at %s: %w", at.Sub(r.start()), err))
 		}
-		for _, s := range states {
-			if every := r.every[s.group]; every > 1 && slot%every != 0 {
+		for _, g := range groups {
+			if every := r.every[g.rules[0].group]; every > 1 && slot%every != 0 {
 				continue
 			}
-			if err := s.evalAt(ctx, r, at); err != nil {
-				failures = append(failures, fmt.Errorf("at %s the rule fails: %s: %w", at.Sub(r.start()), s.rule, err))
+			g.Eval(ctx, at)
+			for i, one := range g.Rules() {
+				if err := one.LastError(); err != nil {
+					failures = append(failures, fmt.Errorf("at %s the rule fails: %s: %w", at.Sub(r.start()), g.rules[i], err))
+				}
+			}
+			for _, a := range g.alerting {
+				a.active = a.state() > rules.StateInactive
+				r.coverage.evaluated(a)
 			}
 		}
 		if len(failures) > 0 {
 			return failures
 		}
-		for _, s := range states {
-			if s.alerting == nil {
-				continue
-			}
-			if err := r.observe(ctx, s.alerting, slot, s.values); err != nil {
-				return errorList(err)
+		for _, g := range groups {
+			for _, a := range g.alerting {
+				if err := r.observe(ctx, a, slot, nil); err != nil {
+					return errorList(err)
+				}
 			}
 		}
 	}
 	return nil
 }
 
-// ruleState is the state of a rule between evaluations.
-type ruleState struct {
-	*rule
-	alerting  *alerting
-	recording *rules.RecordingRule
-	values    []value                  // of the last evaluation
-	previous  map[string]labels.Labels // written at the last evaluation
+// timedGroup is a group of Prometheus's, and its rules.
+type timedGroup struct {
+	*rules.Group
+	rules    []*rule
+	alerting []*alerting
 }
 
-// evalAt evaluates the rule and writes the result, as a rule group does.
-func (s *ruleState) evalAt(ctx context.Context, r *run, at time.Time) error {
-	vector, err := r.query(ctx, s.expr.text, at.Add(-s.group.offset))
-	if err != nil {
-		return err
+// groups returns the rule groups in order.
+func (r *run) groups() []timedGroup {
+	opts := &rules.ManagerOptions{
+		QueryFunc: r.query, AppendableV2: r.db, NotifyFunc: func(context.Context, string, ...*rules.Alert) {},
 	}
-	if s.alerting != nil {
-		s.values = s.values[:0]
-		b := labels.NewBuilder(labels.EmptyLabels())
-		for _, smpl := range vector {
-			v := value{sample: smpl}
-			if s.alerting.setsLabels() {
-				v.labels = s.labelled(b, smpl.Metric)
+	var groups []timedGroup
+	for rest := r.rules; len(rest) > 0; {
+		own := rest[0].group
+		n := slices.IndexFunc(rest, func(rule *rule) bool { return rule.group != own })
+		if n < 0 {
+			n = len(rest)
+		}
+		g := timedGroup{rules: rest[:n]}
+		var all []rules.Rule
+		for _, rule := range g.rules {
+			if rule.alert {
+				a := newAlerting(rule, r.testGroup, rule.expr.parsed)
+				g.alerting = append(g.alerting, a)
+				all = append(all, a.alertingRule)
+			} else {
+				all = append(all, &recording{rules.NewRecordingRule(rule.name, rule.expr.parsed, rule.labels), rule, r.coverage})
 			}
-			s.values = append(s.values, v)
 		}
-		vector, err = s.alerting.eval(ctx, at, s.values, r.query)
-		r.coverage.evaluated(s.alerting)
-	} else {
-		vector, err = s.recording.Eval(ctx, s.group.offset, at, first(vector, nil), nil, s.group.limit)
-		if len(vector) > 0 {
-			r.coverage.recorded(s.rule)
-		}
+		g.Group = rules.NewGroup(rules.GroupOptions{
+			Name: own.name, File: own.file, Interval: r.interval, Limit: own.limit, QueryOffset: &own.offset, Rules: all, Opts: opts,
+		})
+		groups, rest = append(groups, g), rest[n:]
 	}
-	if err != nil {
-		return err
-	}
-	s.previous, err = r.memory.write(vector, s.previous, timestamp.FromTime(at.Add(-s.group.offset)))
-	return err
+	return groups
 }
 
-// write writes the result of a rule, and a stale marker for each series of the previous evaluation that is missing from
-// it. It returns the series written.
-func (m *memory) write(vector promql.Vector, previous map[string]labels.Labels, t int64) (map[string]labels.Labels, error) {
-	var failure error
-	app := appender{m: m}
-	written := make(map[string]labels.Labels, len(vector))
-	for _, s := range vector {
-		if err := app.append(s.Metric, sample{t: s.T, v: s.F, h: s.H}); err != nil {
-			failure = fmt.Errorf("writing %s: %w", s.Metric, err)
-			continue
-		}
-		written[string(s.Metric.Bytes(nil))] = s.Metric
-	}
-	for key, ls := range previous {
-		if _, again := written[key]; !again {
-			_ = app.append(ls, staleAt(t)) // refused where another rule writes the series now
-		}
-	}
-	app.commit()
-	return written, failure
+// recording is a recording rule whose coverage is recorded.
+type recording struct {
+	*rules.RecordingRule
+	rule     *rule
+	coverage *coverage
 }
 
-// fill appends the samples of the pending input series up to now.
-func (m *memory) fill() error {
-	app := appender{m: m}
-	for _, p := range m.pending {
-		for ; p.next < len(p.samples) && p.samples[p.next].t <= m.now; p.next++ {
-			if err := app.append(p.labels, p.samples[p.next]); err != nil {
-				return fmt.Errorf("the input series %s: %w", p.labels, err)
+// Eval implements rules.Rule.
+func (r *recording) Eval(ctx context.Context, offset time.Duration, at time.Time, query rules.QueryFunc, external *url.URL, limit int) (promql.Vector, error) {
+	vector, err := r.RecordingRule.Eval(ctx, offset, at, query, external, limit)
+	if len(vector) > 0 {
+		r.coverage.recorded(r.rule)
+	}
+	return vector, err
+}
+
+// fill appends the samples of the input series up to a time.
+func (r *run) fill(ctx context.Context, until int64) error {
+	app := r.db.AppenderV2(ctx)
+	for i, s := range r.input.series {
+		for ; r.filled[i] < len(s.samples) && s.samples[r.filled[i]].t <= until; r.filled[i]++ {
+			smpl := s.samples[r.filled[i]]
+			if smpl.h != nil {
+				smpl.h = smpl.h.Copy() // the storage changes it
+			}
+			if _, err := app.Append(0, s.labels, 0, smpl.t, smpl.v, nil, smpl.h, storage.AppendV2Options{}); err != nil {
+				return errors.Join(fmt.Errorf("the input series %s: %w", s.labels, err), app.Rollback())
 			}
 		}
 	}
-	app.commit()
-	return nil
+	return app.Commit()
 }
-
-// staleAt is a stale marker.
-func staleAt(t int64) sample { return sample{t: t, v: math.Float64frombits(prometheusvalue.StaleNaN)} }
 
 // errorList is a list of err, or nil.
 func errorList(err error) []error {

@@ -61,8 +61,6 @@ type coverage struct {
 	rules map[*rule]RuleCoverage
 }
 
-func newCoverage() *coverage { return &coverage{rules: map[*rule]RuleCoverage{}} }
-
 func (c *coverage) reset() {
 	if c != nil {
 		clear(c.rules)

@@ -34,9 +34,12 @@ func diffAlerts(a alertTest, got []FiringAlert) string {
 			e.print(&b, a.Alertname)
 			continue
 		}
-		likest := slices.IndexFunc(got, func(g FiringAlert) bool {
-			return e.similarity(g) == slices.MaxFunc(got, func(a, b FiringAlert) int { return e.similarity(a) - e.similarity(b) }).likenessOf(e)
-		})
+		likest := 0
+		for i := range got {
+			if e.similarity(got[i]) > e.similarity(got[likest]) {
+				likest = i
+			}
+		}
 		fmt.Fprintf(&b, "\n  expected (-), got (+) {%s}", short(got[likest].Labels))
 		diffFields(&b, "labels", e.Labels, e.MatchLabels, got[likest].Labels)
 		diffFields(&b, "annotations", e.Annotations, e.MatchAnnotations, got[likest].Annotations)
@@ -60,8 +63,6 @@ func short(ls labels.Labels) string {
 	return strings.Trim(ls.DropReserved(func(n string) bool { return n == labels.AlertName }).String(), "{}")
 }
 
-func (g FiringAlert) likenessOf(e expectedAlert) int { return e.similarity(g) }
-
 // similarity is the number of labels and annotations that both have.
 func (e expectedAlert) similarity(g FiringAlert) int {
 	n := 0
@@ -79,12 +80,7 @@ func (e expectedAlert) similarity(g FiringAlert) int {
 }
 
 func (e expectedAlert) print(b *strings.Builder, name string) {
-	full := maps.Clone(e.Labels)
-	if full == nil {
-		full = map[string]string{}
-	}
-	full[labels.AlertName] = name
-	fmt.Fprintf(b, "\n  - %s", labels.FromMap(full))
+	fmt.Fprintf(b, "\n  - %s", labels.FromMap(e.named(name)))
 	for _, key := range slices.Sorted(maps.Keys(e.MatchLabels)) {
 		fmt.Fprintf(b, "\n  -   %s =~ %q", key, e.MatchLabels[key].text())
 	}
@@ -100,19 +96,9 @@ func (e expectedAlert) print(b *strings.Builder, name string) {
 func diffFields(b *strings.Builder, title string, exact map[string]string, patterns map[string]anchored, got labels.Labels) {
 	all := got.Map()
 	delete(all, labels.AlertName)
-	names := slices.Sorted(maps.Keys(all))
-	for name := range exact {
-		if _, ok := all[name]; !ok && name != labels.AlertName {
-			names = append(names, name)
-		}
-	}
-	for name := range patterns {
-		if _, ok := all[name]; !ok {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
+	names := slices.Concat(slices.Collect(maps.Keys(all)), slices.Collect(maps.Keys(exact)), slices.Collect(maps.Keys(patterns)))
+	names = slices.DeleteFunc(names, func(name string) bool { return name == labels.AlertName && exact[name] != "" })
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		value, has := all[name]
 		want, wanted := exact[name]
 		pattern, matched := patterns[name]

@@ -1,10 +1,10 @@
 // Package ruletest runs unit tests of Prometheus rules: the files that `promtool test rules` runs, with the same
 // verdicts, many times faster.
 //
-// Rules, PromQL, templates, the series notation and the alert state machine are Prometheus's own. The in-memory storage
-// and the order of evaluation are not. promtool goes from time to time and evaluates all rules at each; bytime.go does the
-// same. Most tests run in byrule.go, which goes from rule to rule and evaluates each over the whole test with a few range
-// queries. The verdict is the same, because
+// Rules, PromQL, templates, the series notation and the alert state machine are Prometheus's own. promtool goes from time
+// to time and evaluates all rules at each, over Prometheus's storage; bytime.go does the same. Most tests run in byrule.go,
+// which goes from rule to rule and evaluates each over the whole test with a few range queries, over series in memory. The
+// verdict is the same, because
 //
 //   - it is used only where no rule reads what it or a later rule writes, no selector looks ahead (@, negative offset)
 //     and no group has a query_offset: a rule then sees the same at each time, whether or not later samples exist already;

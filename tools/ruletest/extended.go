@@ -1,6 +1,7 @@
 package ruletest
 
 import (
+	"maps"
 	"regexp"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -23,12 +24,15 @@ func (a *anchored) UnmarshalYAML(unmarshal func(any) error) error {
 // matches reports whether an alert of the expected name is the expected one. Labels and annotations must be equal, but
 // with a match_labels or match_annotations, even an empty one, those that are not named do not count.
 func (e expectedAlert) matches(name string, got FiringAlert) bool {
-	expected := map[string]string{}
-	for n, v := range e.Labels {
-		expected[n] = v
-	}
-	expected[labels.AlertName] = name
-	return agree(expected, e.MatchLabels, got.Labels) && agree(e.Annotations, e.MatchAnnotations, got.Annotations)
+	return agree(e.named(name), e.MatchLabels, got.Labels) && agree(e.Annotations, e.MatchAnnotations, got.Annotations)
+}
+
+// named returns the expected labels with the alert's name.
+func (e expectedAlert) named(name string) map[string]string {
+	named := map[string]string{}
+	maps.Copy(named, e.Labels)
+	named[labels.AlertName] = name
+	return named
 }
 
 func agree(exact map[string]string, patterns map[string]anchored, got labels.Labels) bool {

@@ -1,6 +1,7 @@
 package ruletest
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -184,7 +185,7 @@ func undecodable(path string, err error) error {
 	for _, text := range typeErr.Errors {
 		all = append(all, decodeError(path, text))
 	}
-	return joined(all)
+	return errors.Join(all...)
 }
 
 // resolveGlobs returns the rule files that a test file names, and the patterns that match none.
@@ -213,7 +214,7 @@ func (t *testGroup) start() time.Time {
 	return t.Start.Time
 }
 
-// length is how long the test lasts: up to the last moment that it asserts on.
+// length is the duration of the test: up to the last time that it asserts on.
 func (t *testGroup) length() time.Duration {
 	var last model.Duration
 	for _, a := range t.AlertTests {

@@ -16,6 +16,7 @@ import (
 
 // judge evaluates the rules and compares the results with what the test expects.
 func (r *run) judge(ctx context.Context) []Failure {
+	defer r.close()
 	var failures []Failure
 	if errs := r.evaluate(ctx); len(errs) > 0 {
 		for _, err := range errs {

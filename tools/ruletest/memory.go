@@ -4,39 +4,33 @@ import (
 	"context"
 	"math"
 	"slices"
-	"sort"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
+	prometheusvalue "github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/chunks"
-	"github.com/prometheus/prometheus/util/annotations"
 )
 
-// sample is a float or, where h is not nil, a native histogram.
+// sample is a float or, in the input alone, a native histogram.
 type sample struct {
 	t int64 // in milliseconds
 	v float64
 	h *histogram.FloatHistogram
 }
 
-// A sample is a chunks.Sample.
+// A sample is a chunks.Sample, as long as it is a float.
 
 func (s *sample) ST() int64                     { return 0 }
 func (s *sample) T() int64                      { return s.t }
 func (s *sample) F() float64                    { return s.v }
 func (s *sample) H() *histogram.Histogram       { return nil }
-func (s *sample) FH() *histogram.FloatHistogram { return s.h.Copy() } // PromQL calculates in place
-func (s *sample) Copy() chunks.Sample           { return &sample{s.t, s.v, s.h.Copy()} }
-func (s *sample) Type() chunkenc.ValueType {
-	if s.h != nil {
-		return chunkenc.ValFloatHistogram
-	}
-	return chunkenc.ValFloat
-}
+func (s *sample) FH() *histogram.FloatHistogram { return nil }
+func (s *sample) Copy() chunks.Sample           { return &sample{t: s.t, v: s.v} }
+func (s *sample) Type() chunkenc.ValueType      { return chunkenc.ValFloat }
 
 // samples is a storage.Samples.
 type samples []sample
@@ -66,52 +60,47 @@ func (in *input) set(ls labels.Labels, all samples, truncated bool) {
 		in.byName[name] = append(in.byName[name], s)
 	}
 	s.samples, s.truncated = all, truncated
-	in.histograms = in.histograms || s.histograms()
+	in.histograms = in.histograms || slices.ContainsFunc(all, func(smpl sample) bool { return smpl.h != nil })
 }
 
-// series is a series and its samples, by time.
+// series is a series and its samples, by time. It implements storage.Series.
 type series struct {
 	labels    labels.Labels
 	samples   samples
-	chunked   *chunked // nil as long as all samples are floats
-	truncated bool     // an input series has values after the last evaluation
-	writer    int      // the rule that writes it, where rules are evaluated one by one
+	truncated bool // an input series has values after the last evaluation
+	writer    int  // the rule that writes it
 }
 
-func (s *series) histograms() bool {
-	return slices.ContainsFunc(s.samples, func(smpl sample) bool { return smpl.h != nil })
+func (s *series) Labels() labels.Labels { return s.labels }
+
+func (s *series) Iterator(chunkenc.Iterator) chunkenc.Iterator {
+	return storage.NewListSeriesIterator(s.samples)
 }
 
-// memory is the storage of one run of a test: the test's input up to now, and what the rules have written. It implements
-// storage.Queryable for one goroutine.
+// last returns the time of the last sample, or the lowest time.
+func (s *series) last() int64 {
+	if len(s.samples) == 0 {
+		return math.MinInt64
+	}
+	return s.samples[len(s.samples)-1].t
+}
+
+func (s *series) push(t int64, v float64) { s.samples = append(s.samples, sample{t: t, v: v}) }
+
+// end marks the series stale.
+func (s *series) end(t int64) { s.push(t, math.Float64frombits(prometheusvalue.StaleNaN)) }
+
+// memory is a storage of floats: the test's input, and what the rules have written. It implements storage.Queryable for
+// one goroutine.
 type memory struct {
-	input *input
-	now   int64 // in milliseconds; later samples are not visible yet
-
-	// Input series that the rules might write as well, and those with histograms: they are appended sample by sample.
-	pending  []*pendingSeries
-	writable map[*series]bool
-
+	input  *input
 	own    []*series
 	byName map[string][]*series
 	byHash map[uint64][]*series
 }
 
-type pendingSeries struct {
-	*series
-	next int
-}
-
-// newMemory returns a storage over in. Input series whose name is written are copied, so that rules can append to them.
-func newMemory(in *input, written func(name string) bool) *memory {
-	m := &memory{input: in, byName: map[string][]*series{}, byHash: map[uint64][]*series{}, writable: map[*series]bool{}}
-	for _, s := range in.series {
-		if in.histograms && s.histograms() || written(s.labels.Get(model.MetricNameLabel)) {
-			m.pending = append(m.pending, &pendingSeries{series: s})
-			m.writable[s] = true
-		}
-	}
-	return m
+func newMemory(in *input) *memory {
+	return &memory{input: in, byName: map[string][]*series{}, byHash: map[uint64][]*series{}}
 }
 
 // Storage returns a storage of these series, in memory. It is for one goroutine.
@@ -124,10 +113,10 @@ func Storage(all []promql.Series) storage.Queryable {
 		}
 		in.set(s.Metric, floats, false)
 	}
-	return &memory{input: in, now: math.MaxInt64}
+	return newMemory(in)
 }
 
-// find returns the series with these labels among those that rules can append to, or nil.
+// find returns the series with these labels among those that rules have written, or nil.
 func (m *memory) find(ls labels.Labels) *series {
 	for _, s := range m.byHash[ls.Hash()] {
 		if labels.Equal(s.labels, ls) {
@@ -149,37 +138,19 @@ func (m *memory) add(ls labels.Labels) *series {
 }
 
 // Querier implements storage.Queryable.
-func (m *memory) Querier(_, maxt int64) (storage.Querier, error) {
-	return querier{m: m, until: min(maxt, m.now), any: maxt >= m.oldest()}, nil
+func (m *memory) Querier(int64, int64) (storage.Querier, error) {
+	return querier{storage.NoopQuerier(), m}, nil
 }
 
-// oldest returns the time of the oldest visible sample, in milliseconds.
-func (m *memory) oldest() int64 {
-	oldest := int64(math.MaxInt64)
-	for _, s := range m.input.series {
-		if len(s.samples) > 0 && s.samples[0].t <= m.now && !m.writable[s] {
-			oldest = min(oldest, s.samples[0].t)
-		}
-	}
-	for _, s := range m.own {
-		if len(s.samples) > 0 {
-			oldest = min(oldest, s.samples[0].t)
-		}
-	}
-	return oldest
-}
-
+// querier leaves out what PromQL does not ask for.
 type querier struct {
-	m     *memory
-	until int64
-	any   bool // a sample is old enough for the query
+	storage.Querier
+	m *memory
 }
 
 // Select implements storage.Querier.
 func (q querier) Select(_ context.Context, sortSeries bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
-	if q.any {
-		slices.SortStableFunc(matchers, excludingLast(matchers))
-	}
+	slices.SortStableFunc(matchers, excludingLast(matchers))
 	input, own := q.m.input.series, q.m.own
 	for _, m := range matchers {
 		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
@@ -187,13 +158,8 @@ func (q querier) Select(_ context.Context, sortSeries bool, _ *storage.SelectHin
 			break
 		}
 	}
-	set := &seriesSet{maxt: q.until}
-	for _, s := range input {
-		if !q.m.writable[s] && labels.Selector(matchers).Matches(s.labels) {
-			set.series = append(set.series, s)
-		}
-	}
-	for _, s := range own {
+	set := &seriesSet{SeriesSet: storage.EmptySeriesSet()}
+	for _, s := range slices.Concat(input, own) {
 		if labels.Selector(matchers).Matches(s.labels) {
 			set.series = append(set.series, s)
 		}
@@ -203,6 +169,15 @@ func (q querier) Select(_ context.Context, sortSeries bool, _ *storage.SelectHin
 	}
 	return set
 }
+
+type seriesSet struct {
+	storage.SeriesSet
+	series []*series
+	next   int
+}
+
+func (s *seriesSet) Next() bool         { s.next++; return s.next <= len(s.series) }
+func (s *seriesSet) At() storage.Series { return s.series[s.next-1] }
 
 // excludingLast orders matchers as Prometheus's storage leaves them after a query: those that only exclude series come
 // last. The labels of absent(a{b="c", b!="d"}) depend on it.
@@ -220,46 +195,4 @@ func excludingLast(matchers []*labels.Matcher) func(a, b *labels.Matcher) int {
 		return 0
 	}
 	return func(a, b *labels.Matcher) int { return excludes(a) - excludes(b) }
-}
-
-// LabelValues implements storage.Querier. PromQL does not ask for it.
-func (querier) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return nil, nil, nil
-}
-
-// LabelNames implements storage.Querier. PromQL does not ask for it.
-func (querier) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return nil, nil, nil
-}
-
-// Close implements storage.Querier.
-func (querier) Close() error { return nil }
-
-type seriesSet struct {
-	series []*series
-	next   int
-	maxt   int64
-}
-
-func (s *seriesSet) Next() bool { s.next++; return s.next <= len(s.series) }
-func (s *seriesSet) At() storage.Series {
-	return visibleSeries{s.series[s.next-1], s.maxt}
-}
-func (*seriesSet) Err() error                        { return nil }
-func (*seriesSet) Warnings() annotations.Annotations { return nil }
-
-// visibleSeries is a series up to and including maxt.
-type visibleSeries struct {
-	*series
-	maxt int64
-}
-
-func (s visibleSeries) Labels() labels.Labels { return s.labels }
-
-func (s visibleSeries) Iterator(chunkenc.Iterator) chunkenc.Iterator {
-	end := len(s.samples)
-	if end > 0 && s.samples[end-1].t > s.maxt {
-		end = sort.Search(end, func(i int) bool { return s.samples[i].t > s.maxt })
-	}
-	return storage.NewListSeriesIterator(s.samples[:end])
 }

@@ -3,13 +3,11 @@ package ruletest
 import (
 	"errors"
 	"fmt"
-	"math"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/promqltest"
@@ -29,30 +27,29 @@ func readSeries(t *testGroup, last time.Time) (input *input, hidden int, err err
 	// Samples after the last evaluation are not visible: one of them is enough.
 	visible := uint64(last.Sub(t.start())/gap) + 2
 	input = newInput()
-	var pending *startTimes
+	var startTimes []string // the lines of start times since the last series
+	check := func(more ...string) error { return t.checkStartTimes(append(startTimes, more...)) }
 	total := uint64(0)
 	for i, s := range t.InputSeries {
 		text := "  " + s.Series + " " + s.Values
 		for line := range strings.SplitSeq(text, "\n") {
 			line = strings.TrimSpace(line)
 			if line == "" || strings.HasPrefix(line, "#") {
-				return input, len(t.InputSeries) - i - 1, pending.unused()
+				return input, len(t.InputSeries) - i - 1, check()
 			}
-			if metric, offsets, ok := startTimesOf(line); ok {
-				if err := pending.unused(); err != nil {
+			if hasStartTimes(line) {
+				if err := limited(line); err != nil {
 					return nil, 0, seriesError(s, err)
 				}
-				if pending, err = parseStartTimes(metric, offsets); err != nil {
-					return nil, 0, seriesError(s, err)
-				}
+				startTimes = append(startTimes, line)
 				continue
 			}
-			if pending == nil { // otherwise the values are counted
+			if len(startTimes) == 0 { // otherwise the values are counted
 				line = shortened(line, visible)
 			}
 			ls, values, err := parseLine(line)
 			if err == nil {
-				err = pending.fit(ls, len(values))
+				err = check(line)
 			}
 			if err == nil && ls.IsEmpty() {
 				err = errors.New("a series without a name and labels: name its metric")
@@ -66,16 +63,24 @@ func readSeries(t *testGroup, last time.Time) (input *input, hidden int, err err
 			if err != nil {
 				return nil, 0, seriesError(s, err)
 			}
-			pending = nil
+			startTimes = nil
 			all, truncated := samplesOf(values, t.start(), gap, last)
 			input.set(ls, all, truncated)
 		}
 	}
-	return input, 0, pending.unused()
+	return input, 0, check()
 }
 
 // parseLine parses a line of the notation, and refuses one with too many samples.
 func parseLine(line string) (labels.Labels, []parser.SequenceValue, error) {
+	if err := limited(line); err != nil {
+		return labels.EmptyLabels(), nil, err
+	}
+	return notation.ParseSeriesDesc(line)
+}
+
+// limited returns an error if the repetitions in a line come to too many samples.
+func limited(line string) error {
 	sum := uint64(0)
 	for _, text := range repetition.FindAllString(line[valuesAt(line):], -1) {
 		if n, err := strconv.ParseUint(strings.TrimSpace(text[1:]), 10, 64); err == nil {
@@ -83,9 +88,9 @@ func parseLine(line string) (labels.Labels, []parser.SequenceValue, error) {
 		}
 	}
 	if sum > maxSamples {
-		return labels.EmptyLabels(), nil, fmt.Errorf("more than %d samples: write fewer, or a shorter eval_time", maxSamples)
+		return fmt.Errorf("more than %d samples: write fewer, or a shorter eval_time", maxSamples)
 	}
-	return notation.ParseSeriesDesc(line)
+	return nil
 }
 
 func seriesError(s seriesText, err error) error {
@@ -162,71 +167,22 @@ func valuesAt(line string) int {
 	return len(line)
 }
 
-// startTimes are the start timestamps given for a series on the line before it. They have no effect, since promtool's
-// test storage does not keep them, but their number must fit the series.
-type startTimes struct {
-	metric labels.Labels
-	count  int
+// hasStartTimes reports whether a line gives start timestamps, like `requests_total{job="api"}@st -1m -2mx3`. They have no
+// effect, since promtool's test storage does not keep them, but they must fit the series on the next line.
+func hasStartTimes(line string) bool {
+	metric, _, ok := strings.Cut(strings.ReplaceAll(line, "\t", " "), " ")
+	return ok && strings.HasSuffix(metric, "@st")
 }
 
-// startTimesOf splits a line like `requests_total{job="api"}@st -1m -2mx3`.
-func startTimesOf(line string) (metric, offsets string, ok bool) {
-	end := strings.IndexAny(line, " \t")
-	if end < 0 {
-		return "", "", false
+// checkStartTimes returns what promtool says of start times and the series after them.
+func (t *testGroup) checkStartTimes(lines []string) error {
+	if len(lines) == 0 || !hasStartTimes(lines[0]) {
+		return nil
 	}
-	metric, ok = strings.CutSuffix(line[:end], "@st")
-	return metric, strings.TrimSpace(line[end+1:]), ok
-}
-
-var startTimeItem = regexp.MustCompile(`^(?:(_)|([+-]?)([0-9]+[a-wyzA-Z]*)(?:([+-])([+-]?)([0-9]+[a-wyzA-Z]*))?)(?:x([0-9]+))?$`)
-
-func parseStartTimes(metric, offsets string) (*startTimes, error) {
-	ls, _, err := notation.ParseSeriesDesc(metric + " _")
+	loaded, err := promqltest.NewLazyLoader("load "+t.Interval.String()+"\n  "+strings.Join(lines, "\n  "), promqltest.LazyLoaderOpts{StartTime: t.start()})
 	if err != nil {
-		return nil, fmt.Errorf("the series in front of @st: %w", err)
+		what := strings.TrimPrefix(err.Error(), "unknown position: parse error: ")
+		return fmt.Errorf("%s: on the line before a series, give each of its values a start time as in -1m, -1mx3 or _", what)
 	}
-	s := &startTimes{metric: ls}
-	for item := range strings.FieldsSeq(offsets) {
-		m := startTimeItem.FindStringSubmatch(item)
-		if m == nil || m[4] != "" && m[7] == "" {
-			return nil, fmt.Errorf("%q is not a start time: write an offset as in -1m, -1mx3, -1m-10sx3 or _x3", item)
-		}
-		for _, d := range []string{m[3], m[6]} {
-			if _, err := model.ParseDuration(d); d != "" && err != nil {
-				return nil, fmt.Errorf("the start time %q: %w", item, err)
-			}
-		}
-		count := 1
-		if m[7] != "" {
-			n, err := strconv.ParseUint(m[7], 10, 64)
-			if err != nil || n > math.MaxInt32 || m[1] != "" && n == 0 {
-				return nil, fmt.Errorf("the start time %q: %s is not a number of repetitions", item, m[7])
-			}
-			if count = int(n); m[1] == "" {
-				count++
-			}
-		}
-		s.count += count
-	}
-	return s, nil
-}
-
-// fit returns an error if the start times do not belong to the series.
-func (s *startTimes) fit(ls labels.Labels, values int) error {
-	switch {
-	case s == nil || labels.Equal(s.metric, ls) && s.count == values:
-		return nil
-	case !labels.Equal(s.metric, ls):
-		return fmt.Errorf("the line before gives start times (@st) for another series, %s: write them on the line before the series", s.metric)
-	default:
-		return fmt.Errorf("%d start times (@st) for %d values: give each value one, or _", s.count, values)
-	}
-}
-
-func (s *startTimes) unused() error {
-	if s == nil {
-		return nil
-	}
-	return fmt.Errorf("start times (@st) for %s without a series after them: write them on the line before the series", s.metric)
+	return loaded.Close()
 }

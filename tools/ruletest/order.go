@@ -1,8 +1,6 @@
 package ruletest
 
-import (
-	"slices"
-)
+import "slices"
 
 // ordered holds the rules of a test file in order of evaluation.
 type ordered struct {
@@ -14,11 +12,11 @@ type ordered struct {
 	open [][2]*ruleGroup
 }
 
-// ordered puts the groups of the test file's rule files in order, one of those files replaced if replacement is not nil.
+// ordered sorts the groups of the test file's rule files, with replacement, if not nil, in place of the file of its path.
 //
-// promtool evaluates the groups as group_eval_order says; those that it does not name have the same rank as the first
-// that it names, and groups of the same rank come in random order. Among those we evaluate first what others read, as
-// far as that goes, and then go by the order of the files: one of promtool's orders, and always the same.
+// promtool evaluates groups in the order of group_eval_order; groups that it does not name have the rank of the first that
+// it names, and groups of equal rank are in random order. Here, groups that others read come first where possible, then
+// the order of the files decides: one of promtool's orders, and always the same.
 func (f *file) ordered(files map[string]*ruleFile, replacement *ruleFile) *ordered {
 	ranks := map[string]int{}
 	for i, name := range f.order {
@@ -50,7 +48,7 @@ func (f *file) ordered(files map[string]*ruleFile, replacement *ruleFile) *order
 	return o
 }
 
-// sorted sorts groups of the same rank, and notes which of them depend on each other.
+// sorted sorts groups of equal rank, and records which of them depend on each other.
 func (o *ordered) sorted(groups []*ruleGroup) []*ruleGroup {
 	if len(groups) < 2 {
 		return groups
@@ -73,8 +71,8 @@ func (o *ordered) sorted(groups []*ruleGroup) []*ruleGroup {
 				}
 			}
 			for j, other := range groups {
-				if j != i && (r.expr.any || r.expr.selects(alertsMetric) || r.expr.selects(alertsForStateMetric)) &&
-					slices.ContainsFunc(other.rules, r.expr.reads) {
+				readsOther := func(o *rule) bool { return r.expr.reads(o.writes()) }
+				if j != i && r.expr.reads(alertMetrics) && slices.ContainsFunc(other.rules, readsOther) {
 					reads[i][j] = true
 				}
 			}
@@ -113,9 +111,9 @@ func (o *ordered) sorted(groups []*ruleGroup) []*ruleGroup {
 	return result
 }
 
-// live returns the rules that can have a value or an error in the test: all but those whose expression has neither while
-// what it selects is missing, where that is missing from the test's input and from what the other rules write. It also
-// returns whether anything that can have a value selects ALERTS or ALERTS_FOR_STATE.
+// live returns the rules that can have a value or an error in the test: all but those that have neither without the
+// series that they select, where neither the test's input nor other rules provide these. It also returns whether any of
+// them selects ALERTS or ALERTS_FOR_STATE.
 func (t *test) live(all []*rule) (live []*rule, alertsSelected bool) {
 	there := map[string]bool{}
 	for name := range t.input.byName {
@@ -129,18 +127,16 @@ func (t *test) live(all []*rule) (live []*rule, alertsSelected bool) {
 				continue
 			}
 			awake[i], changed = true, true
-			if r.alert {
-				there[alertsMetric], there[alertsForStateMetric] = true, true
-			} else {
-				there[r.name] = true
+			for _, name := range r.writes() {
+				there[name] = true
 			}
 		}
 	}
-	alertsSelected = t.exprs.selects(alertsMetric) || t.exprs.selects(alertsForStateMetric)
+	alertsSelected = t.exprs.reads(alertMetrics)
 	for i, r := range all {
 		if awake[i] {
 			live = append(live, r)
-			alertsSelected = alertsSelected || r.expr.selects(alertsMetric) || r.expr.selects(alertsForStateMetric)
+			alertsSelected = alertsSelected || r.expr.reads(alertMetrics)
 		}
 	}
 	return live, alertsSelected
@@ -148,10 +144,7 @@ func (t *test) live(all []*rule) (live []*rule, alertsSelected bool) {
 
 // finds reports whether the expression may select one of these metrics.
 func (s selection) finds(there map[string]bool) bool {
-	if s.any && len(there) > 0 {
-		return true
-	}
-	return slices.ContainsFunc(s.names, func(name string) bool { return there[name] })
+	return s.any && len(there) > 0 || slices.ContainsFunc(s.names, func(name string) bool { return there[name] })
 }
 
 // differences returns the rules that differ between two versions of a file, after parsing.

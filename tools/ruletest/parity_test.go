@@ -10,20 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-)
 
-// promtool returns the path of the promtool that go.mod names, compiled as it is for make test, and so only once.
-func promtool(t testing.TB) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "promtool")
-	cmd := exec.Command("go", "build", "-o", path, "-trimpath", "-buildvcs=false", "-tags=remove_all_sd,netgo",
-		"github.com/prometheus/prometheus/cmd/promtool")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building promtool: %v\n%s", err, out)
-	}
-	return path
-}
+	"github.com/stemedb/firedrill/tools/engine/enginetest"
+)
 
 // verdicts are those on a test file: on the file as a whole, and on each of its test groups.
 type verdicts struct {
@@ -35,7 +24,7 @@ type verdicts struct {
 func promtoolVerdicts(t testing.TB, files []string) map[string]verdicts {
 	t.Helper()
 	report := filepath.Join(t.TempDir(), "junit.xml")
-	cmd := exec.Command(promtool(t), append([]string{"test", "rules", "--junit=" + report}, files...)...)
+	cmd := exec.Command(enginetest.Build(t, "promtool"), append([]string{"test", "rules", "--junit=" + report}, files...)...)
 	if out, err := cmd.CombinedOutput(); err != nil && cmd.ProcessState.ExitCode() != 1 {
 		t.Fatalf("promtool: %v\n%s", err, out)
 	}
@@ -124,7 +113,7 @@ func TestSameVerdictsAsPromtool(t *testing.T) {
 }
 
 // The evaluation in steps does what a server does. That in columns must say the same, wherever it has anything to say.
-func TestColumnsSayWhatStepsSay(t *testing.T) {
+func TestByRuleEqualsByTime(t *testing.T) {
 	evaluateByRule := 0
 	for _, f := range Load(testFiles(t), Options{}).files {
 		for _, test := range f.tests {
@@ -132,6 +121,7 @@ func TestColumnsSayWhatStepsSay(t *testing.T) {
 				continue
 			}
 			fast, slow := newRun(test), newRun(test)
+			defer slow.close()
 			if !fast.canEvaluateByRule() || fast.evaluateByRule(t.Context()) != nil {
 				continue
 			}
@@ -169,20 +159,21 @@ func (r *run) findings(ctx context.Context) string {
 
 // recordings are the series that the recording rules have written, and the rest if anybody selects it.
 func (r *run) recordings(t *testing.T) string {
-	var all []string
-	for _, s := range r.memory.own {
-		name := s.labels.Get("__name__")
-		if !r.alertsSelected && (name == alertsMetric || name == alertsForStateMetric) {
-			continue
+	const all = `{__name__=~".+"}`
+	var texts []string
+	for slot := range r.slots {
+		vector, err := r.query(t.Context(), all, r.at(slot))
+		if err != nil {
+			t.Fatal(err)
 		}
-		text := s.labels.String()
-		for _, one := range s.samples {
-			text += fmt.Sprintf(" %d:%x", one.t, one.v)
+		for _, s := range vector {
+			if name := s.Metric.Get("__name__"); r.alertsSelected || !slices.Contains(alertMetrics, name) {
+				texts = append(texts, fmt.Sprintf("%s %d:%x", s.Metric, s.T, s.F))
+			}
 		}
-		all = append(all, text)
 	}
-	slices.Sort(all)
-	return strings.Join(all, "\n")
+	slices.Sort(texts)
+	return strings.Join(texts, "\n")
 }
 
 func TestVersionIsThatOfGoMod(t *testing.T) {

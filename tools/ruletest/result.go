@@ -87,7 +87,7 @@ func (r *Result) Err() error {
 			add(t.Err)
 		}
 	}
-	return joined(errs)
+	return errors.Join(errs...)
 }
 
 // lineError is an error with a line number.
@@ -97,8 +97,6 @@ type lineError struct {
 }
 
 func (p *lineError) Error() string { return p.err.Error() }
-
-func joined(errs []error) error { return errors.Join(errs...) }
 
 // abbreviated shortens a text for a message.
 func abbreviated(text string) string {

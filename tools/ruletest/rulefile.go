@@ -2,10 +2,12 @@ package ruletest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,12 +25,6 @@ import (
 
 // maxFileSize limits the size of a file in bytes.
 const maxFileSize = 16 << 20
-
-// The metrics that alerting rules write.
-const (
-	alertsMetric         = "ALERTS"
-	alertsForStateMetric = "ALERTS_FOR_STATE"
-)
 
 var (
 	// promqlParser parses what promtool does without feature flags.
@@ -76,18 +72,22 @@ func (r *rule) String() string {
 	return fmt.Sprintf("%s: %s (group %q, %s)", kind, r.name, r.group.name, r.group.file)
 }
 
-// writes reports whether the rule writes a metric of this name.
-func (r *rule) writes(metric string) bool {
+// alertMetrics are the metrics that alerting rules write.
+var alertMetrics = []string{"ALERTS", "ALERTS_FOR_STATE"}
+
+// writes returns the metrics that the rule writes.
+func (r *rule) writes() []string {
 	if r.alert {
-		return metric == alertsMetric || metric == alertsForStateMetric
+		return alertMetrics
 	}
-	return metric == r.name
+	return []string{r.name}
 }
 
 // expression is an expression and what is known of it before it is evaluated.
 type expression struct {
 	// text is the expression as Prometheus prints and evaluates it, which may differ from the file.
-	text string
+	text   string
+	parsed parser.Expr
 	selection
 	// past is set if the value at a time depends only on the time and earlier samples. One range query then gives the
 	// same values as instant queries.
@@ -106,15 +106,15 @@ type selection struct {
 
 // selects reports whether the expression may select the metric.
 func (s selection) selects(metric string) bool {
-	if s.any {
-		return true
-	}
-	for _, name := range s.names {
-		if name == metric {
-			return true
-		}
-	}
-	return false
+	return s.any || slices.Contains(s.names, metric)
+}
+
+// reads reports whether the expression may select one of these metrics.
+func (s selection) reads(metrics []string) bool { return slices.ContainsFunc(metrics, s.selects) }
+
+// add adds what another expression selects.
+func (s *selection) add(other selection) {
+	s.names, s.any = append(s.names, other.names...), s.any || other.any
 }
 
 // readRuleFile reads and parses a rule file as promtool does.
@@ -128,7 +128,7 @@ func (c *compiler) readRuleFile(path string) (*ruleFile, error) {
 		for i, err := range errs {
 			errs[i] = decodeError(path, strings.TrimPrefix(err.Error(), "yaml: "))
 		}
-		return nil, joined(errs)
+		return nil, errors.Join(errs...)
 	}
 	return c.compileFile(path, groups)
 }
@@ -190,7 +190,7 @@ func (c *compiler) compile(text string) (*expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	e = &expression{text: parsed.String(), past: true, always: deployed.Always(parsed)}
+	e = &expression{text: parsed.String(), parsed: parsed, past: true, always: deployed.Always(parsed)}
 	inert, tryEmpty := inspect(parsed, e)
 	// An invalid argument, such as a regular expression, fails at any time, with any data.
 	e.inert = inert && (!tryEmpty || c.tryEmpty(e.text))

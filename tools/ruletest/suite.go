@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/stemedb/firedrill/tools/engine"
 )
 
 // The limits within which promtool evaluates a query.
@@ -127,15 +129,7 @@ func each(n int, f func(int)) {
 }
 
 func (s *Suite) engine(interval time.Duration) *promql.Engine {
-	return promql.NewEngine(promql.EngineOpts{
-		MaxSamples:               s.options.MaxSamples,
-		Timeout:                  queryTimeout,
-		LookbackDelta:            s.options.Lookback,
-		NoStepSubqueryIntervalFn: func(int64) int64 { return interval.Milliseconds() },
-		EnableAtModifier:         true,
-		EnableNegativeOffset:     true,
-		Parser:                   promqlParser,
-	})
+	return engine.NewQueries(promql.EngineOpts{MaxSamples: s.options.MaxSamples, Timeout: queryTimeout, LookbackDelta: s.options.Lookback}, interval)
 }
 
 // load reads one test file.
@@ -193,8 +187,7 @@ func (s *Suite) prepare(f *file, group *testGroup, index int, interval time.Dura
 		expr, err := s.compiler.compile(e.Expr)
 		t.exprTests = append(t.exprTests, expr)
 		if err == nil {
-			t.exprs.names = append(t.exprs.names, expr.names...)
-			t.exprs.any = t.exprs.any || expr.any
+			t.exprs.add(expr.selection)
 		}
 	}
 	return t
@@ -222,22 +215,15 @@ func (s *Suite) Run(ctx context.Context) (*Result, error) {
 			tests, places = append(tests, t), append(places, &result.Files[i].Tests[j])
 		}
 	}
-	var covered []*coverage
-	if s.options.Coverage {
-		covered = make([]*coverage, len(tests))
-		for i := range covered {
-			covered[i] = newCoverage()
-		}
-	}
+	covered := make([]*coverage, len(tests)) // nil each, unless asked for
 	each(len(tests), func(i int) {
 		if ctx.Err() != nil {
 			return
 		}
-		var seen *coverage
-		if covered != nil {
-			seen = covered[i]
+		if s.options.Coverage {
+			covered[i] = &coverage{rules: map[*rule]RuleCoverage{}}
 		}
-		*places[i] = s.runTest(ctx, tests[i], tests[i].file.loaded, seen)
+		*places[i] = s.runTest(ctx, tests[i], tests[i].file.loaded, covered[i])
 	})
 	if err := ctx.Err(); err != nil {
 		return nil, err

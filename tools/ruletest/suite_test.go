@@ -51,7 +51,7 @@ func outcome(t testing.TB, dir string, options Options) string {
 }
 
 // Every change of a rule must lead to the verdict that a fresh load of the changed file leads to.
-func TestRunWithSaysWhatAFreshLoadSays(t *testing.T) {
+func TestRunWithEqualsFreshLoad(t *testing.T) {
 	changes := map[string]func(*rulefmt.Rule){
 		"expr": func(r *rulefmt.Rule) { r.Expr = strings.NewReplacer("<", ">", "> ", "< ", "==", "!=").Replace(r.Expr) },
 		"none": func(r *rulefmt.Rule) { r.Expr = "(" + r.Expr + ")" },
@@ -172,7 +172,7 @@ func TestWarnings(t *testing.T) {
 		"chance":    {`{rule_files: [order.yml], tests: [{input_series: [{series: up, values: 1x5}], alert_rule_test: [{eval_time: 0m, alertname: A}]}]}`, "", "only by chance"},
 		"no chance": {`{rule_files: [order.yml], group_eval_order: [reads, writes], tests: [{input_series: [{series: up, values: 1x5}], alert_rule_test: [{eval_time: 0m, alertname: A}]}]}`, "", ""},
 		"interval":  {`{rule_files: [slow.yml], tests: [{input_series: [{series: up, values: "0x2 1x9"}], alert_rule_test: [{eval_time: 4m, alertname: A, exp_alerts: [{}]}]}]}`, "", "own intervals"},
-		"ended":     {`{rule_files: [slow.yml], tests: [{input_series: [{series: up, values: "1x2"}], alert_rule_test: [{eval_time: 5m, alertname: A, exp_alerts: [{}]}]}]}`, "", "has ended 3m before"},
+		"ended":     {`{rule_files: [slow.yml], tests: [{input_series: [{series: up, values: "1x2"}], alert_rule_test: [{eval_time: 5m, alertname: A, exp_alerts: [{}]}]}]}`, "", "ended 3m before"},
 		"goes on":   {`{rule_files: [slow.yml], tests: [{input_series: [{series: up, values: "1x9"}], alert_rule_test: [{eval_time: 5m, alertname: A, exp_alerts: [{}]}]}]}`, "", ""},
 	} {
 		files := map[string]string{"a_test.yml": test.text}

@@ -64,7 +64,7 @@ func (s *Suite) rerun(ctx context.Context, t *test, failed bool, warn func(line 
 	}
 }
 
-// openPairs returns the groups whose order the file leaves open, where both have a part in the test.
+// openPairs returns the groups whose order the file does not define and that both matter to the test.
 func (t *test) openPairs() [][2]*ruleGroup {
 	var pairs [][2]*ruleGroup
 	live, _ := t.live(t.file.loaded.rules)
@@ -77,8 +77,7 @@ func (t *test) openPairs() [][2]*ruleGroup {
 	return pairs
 }
 
-// withOwnIntervals returns the test with rule groups that are evaluated at their own intervals, or nil if that makes no
-// difference.
+// withOwnIntervals returns the test with rule groups at their own intervals, or nil if these are all the same.
 func (s *Suite) withOwnIntervals(t *test) *test {
 	live, _ := t.live(t.file.loaded.rules)
 	every := map[*ruleGroup]int{}
@@ -118,10 +117,10 @@ type ending struct {
 	text string
 }
 
-// ended returns the input series that end before the last moment that is asserted on, without a stale marker: for as
-// long as a query looks back they seem to be there still, and then they are gone.
+// ended returns the input series that end without a stale marker before the last time that is asserted on: queries
+// return them for as long as they look back, and then no more.
 func (t *test) ended(lookback time.Duration) []ending {
-	asserted := map[int64]int{} // lines, by the time that is looked at
+	asserted := map[int64]int{} // lines, by time
 	for _, a := range t.AlertTests {
 		slot := t.slotOf(a)
 		at := t.start().Add(time.Duration(slot) * t.interval).UnixMilli()
@@ -137,16 +136,19 @@ func (t *test) ended(lookback time.Duration) []ending {
 	}
 	var all []ending
 	for _, s := range t.input.series {
-		last, ok := s.last()
-		if !ok || s.truncated || prometheusvalue.IsStaleNaN(last.v) || last.h != nil && prometheusvalue.IsStaleNaN(last.h.Sum) {
+		if len(s.samples) == 0 {
+			continue
+		}
+		last := s.samples[len(s.samples)-1]
+		if s.truncated || prometheusvalue.IsStaleNaN(last.v) || last.h != nil && prometheusvalue.IsStaleNaN(last.h.Sum) {
 			continue
 		}
 		gap := time.Duration(t.Interval).Milliseconds()
 		for _, at := range slices.Sorted(maps.Keys(asserted)) {
-			// Within the gap to the next sample it has not ended yet.
+			// It has not ended before its next sample is due.
 			if since := at - last.t; since >= gap && since < lookback.Milliseconds() {
 				all = append(all, ending{asserted[at], fmt.Sprintf(
-					"%s has ended %s before this, and passes for still there as a query looks back %s: give it more values, or end it with stale",
+					"%s ended %s before this, but queries still return it, since they look back %s: give it more values, or end it with stale",
 					s.labels, model.Duration(time.Duration(since)*time.Millisecond), model.Duration(lookback))})
 				break
 			}

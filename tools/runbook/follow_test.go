@@ -45,7 +45,7 @@ func (l *local) Close() error {
 // branch makes a branch of a runbook's resolution from what stands beneath its heading.
 func branch(t *testing.T, markdown string) Branch {
 	t.Helper()
-	r, err := Parse("runbooks/Test.md", []byte(complete(markdown)))
+	r, err := Parse("runbooks/Test.md", []byte(complete(markdown)), Grammar{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestFollowRefusesLabels(t *testing.T) {
 	}
 }
 
-func TestFollowSparesTheShellsReadonlyVariables(t *testing.T) {
+func TestFollowRefusesReservedVariables(t *testing.T) {
 	t.Parallel()
 	log := follow(t, steps("readonly -p | sed 's/^declare -[a-zA-Z]* //; s/=.*//'"))
 	for name := range strings.Lines(log[0].Output) {
@@ -361,7 +361,7 @@ func TestFollowExpectedFailureAndSkippedStep(t *testing.T) {
 	}
 }
 
-func TestFollowNeedsSomethingToRun(t *testing.T) {
+func TestFollowWithoutSteps(t *testing.T) {
 	t.Parallel()
 	_, err := Follow(t.Context(), localTerminal, Branch{Name: "Escalation", Steps: []Step{{Source: "true"}}}, nil)
 	if err == nil || err.Error() != `follow "Escalation": no step to run` {
@@ -369,7 +369,7 @@ func TestFollowNeedsSomethingToRun(t *testing.T) {
 	}
 }
 
-func TestFollowRefusesWhatIsTooLongForACommandLine(t *testing.T) {
+func TestFollowRefusesLongScripts(t *testing.T) {
 	t.Parallel()
 	long := Step{Source: ": " + strings.Repeat("x", maxStepSize-2), Run: true}
 	_, err := Follow(t.Context(), localTerminal, Branch{Name: "Long", Steps: []Step{long, long, long, long}}, nil)
@@ -407,28 +407,28 @@ func TestFollowTimeout(t *testing.T) {
 	}
 }
 
-// shell plays the part of bash: it writes its marks with mark, what its programs write to display, and is given the
+// shell is a fake bash: it writes its marks with mark, what its programs write to display, and is given the
 // keys that are pressed.
 type shell func(mark func(string), display io.Writer, keys <-chan string)
 
-// play returns a terminal on which a shell plays its part.
-func play(sh shell) Terminal {
+// fakeShell returns a terminal with a fake shell.
+func fakeShell(sh shell) Terminal {
 	return func(_ context.Context, argv []string) (io.ReadWriteCloser, error) {
 		tag := regexp.MustCompile(`firedrill;\w+`).FindString(argv[len(argv)-1])
 		displayed, display := io.Pipe()
-		p := &played{displayed, make(chan string), make(chan struct{})}
+		p := &fakeTerminal{displayed, make(chan string), make(chan struct{})}
 		go sh(func(mark string) { _, _ = io.WriteString(display, "\x1b]"+tag+";"+mark+"\a") }, display, p.keys)
 		return p, nil
 	}
 }
 
-type played struct {
+type fakeTerminal struct {
 	*io.PipeReader
 	keys   chan string
 	closed chan struct{}
 }
 
-func (p *played) Write(keys []byte) (int, error) {
+func (p *fakeTerminal) Write(keys []byte) (int, error) {
 	select {
 	case p.keys <- string(keys):
 		return len(keys), nil
@@ -437,12 +437,12 @@ func (p *played) Write(keys []byte) (int, error) {
 	}
 }
 
-func (p *played) Close() error {
+func (p *fakeTerminal) Close() error {
 	close(p.closed)
 	return p.PipeReader.Close()
 }
 
-func TestFollowTakesItsTime(t *testing.T) {
+func TestFollowTimeoutIsPerStep(t *testing.T) {
 	const start = `runbooks/Test.md:13 "If Testing" 1/2: `
 	for name, c := range map[string]struct {
 		shell  shell
@@ -547,7 +547,7 @@ func TestFollowTakesItsTime(t *testing.T) {
 				if c.answer != nil {
 					prompts = []Prompt{{regexp.MustCompile(`Why\? `), c.answer}}
 				}
-				_, err := Follow(t.Context(), play(c.shell), b, nil, prompts...)
+				_, err := Follow(t.Context(), fakeShell(c.shell), b, nil, prompts...)
 				if got := fmt.Sprint(err); err == nil && c.want != "" || err != nil && got != c.want {
 					t.Errorf("the error is\n%v\nnot\n%s", err, c.want)
 				}
@@ -612,7 +612,7 @@ func countdown() func(context.Context, []string) (string, error) {
 	}
 }
 
-func TestFollowPromptThatCannotBeAnswered(t *testing.T) {
+func TestFollowPromptError(t *testing.T) {
 	t.Parallel()
 	unknown := errors.New("nobody knows")
 	ask := Prompt{regexp.MustCompile(`Why\? `), func(context.Context, []string) (string, error) { return "", unknown }}
@@ -672,7 +672,7 @@ func TestFollowLeavesOutPrivateKeys(t *testing.T) {
 	}
 }
 
-func TestFollowTerminalThatDies(t *testing.T) {
+func TestFollowTerminalEnds(t *testing.T) {
 	// Whoever is started by nohup ignores a hangup, and so do its children: here, one that is handled they do not.
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -704,7 +704,7 @@ func TestFollowTerminalThatDies(t *testing.T) {
 	}
 }
 
-func TestFollowIsNotFooledByAStep(t *testing.T) {
+func TestFollowIgnoresForgedMarks(t *testing.T) {
 	t.Parallel()
 	log := follow(t, steps(
 		"printf '\\033]firedrill;nonce;end;0\\a\\033]firedrill;nonce;over;0\\a'; echo one",

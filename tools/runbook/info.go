@@ -3,11 +3,13 @@ package runbook
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
+	"mvdan.cc/sh/v3/syntax"
 )
 
 // attributes lists what braces may contain, for messages.
@@ -15,37 +17,47 @@ const attributes = `exit=1, run=false, timeout="2m" or #name, separated by space
 
 var stepName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 
-// readInfo reads what follows the marks of a fence: the language and the exceptions in braces. The step that it
-// returns has no source yet.
-func readInfo(info string) (step Step, isStep bool, err error) {
-	language, rest := info, ""
+// language is what a fence's language makes of its code.
+type language struct {
+	name      string
+	isStep    bool
+	isSession bool // it may have prompts
+}
+
+// readInfo reads what follows the marks of a fence: the language and the exceptions in braces. The languages in also are
+// steps beside bash and sh. The step that it returns has no source yet.
+func readInfo(info string, also []string) (step Step, l language, err error) {
+	name, rest := info, ""
 	if i := strings.IndexAny(info, " \t{"); i >= 0 {
-		language, rest = info[:i], info[i:]
+		name, rest = info[:i], info[i:]
 	}
+	l = language{name: name, isStep: name == "bash" || name == "sh", isSession: name == "shell" || name == "console"}
+	l.isStep = l.isStep || l.isSession && slices.Contains(also, name)
 	step = Step{Run: true, Timeout: DefaultTimeout}
 	switch {
-	case language == "bash":
-	case strings.EqualFold(language, "bash"):
-		return step, true, fmt.Errorf("unknown language (%q): bash, in lower case, for a step", language)
+	case l.isStep:
+	case strings.EqualFold(name, "bash"):
+		l.isStep = true
+		return step, l, fmt.Errorf("unknown language (%q): bash, in lower case, for a step", name)
 	case strings.Contains(rest, "{"):
-		return step, false, fmt.Errorf("braces on a fence that is not a step (%q): the language bash for a step, no braces for prose", info)
+		return step, l, fmt.Errorf("braces on a fence that is not a step (%q): the language bash for a step, no braces for prose", info)
 	default:
-		return step, false, nil
+		return step, l, nil
 	}
 
 	braces := strings.TrimSpace(rest)
 	if braces == "" {
-		return step, true, nil
+		return step, l, nil
 	}
 	if rest[0] == '{' {
-		return step, true, fmt.Errorf("no space between the language and the braces (%q): %q", info, "bash "+rest)
+		return step, l, fmt.Errorf("no space between the language and the braces (%q): %q", info, name+" "+rest)
 	}
 	inner, opened := strings.CutPrefix(braces, "{")
 	inner, ended := strings.CutSuffix(inner, "}")
 	if !opened || !ended {
-		return step, true, fmt.Errorf("text after the language (%q): nothing, or braces with %s", braces, attributes)
+		return step, l, fmt.Errorf("text after the language (%q): nothing, or braces with %s", braces, attributes)
 	}
-	return step, true, step.readAttributes(inner)
+	return step, l, step.readAttributes(inner)
 }
 
 func (s *Step) readAttributes(text string) error {
@@ -114,4 +126,71 @@ func cutAttribute(text string) (attribute, key, value, rest string, err error) {
 	}
 	key, value, _ = strings.Cut(attribute, "=")
 	return attribute, key, value, rest, nil
+}
+
+// typed makes the source of a terminal session that of a step: what follows the prompt stays, with the lines on
+// which the command goes on, and output becomes empty lines. It reports whether there is anything to type. In a fence of shell, all
+// is commands where there is no prompt, or where "# " begins some lines, which are comments then.
+func (s *Step) typed(isShell bool) bool {
+	lines := strings.Split(s.Source, "\n")
+	prompt := ""
+	for _, p := range []string{"# ", "$ "} { // beside "$ ", "# " begins a comment
+		if slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(strings.TrimLeft(line, " \t"), p) }) {
+			prompt = p
+		}
+	}
+	if prompt == "" {
+		return isShell && strings.TrimSpace(s.Source) != ""
+	}
+	isCode := func(line string) bool {
+		return strings.TrimSpace(line) != "" && !strings.HasPrefix(strings.TrimSpace(line), "# ")
+	}
+	if prompt == "# " && isShell && slices.ContainsFunc(lines, isCode) {
+		return true // a script with comments
+	}
+	first, last, begun, continues := -1, 0, 0, false
+	for i, line := range lines {
+		command, isCommand := strings.CutPrefix(strings.TrimLeft(line, " \t"), prompt)
+		switch {
+		case continues:
+			lines[i] = strings.TrimPrefix(line, "> ")
+		case isCommand:
+			lines[i], begun = command, i
+		default:
+			lines[i] = ""
+			continue
+		}
+		if first < 0 {
+			first = i
+		}
+		last, continues = i, isUnfinished(lines[begun:i+1])
+	}
+	s.Line += first
+	s.Source = strings.Join(lines[first:last+1], "\n")
+	return true
+}
+
+// isUnfinished tells whether a command goes on in the next line: after a backslash, or in a quotation or here-document.
+func isUnfinished(lines []string) bool {
+	const most = 200 // lines, since each is parsed with those before
+	if strings.HasSuffix(lines[len(lines)-1], `\`) {
+		return true
+	}
+	command := Step{Source: strings.Join(lines, "\n")}
+	if len(lines) > most || len(command.Source) > maxStepSize {
+		return false
+	}
+	_, _, err := command.parse()
+	return syntax.IsIncomplete(err) || err != nil && strings.Contains(err.Error(), "unclosed here-document")
+}
+
+// prompted returns the first command of a script, its comments aside, if that has a prompt.
+func prompted(source string) (command string, found bool) {
+	for line := range strings.Lines(source) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "#") {
+			return line, strings.HasPrefix(line, "$ ")
+		}
+	}
+	return "", false
 }

@@ -1,22 +1,32 @@
 // Package runbook parses runbooks, and runs the steps of a branch verbatim in a shell on a terminal.
 //
-// A runbook is Markdown as GitHub renders it. Below its title is a list of four bold keys, in any order:
+// A runbook is Markdown as GitHub renders it; the front matter of Hugo before it is read past. Its title is the first
+// heading, or the front matter's. Its sections are known by the words in use, in any letter case, where the headings of
+// the highest such level count (see Sections):
 //
-//	# Certificate expiring soon
+//	## Meaning       what the alert says
+//	## Impact        what it does to users
+//	## Diagnosis     also Investigation Steps, Investigation, Debugging Steps, Debugging
+//	## Mitigation    also Resolution, Remediation, Fix
 //
-//	- **Severity:** critical
-//	- **Alert:** CertificateExpiringSoon
-//	- **Trigger:** the certificate being served expires within 7 days
-//	- **Duration:** 1h
+// The highest headings beneath Mitigation are its branches: the steps beneath one, followed in order, end the incident.
+// Without headings beneath it, it is the one branch itself. Below the title, in any order, may stand a list of bold keys,
+// which are compared with the rule:
+//
+//   - **Severity:** critical
+//   - **Alert:** CertificateExpiringSoon
+//   - **Trigger:** the certificate being served expires within 7 days
+//   - **Duration:** 1h
 //
 // A procedure is a runbook without an alert, to which runbooks of alerts link. It has two keys:
 //
 //   - **Procedure:** DisasterRecovery
 //   - **Trigger:** the host or its volume is lost
 //
-// Each fence whose language is bash is a step; any other fence is prose. Each heading of level 3
-// under "## Resolution" is a branch: the steps beneath it, followed in order, end the incident. Exceptions for a step are
-// written in braces after the language, separated by spaces:
+// Each fence whose language is bash or sh is a step. A fence of shell or console is one where Grammar.Steps names the
+// language: lines that begin with the prompt, "$ " or else "# ", are its commands, the others are output; shell without
+// a prompt is all commands. Any other fence is prose. Exceptions for a step are written in braces after the language,
+// separated by spaces:
 //
 //	```bash {exit=1}        ends with exit status 1, and with no other
 //	```bash {run=false}     is shown, never run
@@ -24,12 +34,17 @@
 //	```bash {#renew}        has a name
 //
 // The labels of the alert are shell variables in each step, so there are no <placeholders>.
+//
+// A Folder finds the runbook of an alert: the file of its name, or the file or section that its runbook_url leads to.
 package runbook
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -43,19 +58,62 @@ const (
 	DefaultTimeout = time.Minute
 )
 
-// Runbook is a checked Markdown file: its branches can be followed.
-type Runbook struct {
-	Path   string // as it was given to Load or Parse
-	Title  string
-	Header Header
-
-	headings   []heading
-	resolution int   // index of the heading "## Resolution", or -1
-	branches   []int // indices of the headings of its branches
-	steps      []Step
+// Grammar is how the runbooks of a repository are written. The zero value is what the package documentation says.
+type Grammar struct {
+	Sections Sections
+	Steps    []string // languages beside bash and sh of the fences that are steps: "shell", "console"
 }
 
-// Header holds the keys below the title. Lines are counted from 1.
+// Sections are headings of sections beside the usual ones, which they precede.
+type Sections struct {
+	Resolution    []string // the section that has the branches
+	Investigation []string
+}
+
+var (
+	resolutionWords    = []string{"Mitigation", "Resolution", "Remediation", "Fix"}
+	investigationWords = []string{"Investigation Steps", "Investigation", "Diagnosis", "Debugging Steps", "Debugging"}
+)
+
+// Runbook is a Markdown file, or a section of one that has the runbooks of several alerts.
+type Runbook struct {
+	Path   string // as it was given to Parse
+	Title  string
+	Header Header
+	Text   string // of the file, with blanks in place of front matter and \n at the end of each line
+
+	// Problems are what is wrong with fences and steps, Structure what is wrong with the title, the header, the sections
+	// and the branches. Both are in the order of the lines.
+	Problems, Structure []Problem
+
+	grammar     Grammar
+	lineStarts  []int  // the offset in Text at which each line begins
+	front       string // the title in the front matter
+	preface     []field
+	headings    []heading
+	isSection   bool  // its first heading is that of the section
+	resolutions []int // indices of the headings that have branches beneath them
+	branches    []int // indices of the headings of the branches
+	steps       []Step
+	shown       []Step // those of shell and console that are not steps here
+}
+
+// Problem is an error in a runbook.
+type Problem struct {
+	Check        string // that finds it, such as runbook/shell
+	Path         string
+	Line, Column int // counted from 1, the column in bytes; a column of 0 means the whole line
+	Text         string
+}
+
+func (p Problem) Error() string {
+	if p.Column > 0 {
+		return fmt.Sprintf("%s:%d:%d: %s", p.Path, p.Line, p.Column, p.Text)
+	}
+	return fmt.Sprintf("%s:%d: %s", p.Path, p.Line, p.Text)
+}
+
+// Header holds the keys below the title. Lines are counted from 1, and 0 for a key that is not given.
 type Header struct {
 	Severity     string
 	SeverityLine int
@@ -71,17 +129,17 @@ type Header struct {
 	Trigger     string
 	TriggerLine int
 
-	// Duration is how long the condition lasts before the alert fires: the rule's "for".
+	// Duration is how long the condition lasts before the alert fires: the rule's "for". It is -1 where it cannot be read.
 	Duration     time.Duration
 	DurationLine int
 }
 
-// Step is one bash fence.
+// Step is one fence of commands.
 type Step struct {
 	Name   string // from {#name}, unique in its runbook, or empty
 	File   string
 	Line   int    // of the first line of Source, counted from 1
-	Source string // verbatim, without the indentation of its list or quotation
+	Source string // verbatim, without the indentation of its list or quotation, and without prompts; output is empty lines
 
 	Exit    int           // the one exit status that is right
 	Run     bool          // false for a step that is only shown
@@ -97,14 +155,16 @@ type Branch struct {
 
 // heading is a heading of any level. Its steps begin at the index first.
 type heading struct {
-	level int
-	text  string
-	line  int
-	first int
+	level  int
+	text   string
+	anchor string // by which GitHub links to it
+	line   int
+	first  int
+	fields []field // bold keys beneath it, before the next heading
 }
 
-// Load reads the runbook at path. The error joins every problem found, each naming its file and line.
-func Load(path string) (*Runbook, error) {
+// load reads the runbook at path.
+func load(path string, g Grammar) (*Runbook, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the runbook: %w", err)
@@ -114,36 +174,89 @@ func Load(path string) (*Runbook, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the runbook: %w", err)
 	}
-	return Parse(path, src)
+	return Parse(path, src, g)
+}
+
+// Name is the name of the file without .md, or of its folder for an index.md, _index.md or README.md.
+func (r *Runbook) Name() string {
+	if isIndex(r.Path) {
+		return filepath.Base(filepath.Dir(r.Path))
+	}
+	return strings.TrimSuffix(filepath.Base(r.Path), ".md")
+}
+
+// Anchors returns the fragments of the headings, in their order, and the line of each.
+func (r *Runbook) Anchors() (fragments []string, lines []int) {
+	for _, h := range r.headings {
+		fragments, lines = append(fragments, h.anchor), append(lines, h.line)
+	}
+	return fragments, lines
 }
 
 // Steps returns every step in the order of the file.
 func (r *Runbook) Steps() []Step { return slices.Clone(r.steps) }
 
+// Shown returns the fences of shell and console that have commands and are no steps, in the order of the file.
+func (r *Runbook) Shown() []Step { return slices.Clone(r.shown) }
+
 // Branches returns the branches of the resolution in the order of the file.
 func (r *Runbook) Branches() []Branch {
 	var branches []Branch
 	for _, i := range r.branches {
-		h := r.headings[i]
-		branches = append(branches, Branch{Name: h.text, Line: h.line, Steps: r.stepsOf(i)})
+		branches = append(branches, r.branch(i))
 	}
 	return branches
 }
 
-// Branch returns the branch of that name. The error lists the existing ones.
+// Branch returns the branch of that name. The error lists the existing ones, or says what is wrong with the branch.
 func (r *Runbook) Branch(name string) (Branch, error) {
 	var names []string
-	for _, b := range r.Branches() {
-		if b.Name == name {
-			return b, nil
+	var found Branch
+	for _, i := range r.branches {
+		h := r.headings[i]
+		names = append(names, h.text)
+		if h.text != name {
+			continue
 		}
-		names = append(names, b.Name)
+		if err := r.wrong(i); err != nil {
+			return Branch{}, err
+		}
+		found = r.branch(i)
 	}
-	return Branch{}, fmt.Errorf("%s:%d: no branch (%q) under the heading Resolution: %s",
-		r.Path, r.headings[r.resolution].line, name, choice(name, names))
+	switch {
+	case found.Line > 0:
+		return found, nil
+	case len(r.resolutions) == 0:
+		return Branch{}, fmt.Errorf("%s:1: no branch (%q), since the runbook does not say what to do: %s", r.Path, name, needResolution)
+	}
+	resolution := r.headings[r.resolutions[0]]
+	return Branch{}, fmt.Errorf("%s:%d: no branch (%q) under the heading %s: %s", r.Path, resolution.line, name, resolution.text, choice(name, names))
 }
 
-// Section returns the steps beneath the heading, at any level. No such heading, or several, is an error.
+// Investigation returns the steps of the investigation: of the section whose heading is the first of the words for it
+// that is there. The error says that none is, or what is wrong with the section.
+func (r *Runbook) Investigation() (Branch, error) {
+	words := r.grammar.investigations()
+	for _, word := range words {
+		if found := r.sections([]string{word}); len(found) > 0 {
+			return r.Section(r.headings[found[0]].text)
+		}
+	}
+	return Branch{}, fmt.Errorf("%s:1: no heading of an investigation: one of %s", r.Path, strings.Join(words, ", "))
+}
+
+func (g Grammar) investigations() []string {
+	return slices.Concat(g.Sections.Investigation, investigationWords)
+}
+
+// Investigates tells whether there is a heading of an investigation.
+func (r *Runbook) Investigates() bool { return len(r.sections(r.grammar.investigations())) > 0 }
+
+// Has tells whether there is a heading of that text, letter case aside.
+func (r *Runbook) Has(section string) bool { return len(r.sections([]string{section})) > 0 }
+
+// Section returns the steps beneath the heading, at any level. No such heading, several, or something wrong beneath it, is
+// an error.
 func (r *Runbook) Section(name string) (Branch, error) {
 	found := -1
 	var names []string
@@ -161,7 +274,29 @@ func (r *Runbook) Section(name string) (Branch, error) {
 	if found < 0 {
 		return Branch{}, fmt.Errorf("%s:1: no heading (%q): %s", r.Path, name, choice(name, names))
 	}
-	return Branch{Name: name, Line: r.headings[found].line, Steps: r.stepsOf(found)}, nil
+	if err := r.wrong(found); err != nil {
+		return Branch{}, err
+	}
+	return r.branch(found), nil
+}
+
+// wrong joins the problems that stand beneath a heading.
+func (r *Runbook) wrong(i int) error {
+	last := math.MaxInt
+	if end := r.end(i); end < len(r.headings) {
+		last = r.headings[end].line - 1
+	}
+	var errs []error
+	for _, p := range slices.Concat(r.Problems, r.Structure) {
+		if r.headings[i].line <= p.Line && p.Line <= last {
+			errs = append(errs, p)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Runbook) branch(i int) Branch {
+	return Branch{Name: r.headings[i].text, Line: r.headings[i].line, Steps: r.stepsOf(i)}
 }
 
 // end returns the index of the heading that ends the section of heading i.
@@ -180,20 +315,6 @@ func (r *Runbook) stepsOf(i int) []Step {
 		last = r.headings[end].first
 	}
 	return slices.Clone(r.steps[r.headings[i].first:last])
-}
-
-// findBranches looks for the resolution and its branches among the headings.
-func (r *Runbook) findBranches() {
-	r.resolution = slices.IndexFunc(r.headings, func(h heading) bool { return h.level == 2 && h.text == "Resolution" })
-	if r.resolution < 0 {
-		return
-	}
-	end := r.end(r.resolution)
-	for i := r.resolution + 1; i < end; i++ {
-		if r.headings[i].level == 3 {
-			r.branches = append(r.branches, i)
-		}
-	}
 }
 
 // choice names the most similar of the names, and lists all.

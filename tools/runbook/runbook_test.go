@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -82,9 +83,24 @@ echo seven
 ` + "```" + `
 `
 
+// parseAll parses a text. The error joins all that is wrong with it.
+func parseAll(src string) (*Runbook, error) {
+	r, err := Parse("X.md", []byte(src), Grammar{})
+	if err != nil {
+		return nil, err
+	}
+	problems := slices.Concat(r.Problems, r.Structure)
+	inOrder(problems)
+	var errs []error
+	for _, p := range problems {
+		errs = append(errs, p)
+	}
+	return r, errors.Join(errs...)
+}
+
 func parse(t *testing.T, src string) *Runbook {
 	t.Helper()
-	r, err := Parse("X.md", []byte(src))
+	r, err := parseAll(src)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +174,7 @@ func sources(b Branch) []string {
 	return all
 }
 
-func TestParseIgnoresWhatAnEditorAdds(t *testing.T) {
+func TestParseIgnoresByteOrderMark(t *testing.T) {
 	want := parse(t, example)
 	got := parse(t, "\uFEFF"+strings.ReplaceAll(example, "\n", "\r\n"))
 	if fmt.Sprint(got.Header, got.Steps(), got.Branches()) != fmt.Sprint(want.Header, want.Steps(), want.Branches()) {
@@ -182,7 +198,7 @@ func TestHeaderDurationOfZero(t *testing.T) {
 	}
 }
 
-func TestBranchThatIsNotThere(t *testing.T) {
+func TestUnknownBranch(t *testing.T) {
 	r := parse(t, example+"\n### Details\n")
 	for name, c := range map[string]struct {
 		ask  func(string) (Branch, error)
@@ -220,15 +236,13 @@ func TestParseBadInput(t *testing.T) {
 		want string
 	}{
 		"nothing at all": {"", `X.md:1: the runbook does not begin with a title (""): a line such as "# Certificate expiring soon"
-X.md:1: the runbook has no heading ("## Resolution"): one, with a branch such as "### If the certificate is ours" below it`},
+X.md:1: the runbook does not say what to do (""): a heading such as "## Mitigation", with the steps or a heading for each case below it`},
 		"NUL":        {"# T\nab\x00c\n", `X.md:2: a NUL byte at offset 6 ("ab\x00c"): a runbook is text in UTF-8`},
 		"Latin-1":    {"# T\n\nf\xfcr\n", `X.md:3: not UTF-8 at byte offset 6 ("f\xfcr"): save the file in UTF-8`},
 		"too large":  {strings.Repeat("x", MaxFileSize+1), `X.md:1: the file is too large (more than 1048576 bytes): a runbook has at most 1 MiB`},
 		"no title":   {strings.Replace(step("true"), "# Test\n", "## Test\n", 1), `X.md:1: the runbook does not begin with a title ("## Test"): a line such as "# Certificate expiring soon"`},
 		"text first": {"text" + strings.Replace(step("true"), "# Test\n", "\n\n## Test\n", 1), `X.md:3: the runbook does not begin with a title ("## Test"): a line such as "# Certificate expiring soon"`},
 
-		"no severity":       {strings.Replace(step("true"), "- **Severity:** critical\n", "", 1), `X.md:1: the header does not give the severity ("Test"): a line below the title such as "- **Severity:** critical"`},
-		"header too late":   {"# Test\n\n## Alert\n" + strings.TrimPrefix(step("true"), "# Test\n"), `X.md:1: the header does not give the severity ("Test"): a line below the title such as "- **Severity:** critical"` + "\n" + `X.md:1: the header does not give the alert ("Test"): a line below the title such as "- **Alert:** CertificateExpiringSoon"` + "\n" + `X.md:1: the header does not give the trigger ("Test"): a line below the title such as "- **Trigger:** the certificate expires within 7 days"` + "\n" + `X.md:1: the header does not give the duration ("Test"): a line below the title such as "- **Duration:** 1h"`},
 		"empty alert":       {strings.Replace(step("true"), "Alert:** Test", "Alert:**", 1), `X.md:4: Alert is empty ("- **Alert:**"): a line such as "- **Alert:** CertificateExpiringSoon"`},
 		"severity twice":    {strings.Replace(step("true"), "- **Alert", "- **Severity:** warning\n- **Alert", 1), `X.md:4: Severity is given twice ("warning"), the first time on line 3: give it once`},
 		"no such duration":  {strings.Replace(step("true"), "1h", "1 hour", 1), `X.md:6: not a duration ("1 hour"): Prometheus's notation, such as 1h, 5m or 0s`},
@@ -238,14 +252,12 @@ X.md:1: the runbook has no heading ("## Resolution"): one, with a branch such as
 X.md:4: a procedure has no alert ("- **Alert:** Test"): remove the line; the alert's runbook gives it
 X.md:7: a procedure has no duration ("- **Duration:** 1h"): remove the line; the alert's runbook gives it`},
 		"procedure twice":   {strings.Replace(procedure, "- **Trigger", "- **Procedure:** Y\n- **Trigger", 1), `X.md:4: Procedure is given twice ("Y"), the first time on line 3: give it once`},
-		"nameless and idle": {strings.Replace(procedure, "Test\n- **Trigger:** it is lost\n", "\n", 1), `X.md:1: the header does not give the trigger ("Test"): a line below the title such as "- **Trigger:** the certificate expires within 7 days"` + "\n" + `X.md:3: Procedure is empty ("- **Procedure:** "): a line such as "- **Procedure:** DisasterRecovery"`},
+		"nameless and idle": {strings.Replace(procedure, "Test\n- **Trigger:** it is lost\n", "\n", 1), `X.md:3: Procedure is empty ("- **Procedure:** "): a line such as "- **Procedure:** DisasterRecovery"`},
 
-		"no resolution":       {resolution(""), `X.md:1: the runbook has no heading ("## Resolution"): one, with a branch such as "### If the certificate is ours" below it`},
-		"resolution too low":  {resolution("### resolution\n"), `X.md:8: not the heading of a resolution ("### resolution"): "## Resolution"`},
-		"two resolutions":     {step("true") + "## Resolution\n", `X.md:15: a second resolution ("## Resolution"), the first is on line 8: one, with several branches`},
-		"no branch":           {header + "#### If Testing\n\n## Prevention\n\n### Branch\n", `X.md:8: a resolution without a branch ("## Resolution"): a heading such as "### If the certificate is ours" below it`},
+		"no resolution":       {resolution(""), `X.md:1: the runbook does not say what to do ("Test"): a heading such as "## Mitigation", with the steps or a heading for each case below it`},
+		"no branch":           {header + "#### If Testing\n\n## Prevention\n\n### Branch\n", `X.md:10: a branch with nothing to run ("If Testing"): at least one bash fence without {run=false} below it`},
 		"branch without name": {header + "###\n", `X.md:10: a branch without a name ("###"): the case that it is for, such as "### If the certificate is ours"`},
-		"branch of prose":     {fence("sh", "true"), `X.md:10: a branch with nothing to run ("If Testing"): at least one bash fence without {run=false} below it`},
+		"branch of prose":     {fence("text", "true"), `X.md:10: a branch with nothing to run ("If Testing"): at least one bash fence without {run=false} below it`},
 		"branch not run":      {fence("bash {run=false}", "true"), `X.md:10: a branch with nothing to run ("If Testing"): at least one bash fence without {run=false} below it`},
 		"branch twice":        {step("true") + "### If  Testing\n", `X.md:15: a branch of the same name ("If Testing") is on line 10: another name`},
 		"step of no branch":   {header + steps("true") + "### If Testing\n" + steps("true"), `X.md:11: a step outside any branch ("true"), which is never run: move it below the heading of a branch`},
@@ -258,7 +270,7 @@ X.md:7: a procedure has no duration ("- **Duration:** 1h"): remove the line; the
 
 		"Bash":               {fence("Bash", "true"), `X.md:12: unknown language ("Bash"): bash, in lower case, for a step`},
 		"no space":           {fence("bash{exit=1}", "true"), `X.md:12: no space between the language and the braces ("bash{exit=1}"): "bash {exit=1}"`},
-		"braces on prose":    {step("true") + "```sh {exit=1}\n```\n", `X.md:15: braces on a fence that is not a step ("sh {exit=1}"): the language bash for a step, no braces for prose`},
+		"braces on prose":    {step("true") + "```text {exit=1}\n```\n", `X.md:15: braces on a fence that is not a step ("text {exit=1}"): the language bash for a step, no braces for prose`},
 		"braces alone":       {step("true") + "```{exit=1}\n```\n", `X.md:15: braces on a fence that is not a step ("{exit=1}"): the language bash for a step, no braces for prose`},
 		"more than language": {fence("bash session", "true"), `X.md:12: text after the language ("session"): nothing, or braces with exit=1, run=false, timeout="2m" or #name, separated by spaces`},
 		"braces not closed":  {fence("bash {exit=1", "true"), `X.md:12: text after the language ("{exit=1"): nothing, or braces with exit=1, run=false, timeout="2m" or #name, separated by spaces`},
@@ -295,19 +307,16 @@ X.md:7: a procedure has no duration ("- **Duration:** 1h"): remove the line; the
 X.md:14:6: placeholder ("<b>"): a step is run as written; the alert's labels are shell variables, so "$b" for the label b
 X.md:17:14: placeholder ("<C>"): a step is run as written; the alert's labels are shell variables, so "$c" for the label c`},
 
-		"everything at once": {"# T\n\n- **Severity:** s\n- **Alert:** a\n- **Duration:** x\n\n```bash {a=1}\nfi\n```\n\n## Resolution\n", `X.md:1: the header does not give the trigger ("T"): a line below the title such as "- **Trigger:** the certificate expires within 7 days"
-X.md:5: not a duration ("x"): Prometheus's notation, such as 1h, 5m or 0s
+		"everything at once": {"# T\n\n- **Severity:** s\n- **Alert:** a\n- **Duration:** x\n\n```bash {a=1}\nfi\n```\n\n## Resolution\n", `X.md:5: not a duration ("x"): Prometheus's notation, such as 1h, 5m or 0s
 X.md:7: unknown attribute ("a=1"): exit=1, run=false, timeout="2m" or #name, separated by spaces
 X.md:8:1: shell syntax error ("fi"): ` + "`fi` can only be used to end an `if`" + `
-X.md:11: a resolution without a branch ("## Resolution"): a heading such as "### If the certificate is ours" below it`},
+X.md:11: a branch with nothing to run ("Resolution"): at least one bash fence without {run=false} below it`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, err := Parse("X.md", []byte(c.src))
+			r, err := parseAll(c.src)
 			switch {
 			case err == nil:
 				t.Errorf("no error, but %+v", r)
-			case r != nil:
-				t.Errorf("an error and %+v", r)
 			case err.Error() != c.want:
 				t.Errorf("the error is\n%v\nnot\n%s", err, c.want)
 			}
@@ -367,7 +376,7 @@ func TestPlaceholders(t *testing.T) {
 		"grep -o '<a>' <file":               "",
 		"exec 3<>file 4<in":                 "",
 	} {
-		r, err := Parse("X.md", []byte(complete(steps(code))))
+		r, err := parseAll(complete(steps(code)))
 		switch {
 		case want == "" && err != nil:
 			t.Errorf("%q: %v", code, err)
@@ -386,7 +395,7 @@ func TestParseDeepNesting(t *testing.T) {
 		"parameters":    strings.Repeat("${a-", maxStepSize/4),
 		"placeholders":  strings.Repeat("a <b>\n", maxStepSize/6),
 	} {
-		if _, err := Parse("X.md", []byte(complete(steps(nested)))); err == nil {
+		if _, err := parseAll(complete(steps(nested))); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -396,31 +405,50 @@ func TestParseDeepNesting(t *testing.T) {
 		"brackets":   strings.Repeat("[", MaxFileSize/16),
 		"headings":   strings.Repeat("# a\n", 1000),
 	} {
-		if _, err := Parse("X.md", []byte(nested)); err == nil {
+		if _, err := parseAll(nested); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
 }
 
+func TestAnchors(t *testing.T) {
+	src := "# Certificate `openssl` & *more*\n\n## If Using Let's Encrypt\n\n### 1. Check: the timer_unit (cron)!\n\nSetext\n======\n\n" +
+		"## Ärger — überall\n\n```bash\n# not a heading\n```\n\n## [A link](https://example.com/#x)\n\n## Same\n\n## Same\n\n## Same\n\n## a \\_ b &lt;c&gt;\n"
+	r, err := Parse("X.md", []byte(src), Grammar{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fragments, lines := r.Anchors()
+	for _, line := range lines {
+		if heading := strings.Split(src, "\n")[line-1]; !strings.HasPrefix(heading, "#") && heading != "Setext" {
+			t.Errorf("no heading: %s", heading)
+		}
+	}
+	equal(t, "the anchors", fragments, []string{
+		"certificate-openssl--more", "if-using-lets-encrypt", "1-check-the-timer_unit-cron", "setext",
+		"ärger--überall", "a-link", "same", "same-1", "same-2", "a-_-b-c",
+	})
+}
+
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "X.md")
-	if _, err := Load(path); !errors.Is(err, os.ErrNotExist) || !strings.HasPrefix(err.Error(), "read the runbook: ") {
+	if _, err := load(path, Grammar{}); !errors.Is(err, os.ErrNotExist) || !strings.HasPrefix(err.Error(), "read the runbook: ") {
 		t.Error(err)
 	}
-	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "is a directory") {
+	if _, err := load(dir, Grammar{}); err == nil || !strings.Contains(err.Error(), "is a directory") {
 		t.Error(err)
 	}
 	if err := os.WriteFile(path, []byte(example), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := Load(path); err != nil || r.Path != path || len(r.Steps()) != 7 {
+	if r, err := load(path, Grammar{}); err != nil || r.Path != path || len(r.Steps()) != 7 {
 		t.Error(r, err)
 	}
 	if err := os.Truncate(path, 50<<20); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(path); err == nil || err.Error() != path+":1: the file is too large (more than 1048576 bytes): a runbook has at most 1 MiB" {
+	if _, err := load(path, Grammar{}); err == nil || err.Error() != path+":1: the file is too large (more than 1048576 bytes): a runbook has at most 1 MiB" {
 		t.Error(err)
 	}
 }
@@ -434,6 +462,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(procedure)
 	f.Add("# T\n===\n-\t```bash\n\t\techo $(\n")
 	f.Add("\uFEFF## Resolution\n### \n~~~bash {timeout=\"1d\" a\n\tx\n~~~")
+	f.Add("---\ntitle: T\n---\n## Mitigation\n```console\n$ a \\\\\n> b\nout\n$ c <d>\n```\n## A\n## A\n```shell\n# x\n```\n+++\n")
 	f.Add("-\t```bash {run=false}\n\t\techo\n\n  > x\n\n\t\t\ta <b c> d\n\t```\n")
 	f.Fuzz(func(t *testing.T, src string) {
 		checkParse(t, src)
@@ -443,33 +472,36 @@ func FuzzParse(f *testing.F) {
 
 // checkParse parses a text, and demands that problems and steps are where the runbook says.
 func checkParse(t *testing.T, src string) {
-	r, err := Parse("X.md", []byte(src))
 	lines := strings.Split(strings.ReplaceAll(src, "\r\n", "\n"), "\n")
-	if err != nil {
-		all := []error{err}
-		if joined, ok := err.(interface{ Unwrap() []error }); ok {
-			all = joined.Unwrap()
-		}
-		for _, err := range all {
+	for _, g := range []Grammar{{}, {Steps: []string{"shell", "console"}}} {
+		r, err := Parse("X.md", []byte(src), g)
+		if err != nil {
 			at := position.FindStringSubmatch(err.Error())
 			if at == nil {
 				t.Fatalf("no position: %v", err)
 			}
 			line, _ := strconv.Atoi(at[1])
-			column, _ := strconv.Atoi(at[3])
-			if line < 1 || line > len(lines) || column > len(lines[line-1])+1 {
-				t.Errorf("there is no such position: %v", err)
+			r = &Runbook{Problems: []Problem{{Line: line, Text: err.Error()}}}
+		}
+		for _, p := range slices.Concat(r.Problems, r.Structure) {
+			if p.Line < 1 || p.Line > len(lines) || p.Column > len(lines[p.Line-1])+1 {
+				t.Errorf("there is no such position: %+v", p)
 			}
 		}
-		return
-	}
-	if len(r.Branches()) == 0 {
-		t.Error("no branch")
-	}
-	for _, s := range r.Steps() {
-		for i, code := range strings.Split(s.Source, "\n") {
-			if s.Line-1+i >= len(lines) || !strings.HasSuffix(lines[s.Line-1+i], strings.TrimLeft(code, " \t")) {
-				t.Errorf("line %d does not have %q, of a step in line %d", s.Line+i, code, s.Line)
+		if err == nil && len(r.Structure) == 0 && len(r.Branches()) == 0 {
+			t.Error("no branch")
+		}
+		for _, s := range slices.Concat(r.Steps(), r.Shown()) {
+			for i, code := range strings.Split(s.Source, "\n") {
+				if s.Line-1+i >= len(lines) || !strings.HasSuffix(lines[s.Line-1+i], strings.TrimLeft(code, " \t")) {
+					t.Errorf("line %d does not have %q, of a step in line %d", s.Line+i, code, s.Line)
+				}
+			}
+		}
+		fragments, _ := r.Anchors()
+		for i, fragment := range fragments {
+			if part, ok := r.section(fragment); !ok || part.headings[0].text == "" && r.headings[i].text != "" {
+				t.Errorf("no section #%s", fragment)
 			}
 		}
 	}

@@ -18,7 +18,7 @@ const whole = `scenarios:
     limits: [It is small.]
 `
 
-func TestAScenarioIsReadWithItsObjectives(t *testing.T) {
+func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "scenarios.yml")
 	if err := os.WriteFile(path, []byte(whole), 0o600); err != nil {
 		t.Fatal(err)
@@ -39,7 +39,7 @@ func TestAScenarioIsReadWithItsObjectives(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongIsSaidWithItsPlace(t *testing.T) {
+func TestErrorsHavePositions(t *testing.T) {
 	for name, c := range map[string]struct{ content, want string }{
 		"empty":             {"", "file.yml: no scenario"},
 		"unknown key":       {strings.Replace(whole, "branch:", "brunch:", 1), "line 6: field brunch not found"},
@@ -60,7 +60,7 @@ func TestWhatIsWrongIsSaidWithItsPlace(t *testing.T) {
 	}
 }
 
-func TestASeedChoosesAgainWhatItChose(t *testing.T) {
+func TestSurpriseIsRepeatable(t *testing.T) {
 	all := []Scenario{{Name: "a"}, {Name: "b"}, {Name: "c"}}
 	chosen := map[string]bool{}
 	for seed := range uint64(100) {

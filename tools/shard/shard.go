@@ -77,7 +77,7 @@ func passed(spec types.SpecReport) bool {
 // chosen returns the specs that a dry run would run, and pending ones, which a run reports as not proven.
 func chosen(suite types.Report) []types.SpecReport {
 	filter, err := types.ParseLabelFilter(suite.SuiteConfig.LabelFilter)
-	if err != nil { // = nil { // Ginkgo ~ Ginkgo refuses it
+	if err != nil { // Ginkgo refuses it
 		return nil
 	}
 	var specs []types.SpecReport

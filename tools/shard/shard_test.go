@@ -215,7 +215,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-func TestPendingSpecsAreNotForgotten(t *testing.T) {
+func TestPendingSpecs(t *testing.T) {
 	g := NewWithT(t)
 	listed := suite("./e2e/tls", "a", "b", "c")
 	for i, label := range []string{"A", "A", "B"} {
@@ -233,7 +233,7 @@ func TestPendingSpecsAreNotForgotten(t *testing.T) {
 	g.Expect(shards[0].Specs).To(Equal(3))
 }
 
-func TestNothingToDeal(t *testing.T) {
+func TestNoSpecs(t *testing.T) {
 	g := NewWithT(t)
 	_, err := Plan([]types.Report{suite("./e2e/tls")}, nil, 2)
 	g.Expect(err).To(MatchError(ContainSubstring("no spec to deal")))
@@ -318,7 +318,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-func TestAMachineThatHasTheSuiteNeedsNoOtherWorld(t *testing.T) {
+func TestSuiteStartCost(t *testing.T) {
 	piece := func(suite, text string, seconds float64) part {
 		return part{suites: map[string]bool{suite: true}, texts: []string{text}, specs: 1, seconds: seconds}
 	}
@@ -330,7 +330,7 @@ func TestAMachineThatHasTheSuiteNeedsNoOtherWorld(t *testing.T) {
 }
 
 // Cut or whole, both machines would have 70 s of work; whole, the suites come in their order.
-func TestOfEqualPlansTheCoarsestIsTaken(t *testing.T) {
+func TestCoarsestOfEqualPlans(t *testing.T) {
 	g := NewWithT(t)
 	api, tls := suite("./e2e/api", "a", "b"), suite("./e2e/tls", "c")
 	shards, err := Plan([]types.Report{api, tls}, []types.Report{lasting(api, 10, 20), lasting(tls, 30)}, 2)

@@ -27,25 +27,36 @@ type Alert struct {
 // Alert finds an alert by its name. The error names those that exist.
 func (t *Testbed) Alert(name string) (*Alert, error) {
 	var names []string
-	for _, a := range t.rules.Alerts {
+	for _, a := range t.config.Rules.Alerts {
 		if a.Name == name {
 			return &Alert{Alert: a, testbed: t}, nil
 		}
 		names = append(names, a.Name)
 	}
-	return nil, fmt.Errorf("no alert %s in %s: there are %s", name, t.config.Rules, strings.Join(names, ", "))
+	return nil, fmt.Errorf("no rule raises an alert %s: there are %s", name, strings.Join(names, ", "))
 }
 
-// Runbook reads the runbook of that name, such as the one of an alert or of a procedure.
+// Runbook reads the runbook of that name, such as that of a procedure.
 func (t *Testbed) Runbook(name string) (*runbook.Runbook, error) {
-	return runbook.Load(filepath.Join(t.config.Runbooks, name+".md"))
+	folder, err := runbook.ReadFolder(t.config.Runbooks, t.config.Grammar)
+	if err != nil {
+		return nil, err
+	}
+	return folder.Named(name)
 }
 
-// Runbook reads the runbook that the alert's name leads to.
-func (a *Alert) Runbook() (*runbook.Runbook, error) { return a.testbed.Runbook(a.Name) }
+// Runbook reads the runbook of the alert, which its name or its runbook_url leads to.
+func (a *Alert) Runbook() (*runbook.Runbook, error) {
+	folder, err := runbook.ReadFolder(a.testbed.config.Runbooks, a.testbed.config.Grammar)
+	if err != nil {
+		return nil, err
+	}
+	return folder.For(a.Name, a.Annotations["runbook_url"])
+}
 
-// Receivers are the receivers that the alert with these labels reaches, by Alertmanager's configuration as deployed.
-func (t *Testbed) Receivers(labels map[string]string) []string {
+// Receivers are the receivers that an alert with these labels reaches, by Alertmanager's configuration as deployed, and
+// those among them that are told when it is resolved (send_resolved). Both are sorted.
+func (t *Testbed) Receivers(labels map[string]string) (all, toldResolved []string) {
 	return receiversOf(t.configuration.alertmanager, labels)
 }
 
@@ -66,7 +77,7 @@ type Observation struct {
 	// Absent are the series that the expression reads and that have no sample since the last change.
 	Absent []string
 	System string         // how the system under test is, as Config.Describe says
-	Last   runbook.Result // the step that was followed last, if any was
+	Last   runbook.Result // the step that ran last, if any did
 	At     time.Time
 
 	static map[string]string // labels of the rule
@@ -224,9 +235,9 @@ func (a *Alert) EverFired(ctx context.Context) (bool, error) {
 func (o Observation) InState(state string) error {
 	switch {
 	case o.Stale != nil:
-		return o.unlike("be "+state, o.Stale.Error())
+		return o.mismatch("be "+state, o.Stale.Error())
 	case o.State != state:
-		return o.unlike("be "+state, "it is "+o.State)
+		return o.mismatch("be "+state, "it is "+o.State)
 	}
 	return nil
 }
@@ -256,10 +267,10 @@ func (o Observation) Inactive() error {
 	if because == "" {
 		return nil
 	}
-	return o.unlike("be inactive", because)
+	return o.mismatch("be inactive", because)
 }
 
-func (o Observation) unlike(want, because string) error {
+func (o Observation) mismatch(want, because string) error {
 	return fmt.Errorf("expected %s to %s, but %s:\n  %s", o.Alert, want, because, o)
 }
 
@@ -359,4 +370,4 @@ func Rough(d time.Duration) string {
 }
 
 // Window is how far the alert's expression looks back.
-func (a *Alert) Window() time.Duration { return a.testbed.rules.Window(a.Expr) }
+func (a *Alert) Window() time.Duration { return a.testbed.config.Rules.Window(a.Expr) }

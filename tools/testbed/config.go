@@ -80,12 +80,12 @@ func alertmanagerConfig(file string, content []byte, receiver string) (adapted [
 		global := s.section("global")
 		global.drop(slices.DeleteFunc(global.keys(""), func(key string) bool { return key == "resolve_timeout" })...)
 	}
-	hasten(s.section("route"), tree.Config.Route, true)
+	shortenWaits(s.section("route"), tree.Config.Route, true)
 	for i, r := range s.items("receivers") {
 		name := tree.Config.Receivers[i].Name
 		integrations := r.keys("_configs")
-		sendResolved, isHeard := tree.SendResolved[name]
-		if !isHeard {
+		sendResolved, hasIntegration := tree.SendResolved[name]
+		if !hasIntegration {
 			r.drop(integrations...)
 			continue
 		}
@@ -102,8 +102,8 @@ func alertmanagerConfig(file string, content []byte, receiver string) (adapted [
 	return s.close(loadAlertmanager)
 }
 
-// hasten shortens the waits of a route and of those below it. What is not set is inherited.
-func hasten(s section, r *amconfig.Route, isRoot bool) {
+// shortenWaits shortens the waits of a route and of those below it. What is not set is inherited.
+func shortenWaits(s section, r *amconfig.Route, isRoot bool) {
 	if isRoot || r.GroupWait != nil {
 		s.set("group_wait", "0s")
 	}
@@ -118,19 +118,24 @@ func hasten(s section, r *amconfig.Route, isRoot bool) {
 		s.set("repeat_interval", model.Duration(max(interval/60, 5*time.Second)).String())
 	}
 	for i, below := range s.items("routes") {
-		hasten(below, r.Routes[i], false)
+		shortenWaits(below, r.Routes[i], false)
 	}
 }
 
 // receiversOf returns the receivers that Alertmanager notifies of an alert with these labels, sorted. Those without an
 // integration are left out.
-func receiversOf(content []byte, labels map[string]string) []string {
+func receiversOf(content []byte, labels map[string]string) (all, toldResolved []string) {
 	tree, err := route.Parse("", content)
 	if err != nil {
-		return nil // whoever adapted it has said so
+		return nil, nil // the error was reported when it was adapted
 	}
-	notified, _ := tree.Match(labels)
-	return notified
+	all, _ = tree.Match(labels)
+	for _, receiver := range all {
+		if tree.SendResolved[receiver] {
+			toldResolved = append(toldResolved, receiver)
+		}
+	}
+	return all, toldResolved
 }
 
 func loadPrometheus(file string, content []byte) (fmt.Stringer, error) {
@@ -175,7 +180,7 @@ func open(file string, content []byte, load func(string, []byte) (fmt.Stringer, 
 	left := 1 << 20
 	s := section{file: file, node: &yaml.Node{Kind: yaml.MappingNode}, changes: new([]string)}
 	if len(doc.Content) > 0 {
-		if root := writeOut(doc.Content[0], &left); root.Kind == yaml.MappingNode {
+		if root := expandAliases(doc.Content[0], &left); root.Kind == yaml.MappingNode {
 			s.node = root
 		}
 	}
@@ -213,9 +218,9 @@ func (s section) encode() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// writeOut copies a tree with what its aliases and merges stand for. The last value of a key counts, as it does for
+// expandAliases copies a tree with what its aliases and merges stand for. The last value of a key counts, as it does for
 // Prometheus and Alertmanager. It stops where nothing is left of the number of nodes.
-func writeOut(node *yaml.Node, left *int) *yaml.Node {
+func expandAliases(node *yaml.Node, left *int) *yaml.Node {
 	for node.Kind == yaml.AliasNode {
 		node = node.Alias
 	}
@@ -226,7 +231,7 @@ func writeOut(node *yaml.Node, left *int) *yaml.Node {
 	}
 	if node.Kind != yaml.MappingNode {
 		for _, child := range node.Content {
-			copied.Content = append(copied.Content, writeOut(child, left))
+			copied.Content = append(copied.Content, expandAliases(child, left))
 		}
 		return &copied
 	}
@@ -239,7 +244,7 @@ func writeOut(node *yaml.Node, left *int) *yaml.Node {
 		}
 	}
 	for i := 0; i+1 < len(node.Content); i += 2 {
-		key, value := writeOut(node.Content[i], left), writeOut(node.Content[i+1], left)
+		key, value := expandAliases(node.Content[i], left), expandAliases(node.Content[i+1], left)
 		if key.Tag != "!!merge" {
 			assign(key, value)
 			continue

@@ -260,7 +260,8 @@ time_intervals:
 	}{
 		{"page", "a", []string{"everything"}}, {"page", "b", []string{"everything"}}, {"info", "a", []string{"mail only"}},
 	} {
-		g.Expect(receiversOf(adapted, map[string]string{"severity": tc.severity, "team": tc.team})).To(Equal(tc.want))
+		all, _ := receiversOf(adapted, map[string]string{"severity": tc.severity, "team": tc.team})
+		g.Expect(all).To(Equal(tc.want))
 	}
 }
 
@@ -275,7 +276,7 @@ func TestSendResolved(t *testing.T) {
 		"sns_configs: [{topic_arn: a}]":                                                                            true,
 		"slack_configs: [{api_url: 'http://example.com/', channel: c}]":                                            false,
 		"slack_configs: [{api_url: 'http://example.com/', send_resolved: true}]":                                   true,
-		"slack_configs: [{api_url: 'http://example.com/'}, {api_url: 'http://example.com/', send_resolved: true}]": true,
+		"slack_configs: [{api_url: 'http://example.com/', send_resolved: true}, {api_url: 'http://example.com/'}]": true,
 		"wechat_configs: [{api_secret: k, corp_id: c}]":                                                            false,
 	} {
 		t.Run(integration, func(t *testing.T) {
@@ -324,9 +325,11 @@ func TestFixtures(t *testing.T) {
 		set := map[string]string{"alertname": labels[0], "severity": labels[1]}
 		name, _, _ := strings.Cut(want, " ")
 		if name == "nobody" {
-			g.Expect(receiversOf(adapted, set)).To(BeEmpty())
+			g.Expect(receiversOf(adapted, set)).To(BeEmpty(), name)
 		} else {
-			g.Expect(receiversOf(adapted, set)).To(Equal([]string{name}))
+			all, told := receiversOf(adapted, set)
+			g.Expect(all).To(Equal([]string{name}))
+			g.Expect(len(told)).To(Equal(map[bool]int{true: 0, false: 1}[name == "deadman"]), "deadman has send_resolved: false")
 		}
 		for _, r := range tree.Root.Match(model.LabelSet{"alertname": model.LabelValue(labels[0]), "severity": model.LabelValue(labels[1])}) {
 			g.Expect(fmt.Sprint(r.RouteOpts.Receiver, " ", r.RouteOpts.GroupWait, " ", r.RouteOpts.GroupInterval, " ", r.RouteOpts.RepeatInterval)).To(Equal(want))

@@ -94,7 +94,7 @@ func (t *Testbed) container(name string, made testcontainers.Container) *Contain
 }
 
 func (c *Container) fill(ctx context.Context, s Service) error {
-	if err := c.Write(ctx, s.Files...); err != nil {
+	if err := c.CopyIn(ctx, s.Files...); err != nil {
 		return err
 	}
 	if s.Data != nil {
@@ -168,9 +168,21 @@ func (c *Container) Command(ctx context.Context, argv ...string) (string, error)
 		return out.String(), fmt.Errorf("run %s on %s: %w", argv[0], c.Name, err)
 	}
 	if exit != 0 {
-		return out.String(), fmt.Errorf("%s on %s: exit %d: %s", strings.Join(argv, " "), c.Name, exit, strings.TrimSpace(errs.String()+out.String()))
+		return out.String(), fmt.Errorf("%s on %s: exit %d: %s", commandLine(argv), c.Name, exit, strings.TrimSpace(errs.String()+out.String()))
 	}
 	return out.String(), nil
+}
+
+// commandLine is a command as a message shows it: of a script of several lines, its name, or the first line.
+func commandLine(argv []string) string {
+	if len(argv) > 3 && argv[0] == "bash" && argv[1] == "-c" {
+		return strings.Join(argv[3:], " ")
+	}
+	line, more, _ := strings.Cut(strings.Join(argv, " "), "\n")
+	if more != "" {
+		line += " [...]"
+	}
+	return line
 }
 
 // terminal starts a program in the container on a pseudo-terminal, as an operator's ssh would: testcontainers-go has no
@@ -194,8 +206,8 @@ func (c *Container) terminal(ctx context.Context, argv []string) (io.ReadWriteCl
 	}{attached.Reader, attached.Conn}, nil
 }
 
-// Write puts files into the container, running or not, in one copy. Folders that are missing are made.
-func (c *Container) Write(ctx context.Context, files ...File) error {
+// CopyIn puts files into the container, running or not, in one copy. Folders that are missing are made.
+func (c *Container) CopyIn(ctx context.Context, files ...File) error {
 	if len(files) == 0 {
 		return nil
 	}
@@ -217,7 +229,7 @@ func (c *Container) Write(ctx context.Context, files ...File) error {
 }
 
 // Put writes a file in the running container, and keeps the owner and the mode of one that exists. The Engine's copy,
-// which Write uses, can write neither to a tmpfs of a running container nor through a link.
+// which CopyIn uses, can write neither to a tmpfs of a running container nor through a link.
 func (c *Container) Put(ctx context.Context, path string, content []byte) error {
 	return c.Run(ctx, fmt.Sprintf("echo %s | base64 -d > %s", base64.StdEncoding.EncodeToString(content), path))
 }
@@ -231,9 +243,9 @@ func (c *Container) Unpack(ctx context.Context, folder string, archive io.Reader
 	return nil
 }
 
-// Pack reads a file or a folder of the container, running or not, as a tar archive, whose names begin with the last
+// CopyOut reads a file or a folder of the container, running or not, as a tar archive, whose names begin with the last
 // element of the path.
-func (c *Container) Pack(ctx context.Context, folder string) (io.ReadCloser, error) {
+func (c *Container) CopyOut(ctx context.Context, folder string) (io.ReadCloser, error) {
 	copied, err := c.testbed.engine.client.CopyFromContainer(ctx, c.ID, client.CopyFromContainerOptions{SourcePath: folder})
 	if err != nil {
 		return nil, fmt.Errorf("read %s of container %s: %w", folder, c.Name, err)
@@ -241,8 +253,8 @@ func (c *Container) Pack(ctx context.Context, folder string) (io.ReadCloser, err
 	return copied.Content, nil
 }
 
-// Halt ends the container's program as an operator would: SIGTERM, and 30 seconds to flush. Start starts it again.
-func (c *Container) Halt(ctx context.Context) error {
+// StopGracefully ends the container's program as an operator would: SIGTERM, and 30 seconds to flush. Start starts it again.
+func (c *Container) StopGracefully(ctx context.Context) error {
 	defer c.testbed.Touch()
 	flush := 30 * time.Second
 	return c.Stop(ctx, &flush)

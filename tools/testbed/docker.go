@@ -15,6 +15,7 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/cli/cli/connhelper"
 	"github.com/moby/moby/client"
+	"github.com/sirupsen/logrus"
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/log"
 
@@ -56,6 +57,7 @@ var connect = sync.OnceValues(func() (*dockerEngine, error) {
 		}
 	}
 	log.SetDefault(&lines)
+	logrus.SetOutput(&lines) // compose's
 	provider, err := testcontainers.NewDockerProvider(testcontainers.WithLogger(&lines))
 	if err != nil {
 		return nil, fmt.Errorf("connect testcontainers-go to the Docker Engine: %w", err)
@@ -63,7 +65,7 @@ var connect = sync.OnceValues(func() (*dockerEngine, error) {
 	return &dockerEngine{provider, provider.Client(), address}, nil
 })
 
-// lines is what testcontainers-go logs: it is evidence, and stays off the terminal.
+// lines is what testcontainers-go and compose log: it is evidence, and stays off the terminal.
 var lines logged
 
 type logged struct {
@@ -76,6 +78,12 @@ func (l *logged) Printf(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	fmt.Fprintln(&l.text, strings.TrimRight(fmt.Sprintf(format, args...), "\n"))
+}
+
+// Write implements io.Writer.
+func (l *logged) Write(p []byte) (int, error) {
+	l.Printf("%s", p)
+	return len(p), nil
 }
 
 func (l *logged) String() string {
@@ -102,6 +110,9 @@ func addressOf(ctx context.Context, engine string) (netip.Addr, error) {
 	return found[0].Unmap(), nil
 }
 
+// relayPrefix begins the name of the folder of relaySSH's socket; the number of the process follows. Sweep removes it.
+const relayPrefix = "firedrill-ssh-"
+
 // relaySSH has DOCKER_HOST=ssh://… reached through a socket of this process: testcontainers-go and compose know sockets
 // and tcp only.
 func relaySSH() error {
@@ -109,7 +120,7 @@ func relaySSH() error {
 	if err != nil || helper == nil {
 		return err
 	}
-	folder, err := os.MkdirTemp("", "firedrill-ssh-")
+	folder, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", relayPrefix, os.Getpid()))
 	if err != nil {
 		return fmt.Errorf("relay the Docker Engine of %s: %w", os.Getenv("DOCKER_HOST"), err)
 	}

@@ -43,14 +43,14 @@ func (t *Testbed) leap(ctx context.Context, d time.Duration, clears string) erro
 	defer os.RemoveAll(work)
 	before := filepath.Join(work, "before")
 
-	if err := t.Await(ctx, "the last scrape of each target to go like most", t.typical); err != nil {
+	if err := t.Await(ctx, "the last scrape of each target to agree with those before it", t.lastScrapesAgree); err != nil {
 		return err
 	}
 	stopped := time.Now()
-	if err := t.prometheus.Halt(ctx); err != nil {
+	if err := t.prometheus.StopGracefully(ctx); err != nil {
 		return err
 	}
-	archive, err := t.prometheus.Pack(ctx, dataDir)
+	archive, err := t.prometheus.CopyOut(ctx, dataDir)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (t *Testbed) leap(ctx context.Context, d time.Duration, clears string) erro
 		return err
 	}
 	var rules []engine.RuleFile
-	for _, f := range t.rules.Files {
+	for _, f := range t.config.Rules.Files {
 		path := filepath.Join(work, "rules", filepath.FromSlash(f.Name))
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, f.Content, 0o600)); err != nil {
 			return fmt.Errorf("leap: %w", err)
@@ -104,9 +104,9 @@ func (t *Testbed) leap(ctx context.Context, d time.Duration, clears string) erro
 	return nil
 }
 
-// typical says which target's last scrape did not go as most of those just before. A leap holds what the last ones said:
+// lastScrapesAgree says which target's last scrape did not go as most of those just before. A leap holds what the last ones said:
 // a single one that came too late would be held as an hour of silence.
-func (t *Testbed) typical(ctx context.Context) error {
+func (t *Testbed) lastScrapesAgree(ctx context.Context) error {
 	found, _, _, err := t.api.Query(ctx, fmt.Sprintf("up != (avg_over_time(up[%s]) > bool 0.5)", 3*Interval), time.Time{})
 	if err != nil {
 		return fmt.Errorf("ask Prometheus for its scrapes: %w", err)

@@ -34,7 +34,7 @@ type configuration struct{ prometheus, alertmanager []byte }
 // configure reads both configurations and says what is changed in them.
 func (t *Testbed) configure() error {
 	var paths []string
-	for _, f := range t.rules.Files {
+	for _, f := range t.config.Rules.Files {
 		paths = append(paths, rulesDir+f.Name)
 	}
 	adapt := func(file string, to *[]byte, with func(content []byte) ([]byte, []string, error)) error {
@@ -76,7 +76,7 @@ func (t *Testbed) startAlertmanager(ctx context.Context) (err error) {
 // startPrometheus starts Prometheus, on the data given or on none.
 func (t *Testbed) startPrometheus(ctx context.Context, data io.Reader) error {
 	files := []File{{Path: promFile, Content: t.configuration.prometheus, Mode: 0o644}}
-	for _, f := range t.rules.Files {
+	for _, f := range t.config.Rules.Files {
 		files = append(files, File{Path: rulesDir + f.Name, Content: f.Content, Mode: 0o644})
 	}
 	volumes := map[string]string{}

@@ -84,7 +84,7 @@ func (t *Testbed) Notified(ctx context.Context, a *Alert) (Notification, error) 
 			return fmt.Errorf("no receiver got it (its labels are %s); received:\n  %s", labelText(a.Labels, nil), List(all))
 		}
 		slices.Sort(got)
-		if want := t.Receivers(first.Labels); !slices.Equal(slices.Compact(got), want) {
+		if want, _ := t.Receivers(first.Labels); !slices.Equal(slices.Compact(got), want) {
 			return fmt.Errorf("%q got it, and the configuration routes it to %q; received:\n  %s", slices.Compact(got), want, List(all))
 		}
 		return nil

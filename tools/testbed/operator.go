@@ -15,7 +15,7 @@ func (t *Testbed) Follow(ctx context.Context, branch runbook.Branch, labels map[
 		t.Say("following %s:%d %q, %d steps", t.relative(branch.Steps[0].File), branch.Line, branch.Name, len(branch.Steps))
 	}
 	var transcript runbook.Transcript
-	err := t.Attended(ctx, func(ctx context.Context) (err error) {
+	err := t.WithResponders(ctx, func(ctx context.Context) (err error) {
 		transcript, err = runbook.Follow(ctx, t.Operator().terminal, branch, labels, t.config.Prompts...)
 		return err
 	})
@@ -23,14 +23,16 @@ func (t *Testbed) Follow(ctx context.Context, branch runbook.Branch, labels map[
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.steps = append(t.steps, transcript...)
-	if len(transcript) > 0 {
-		t.last = transcript[len(transcript)-1]
+	for _, step := range transcript {
+		if !step.Skipped {
+			t.last = step
+		}
 	}
 	return transcript, err
 }
 
-// Attended has others respond to the operator while do runs, and returns its error, or theirs.
-func (t *Testbed) Attended(ctx context.Context, do func(context.Context) error) error {
+// WithResponders has others respond to the operator while do runs, and returns its error, or theirs.
+func (t *Testbed) WithResponders(ctx context.Context, do func(context.Context) error) error {
 	if t.config.Respond == nil {
 		return do(ctx)
 	}

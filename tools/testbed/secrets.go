@@ -12,8 +12,8 @@ import (
 // Separator is the line that Config.Secrets prints after each secret.
 const Separator = "----- next -----"
 
-// Keep notes secrets that were made for the testbed, for NoteSecrets.
-func (t *Testbed) Keep(secrets ...string) {
+// RedactLater notes secrets that were made for the testbed, for NoteSecrets.
+func (t *Testbed) RedactLater(secrets ...string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.secrets = append(t.secrets, secrets...)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -18,16 +19,16 @@ import (
 // load reads the compose file of the system under test, and changes in memory what isolation demands: its services are on
 // the testbed's network alone, publish nothing on this machine, and carry the testbed's name and labels.
 func (t *Testbed) load(ctx context.Context) (*types.Project, error) {
-	options, err := cli.NewProjectOptions([]string{t.config.Compose}, cli.WithName(t.prefix()), cli.WithEnv(t.images.Environ()))
+	options, err := cli.NewProjectOptions(t.config.Compose, cli.WithName(t.prefix()), cli.WithEnv(t.images.Environ()))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", t.config.Compose, err)
+		return nil, fmt.Errorf("%s: %w", t.composeFiles(), err)
 	}
 	project, err := options.LoadProject(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", t.config.Compose, err)
+		return nil, fmt.Errorf("%s: %w", t.composeFiles(), err)
 	}
 	if _, ok := project.Services[t.config.Operator]; !ok {
-		return nil, fmt.Errorf("%s: no service %q, in which the runbooks' steps are typed: it has %q", t.config.Compose, t.config.Operator, slices.Sorted(maps.Keys(project.Services)))
+		return nil, fmt.Errorf("%s: no service %q, in which the runbooks' steps are typed: it has %q", t.composeFiles(), t.config.Operator, slices.Sorted(maps.Keys(project.Services)))
 	}
 	for name, service := range project.Services {
 		aliases := []string{name}
@@ -52,6 +53,8 @@ func (t *Testbed) load(ctx context.Context) (*types.Project, error) {
 	return project, nil
 }
 
+func (t *Testbed) composeFiles() string { return strings.Join(t.config.Compose, ", ") }
+
 // Up starts what does not run of the system under test. It does not wait until the system is ready.
 func (t *Testbed) Up(ctx context.Context) error {
 	defer t.Touch()
@@ -61,23 +64,23 @@ func (t *Testbed) Up(ctx context.Context) error {
 	}
 	file, err := project.MarshalYAML()
 	if err != nil {
-		return fmt.Errorf("%s: %w", t.config.Compose, err)
+		return fmt.Errorf("%s: %w", t.composeFiles(), err)
 	}
 	if err := t.closeStack(); err != nil {
 		return err
 	}
 	t.stack, err = compose.NewDockerComposeWith(compose.WithStackReaders(bytes.NewReader(file)), compose.StackIdentifier(t.prefix()))
 	if err != nil {
-		return fmt.Errorf("%s: %w", t.config.Compose, err)
+		return fmt.Errorf("%s: %w", t.composeFiles(), err)
 	}
 	if err := t.stack.Up(ctx); err != nil {
-		return fmt.Errorf("start the services of %s: %w", t.config.Compose, err)
+		return fmt.Errorf("start the services of %s: %w", t.composeFiles(), err)
 	}
 	services := map[string]*Container{}
 	for _, name := range t.stack.Services() {
 		made, err := t.stack.ServiceContainer(ctx, name)
 		if err != nil {
-			return fmt.Errorf("find service %s of %s: %w", name, t.config.Compose, err)
+			return fmt.Errorf("find service %s of %s: %w", name, t.composeFiles(), err)
 		}
 		services[name] = t.container(name, made)
 	}
@@ -119,7 +122,7 @@ func (t *Testbed) down(ctx context.Context) error {
 		}
 	}
 	if err := t.stack.Down(ctx, compose.RemoveVolumes(true)); err != nil {
-		errs = append(errs, fmt.Errorf("remove the services of %s: %w", t.config.Compose, err))
+		errs = append(errs, fmt.Errorf("remove the services of %s: %w", t.composeFiles(), err))
 	}
 	return errors.Join(append(errs, t.closeStack())...)
 }

@@ -3,7 +3,7 @@
 //
 // The system under test is what a compose file describes. One container joins that network to this machine: the receiver,
 // which takes Alertmanager's notifications and forwards connections of this process to the network. Beside what
-// Firedrill itself needs, a caller starts services of its own with Run.
+// Firedrill itself needs, a caller starts further services with Run.
 //
 // The package is plain Go: it acts and observes. Package match judges what was observed.
 package testbed
@@ -51,15 +51,16 @@ func timeout() time.Duration {
 
 // Config says what a testbed runs.
 type Config struct {
-	Name     string // unique among those that run; it begins the name of each container
-	Root     string // the folder that paths in messages are relative to
-	Rules    string // folder of rule files, as deployed
-	Runbooks string // folder of runbooks
+	Name     string          // unique among those that run; it begins the name of each container
+	Root     string          // the folder that paths in messages are relative to
+	Rules    rule.Set        // as deployed
+	Runbooks string          // folder of runbooks
+	Grammar  runbook.Grammar // of the runbooks
 
 	Prometheus   string // Prometheus's configuration, as deployed
 	Alertmanager string // Alertmanager's configuration, as deployed
 
-	Compose  string            // compose file of the system under test; it has the images as Set.Environ names them
+	Compose  []string          // compose files of the system under test; in them, ${FIREDRILL_IMAGE_…} are the images as Set.Environ names them
 	Operator string            // the service in which the steps of runbooks are typed
 	Volumes  map[string]string // volumes of the compose file that Prometheus mounts, read only, by folder
 
@@ -67,7 +68,7 @@ type Config struct {
 
 	// Describe says in a line how the system under test is, for messages; nil for nothing.
 	Describe func(context.Context) string
-	// Prompts are questions on the operator's terminal that somebody else answers.
+	// Prompts are questions on the operator's terminal that another party answers.
 	Prompts []runbook.Prompt
 	// Respond does what others do while a runbook is followed, until the context ends; nil for nothing.
 	Respond func(context.Context) error
@@ -93,7 +94,6 @@ type Testbed struct {
 	config Config
 	engine *dockerEngine
 	images image.Set
-	rules  rule.Set
 	closed chan struct{}
 
 	configuration configuration
@@ -104,7 +104,7 @@ type Testbed struct {
 	endpoints map[int]string // of the receiver's ports
 
 	stack        *compose.DockerCompose
-	fresh        bool // the stack was started for the next Begin
+	fresh        bool // no Begin has used the stack yet
 	prometheus   *Container
 	alertmanager *Container
 	api          prometheus.API
@@ -115,19 +115,17 @@ type Testbed struct {
 	cleanups []func(context.Context) error // of what began since Begin
 	begun    time.Time
 	changed  time.Time      // when the testbed was last changed: what was observed before then tells nothing
-	last     runbook.Result // the step that was followed last
+	last     runbook.Result // the step that ran last
 	steps    runbook.Transcript
 	leaps    []leapt
 	secrets  []string // not noted yet
 }
 
-// Start makes a testbed that has a network and a receiver; Begin brings the rest. After an error nothing of it is left.
+// Start makes a testbed that has networks and a receiver, and starts the system under test, which boots while the caller
+// does something else; Begin brings the rest. After an error nothing of it is left.
 func Start(ctx context.Context, config Config) (*Testbed, error) {
 	t := &Testbed{config: config, closed: make(chan struct{})}
 	var err error
-	if t.rules, err = rule.ReadDir(config.Rules); err != nil {
-		return nil, err
-	}
 	if err := t.configure(); err != nil {
 		return nil, err
 	}
@@ -174,8 +172,21 @@ func (t *Testbed) start(ctx context.Context) error {
 	if t.gate, err = t.network(ctx, "gate", false); err != nil {
 		return err
 	}
+	start, starting := errgroup.WithContext(ctx)
+	start.Go(func() error { return t.startReceiver(starting) })
+	start.Go(func() error {
+		t.fresh = true
+		return t.Up(starting)
+	})
+	return start.Wait()
+}
+
+func (t *Testbed) startReceiver(ctx context.Context) (err error) {
 	forward := map[int]string{portPrometheus: "prometheus:9090", portAlertmanager: "alertmanager:9093"}
 	for port, target := range t.config.Forward {
+		if forward[port] != "" || port == portReceiver {
+			return fmt.Errorf("forward port %d to %s: the testbed uses %d, %d and %d itself: take another", port, target, portReceiver, portPrometheus, portAlertmanager)
+		}
 		forward[port] = target
 	}
 	receiver := Service{Name: "receiver", Image: t.images.Ref(image.Receiver), Publish: []int{portReceiver}}
@@ -217,12 +228,6 @@ func (t *Testbed) network(ctx context.Context, name string, internal bool) (test
 	return testcontainers.DockerNetwork{ID: made.ID, Name: t.prefix() + "-" + name}, nil
 }
 
-// Prepare starts the system under test for the next Begin, so that it boots while the caller does something else.
-func (t *Testbed) Prepare(ctx context.Context) error {
-	t.fresh = true
-	return t.Up(ctx)
-}
-
 // Begin brings a system under test, a Prometheus and an Alertmanager that have seen nothing yet, in place of those that
 // there were, and calls ready, which returns once the system is. When Begin returns, Prometheus has scraped every target,
 // every rule was evaluated on that, and Alertmanager is ready. After an error, Begin can be called again.
@@ -262,8 +267,7 @@ func (t *Testbed) Cleanup(do func(context.Context) error) {
 	t.cleanups = append(t.cleanups, do)
 }
 
-// end removes what Begin brought; the stack stays where it is fresh.
-func (t *Testbed) end(ctx context.Context, fresh bool) error {
+func (t *Testbed) cleanUp(ctx context.Context) error {
 	t.mu.Lock()
 	cleanups := t.cleanups
 	t.cleanups = nil
@@ -272,6 +276,12 @@ func (t *Testbed) end(ctx context.Context, fresh bool) error {
 	for _, do := range slices.Backward(cleanups) {
 		errs = append(errs, do(ctx))
 	}
+	return errors.Join(errs...)
+}
+
+// end removes what Begin brought; the stack stays where it is fresh.
+func (t *Testbed) end(ctx context.Context, fresh bool) error {
+	errs := []error{t.cleanUp(ctx)}
 	var removing errgroup.Group
 	removing.Go(func() error { return t.alertmanager.Remove(ctx) })
 	removing.Go(func() error { // a volume cannot go before those who mount it
@@ -294,13 +304,13 @@ func (t *Testbed) Close(ctx context.Context) error {
 	default:
 		close(t.closed)
 	}
-	errs := []error{t.end(ctx, false)}
+	errs := []error{t.cleanUp(ctx), t.closeStack()}
 	cli, err := image.Connect(ctx)
 	if err != nil {
 		return errors.Join(append(errs, err)...)
 	}
 	defer cli.Close()
-	_, err = image.Remove(ctx, cli, labelTestbed+"="+t.config.Name) // what is left, services of the caller among it
+	_, err = image.Remove(ctx, cli, labelTestbed+"="+t.config.Name)
 	return errors.Join(append(errs, err)...)
 }
 
