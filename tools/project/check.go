@@ -17,6 +17,7 @@ import (
 	"github.com/stemedb/firedrill/tools/nearest"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
+	"github.com/stemedb/firedrill/tools/sideeffect"
 )
 
 // Load reads a firedrill.yml and what it names: the rules, the runbooks, the compose files. The error joins every problem
@@ -82,9 +83,10 @@ type checker struct {
 	*Project
 	folder string
 
-	services, volumes []string // of the compose files; nil where they are not known
-	runbooks          map[string]*runbook.Runbook
-	others            []error // problems of other files
+	services, volumes []string        // of the compose files; nil where they are not known
+	books             *runbook.Folder // nil before it is read
+	unread            bool            // the runbooks cannot be read
+	others            []error         // problems of other files
 }
 
 func (c *checker) check() {
@@ -110,6 +112,9 @@ func (c *checker) check() {
 		if !slices.Contains(c.volumes, name) && c.volumes != nil {
 			c.wrong(place{"volumes", name}, "the compose file has no such volume", nearest.Choice(name, c.volumes))
 		}
+	}
+	for i := range c.Allow {
+		c.allow(&c.Allow[i])
 	}
 	for i := range c.Drills {
 		c.drill(&c.Drills[i], c.Drills[:i])
@@ -263,7 +268,11 @@ func (c *checker) drill(d *Drill, earlier []Drill) {
 	for i := range d.Responders {
 		c.on(&d.Responders[i].On)
 	}
-	known := c.alert(&d.Alert)
+	alert, known := c.alert(&d.Alert)
+	for i := range d.Allow {
+		c.allow(&d.Allow[i])
+	}
+	d.Allow = slices.Concat(c.Allow, d.Allow)
 	for i, name := range d.Also {
 		c.alert(&d.Also[i])
 		switch {
@@ -286,7 +295,7 @@ func (c *checker) drill(d *Drill, earlier []Drill) {
 		c.wrong(&d.WrongBranch, "the drill's own branch", "name another branch, which this fault makes fail")
 	}
 	if known {
-		c.branches(d)
+		c.branches(d, alert)
 	}
 }
 
@@ -302,45 +311,49 @@ func (c *checker) fault(f *Fault) {
 	}
 }
 
-// alert reports whether a rule has the alert.
-func (c *checker) alert(name *string) bool {
+func (c *checker) allow(entry *string) {
+	if *entry == "" {
+		return
+	}
+	if err := sideeffect.CheckAllow(*entry); err != nil {
+		c.wrong(entry, "not a side effect to allow", err.Error())
+	}
+}
+
+// alert finds an alert in the rules.
+func (c *checker) alert(name *string) (rule.Alert, bool) {
 	if *name == "" || len(c.Set.Files) == 0 {
-		return false
+		return rule.Alert{}, false
 	}
 	var names []string
 	for _, alert := range c.Set.Alerts {
 		if alert.Name == *name {
-			return true
+			return alert, true
 		}
 		if !slices.Contains(names, alert.Name) {
 			names = append(names, alert.Name)
 		}
 	}
 	c.wrong(name, "no rule has this alert", nearest.Choice(*name, names))
-	return false
+	return rule.Alert{}, false
 }
 
 // branches checks what a drill names in the runbook of its alert.
-func (c *checker) branches(d *Drill) {
-	if c.Runbooks == "" {
+func (c *checker) branches(d *Drill, a rule.Alert) {
+	if c.Runbooks == "" || c.unread {
 		return
 	}
-	file := filepath.Join(c.Runbooks, d.Alert+".md")
-	book, ok := c.runbooks[file]
-	if !ok {
-		var err error
-		switch book, err = runbook.Load(file); {
-		case errors.Is(err, fs.ErrNotExist):
-			c.wrong(&d.Alert, "the alert has no runbook", "write "+file)
-		case err != nil:
-			c.others = append(c.others, err)
+	if c.books == nil {
+		folder, err := runbook.ReadFolder(c.Runbooks, c.Grammar())
+		if err != nil {
+			c.others, c.unread = append(c.others, err), true
+			return
 		}
-		if c.runbooks == nil {
-			c.runbooks = map[string]*runbook.Runbook{}
-		}
-		c.runbooks[file] = book
+		c.books = &folder
 	}
-	if book == nil {
+	book, err := c.books.For(a.Name, a.Annotations["runbook_url"])
+	if err != nil {
+		c.wrong(&d.Alert, "the alert's runbook is not found", err.Error())
 		return
 	}
 	var names []string
@@ -348,8 +361,13 @@ func (c *checker) branches(d *Drill) {
 		names = append(names, branch.Name)
 	}
 	for _, branch := range []*string{&d.Branch, &d.WrongBranch} {
-		if *branch != "" && !slices.Contains(names, *branch) {
-			c.wrong(branch, file+" has no such branch", nearest.Choice(*branch, names))
+		if *branch == "" {
+			continue
+		}
+		if !slices.Contains(names, *branch) {
+			c.wrong(branch, book.Path+" has no such branch", nearest.Choice(*branch, names))
+		} else if _, err := book.Branch(*branch); err != nil {
+			c.others = append(c.others, err)
 		}
 	}
 }

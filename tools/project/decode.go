@@ -78,7 +78,11 @@ type decoder struct {
 }
 
 func (d *decoder) problem(node *yaml.Node, text, wrong, right string) {
-	d.problems = append(d.problems, problem{d.file, node.Line, node.Column, text, wrong, right})
+	line, column := node.Line, node.Column
+	if line > len(d.lines) { // of an empty document at the end
+		line, column = len(d.lines), 1
+	}
+	d.problems = append(d.problems, problem{d.file, line, column, text, wrong, right})
 }
 
 // wrong notes a problem of a value, which must have been decoded; of one that was not, there is nothing to say.
@@ -261,8 +265,9 @@ type key struct {
 	name     string
 	example  string // of its value
 	required bool
-	absolute bool // its value is an absolute path
-	index    int  // of its field
+	absolute bool     // its value is an absolute path
+	oneOf    []string // its values; nil for any
+	index    int      // of its field
 }
 
 // keysOf returns the keys of a type.
@@ -270,9 +275,14 @@ func keysOf(t reflect.Type) (keys []key) {
 	for i := range t.NumField() {
 		tag := t.Field(i).Tag
 		name, option, _ := strings.Cut(tag.Get("yaml"), ",")
-		if name != "-" {
-			keys = append(keys, key{name, tag.Get("example"), option == "required", option == "absolute", i})
+		if name == "-" {
+			continue
 		}
+		k := key{name: name, example: tag.Get("example"), required: option == "required", absolute: option == "absolute", index: i}
+		if values := tag.Get("oneof"); values != "" {
+			k.oneOf = strings.Split(values, ",")
+		}
+		keys = append(keys, k)
 	}
 	return keys
 }
@@ -391,6 +401,8 @@ func (d *decoder) value(node *yaml.Node, into reflect.Value, k key) {
 		} else if !d.is(node, k, "!!str", "a text") { // and noted
 		} else if k.absolute && !path.IsAbs(node.Value) {
 			d.problem(node, d.text(node), strconv.Quote(k.name)+" is not an absolute path", "write the path in the service, "+k.as())
+		} else if k.oneOf != nil && !slices.Contains(k.oneOf, node.Value) {
+			d.problem(node, d.text(node), "no value of "+strconv.Quote(k.name), nearest.Choice(node.Value, k.oneOf))
 		} else {
 			into.SetString(node.Value)
 		}
@@ -476,7 +488,7 @@ var actions = []struct {
 	options []key
 }{
 	{key{name: "run", example: "pkill -9 nginx"}, Run, []key{on}},
-	{key{name: "kill", example: "web"}, Kill, []key{{name: "signal", example: "TERM"}}},
+	{key{name: "kill", example: "web"}, Kill, []key{{name: "signal", example: "TERM", oneOf: signals}}},
 	{key{name: "stop", example: "web"}, Stop, nil},
 	{key{name: "pause", example: "web"}, Pause, nil},
 	{key{name: "disconnect", example: "web"}, Disconnect, nil},
@@ -557,9 +569,6 @@ func (f *Fault) set(d *decoder, p pair) {
 		return
 	}
 	d.value(p.value, reflect.ValueOf(into).Elem(), p.key)
-	if p.name == "signal" && f.Signal != "" && !slices.Contains(signals, f.Signal) {
-		d.wrong(&f.Signal, "no such signal", nearest.Choice(f.Signal, signals))
-	}
 }
 
 var signals = []string{"KILL", "TERM", "INT", "HUP", "QUIT", "ABRT", "SEGV", "STOP", "USR1", "USR2"}

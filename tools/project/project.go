@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/runbook"
 )
 
 // FileName is the name of the file.
@@ -58,15 +59,13 @@ type Project struct {
 	// Load keeps asking the system while a drill runs. Nil for nothing.
 	Load *Traffic `yaml:"load" example:"{run: 'while sleep 0.1; do curl -s http://web/; done'}"`
 
-	// Investigation is the heading of the runbooks' investigation steps, which are followed during the incident.
-	Investigation string `yaml:"investigation" example:"Investigation Steps"`
-	// Sections are further words for the headings of runbooks.
+	// Sections are words for the headings of runbooks, beside those that package runbook knows.
 	Sections Sections `yaml:"sections" example:"{resolution: [Repair]}"`
-	// Steps are the languages of the fences that are steps. Empty: bash and sh.
-	Steps []string `yaml:"steps" example:"[bash, console]"`
+	// Steps are the languages of the fences that are steps, beside bash and sh: shell, console.
+	Steps []string `yaml:"steps" example:"console" oneof:"console,shell"`
 
-	// Allow are the dangerous side effects of runbooks that are no failure, by name, in each drill.
-	Allow []string `yaml:"allow" example:"listener 0.0.0.0:8080"`
+	// Allow are the dangerous side effects of runbooks that are no failure in any drill, as sideeffect.Dangerous takes them.
+	Allow []string `yaml:"allow" example:"listener-on-all-addresses"`
 	// Secrets are files on the operator whose content must not reach a report; each may be a glob.
 	Secrets []string `yaml:"secrets,absolute" example:"/etc/web/*.key"`
 	// Volumes are volumes of the compose file that Prometheus mounts, read only, and the folder of each.
@@ -98,8 +97,8 @@ type Drill struct {
 	WrongBranch string `yaml:"wrong_branch" example:"If The Disk Is Full"`
 	// Exclusive has no other drill run beside this one.
 	Exclusive bool `yaml:"exclusive" example:"true"`
-	// Allow are the side effects that are no failure in this drill, beside those of the project.
-	Allow []string `yaml:"allow" example:"unit backup.timer"`
+	// Allow are the side effects that are no failure in this drill; after Load, those of the project are among them.
+	Allow []string `yaml:"allow" example:"'unit-stopped: backup.service'"`
 }
 
 // Command is a bash script, run as root. In the file, a text alone is the script, and runs on the operator.
@@ -122,10 +121,17 @@ type Responder struct {
 	On   string `yaml:"on" example:"web"` // the service on which both run; never empty after Load
 }
 
-// Sections are words for headings of runbooks, beside those that Firedrill knows.
+// Sections are headings of sections of runbooks.
 type Sections struct {
-	Resolution    []string `yaml:"resolution" example:"Repair"`
+	// Resolution is the section that has the branches.
+	Resolution []string `yaml:"resolution" example:"Repair"`
+	// Investigation is the section whose steps are followed during the incident.
 	Investigation []string `yaml:"investigation" example:"First Look"`
+}
+
+// Grammar is how the runbooks are written.
+func (p *Project) Grammar() runbook.Grammar {
+	return runbook.Grammar{Sections: runbook.Sections(p.Sections), Steps: p.Steps}
 }
 
 // Action is what a fault does.

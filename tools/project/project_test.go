@@ -88,12 +88,12 @@ func TestLoad(t *testing.T) {
 		{p.Sections, Sections{[]string{"Repair"}, []string{"First Look"}}},
 		{p.Volumes, map[string]string{"textfiles": "/var/lib/metrics"}},
 		{p.Drills[0], Drill{
-			Line: 18, Alert: "WebDown", Branch: "If The Process Died",
-			Fault: []Fault{{Line: 20, Action: Kill, Service: "web", Signal: "TERM"}},
+			Line: 17, Alert: "WebDown", Branch: "If The Process Died",
+			Fault: []Fault{{Line: 19, Action: Kill, Service: "web", Signal: "TERM"}},
 			Also:  []string{"ProbeFailed"}, Verify: &Command{"curl -fsS http://localhost/", "web"},
-			StaysFiring: true, WrongBranch: "If The Disk Is Full", Exclusive: true, Allow: []string{"unit backup.timer"},
+			StaysFiring: true, WrongBranch: "If The Disk Is Full", Exclusive: true, Allow: []string{"listener-on-all-addresses", "unit-stopped: backup.service"},
 		}},
-		{p.Drills[1].Prepare[:2], []Fault{{Line: 30, Action: CPUs, Service: "web", To: 0.5}, {Line: 31, Action: Memory, Service: "web", Bytes: 64 << 20}}},
+		{p.Drills[1].Prepare[:2], []Fault{{Line: 29, Action: CPUs, Service: "web", To: 0.5}, {Line: 30, Action: Memory, Service: "web", Bytes: 64 << 20}}},
 		{p.Drills[1].Fault, []Fault{
 			{Action: Fill, Service: "web", Folder: "/var/www", Bytes: 1 << 20},
 			{Action: Run, Service: "host", Script: "pkill nginx"},

@@ -216,22 +216,27 @@ func (p *proposer) ruleGlobs() (globs []string) {
 	return globs
 }
 
-// runbookFolder is the folder that holds most files that are named after alerts.
+// runbookFolder is the nearest folder that holds, in it or below it, every file that is named after an alert.
 func (p *proposer) runbookFolder() []string {
-	counts := map[string]int{}
+	var common []string
 	for _, name := range p.alerts() {
 		for _, file := range p.markdown[name] {
-			counts[path.Dir(file)]++
+			folders := strings.Split(path.Dir(file), "/")
+			if common == nil {
+				common = folders
+			}
+			n := 0
+			for n < min(len(common), len(folders)) && common[n] == folders[n] {
+				n++
+			}
+			common = common[:n]
 		}
 	}
-	folders := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
-		return cmp.Or(counts[b]-counts[a], strings.Count(a, "/")-strings.Count(b, "/"), cmp.Compare(a, b))
-	})
-	if len(folders) == 0 {
+	if common == nil {
 		return nil
 	}
-	p.books = folders[0]
-	return p.first("runbooks", folders)
+	p.books = cmp.Or(path.Join(common...), ".")
+	return []string{p.books}
 }
 
 // alerts are the names of the alerts, in the order of the rule files.
@@ -331,19 +336,24 @@ func (p *proposer) drills() {
 	p.line("")
 	p.line("drills:")
 	for _, name := range p.alerts() {
-		files := slices.DeleteFunc(slices.Clone(p.markdown[name]), func(file string) bool { return path.Dir(file) != p.books })
+		files := p.markdown[name]
 		if len(files) == 0 {
 			p.note("%s has no runbook: write %s to prove it", name, path.Join(cmp.Or(p.books, "runbooks"), name+".md"))
 			continue
 		}
-		book, err := runbook.Load(p.path(files[0]))
+		content, err := os.ReadFile(p.path(files[0]))
+		var book *runbook.Runbook
+		if err == nil {
+			book, err = runbook.Parse(p.path(files[0]), content, runbook.Grammar{})
+		}
 		if err != nil {
-			for line := range strings.Lines(err.Error()) {
-				p.note("%s is not proven: %s", name, strings.TrimSuffix(line, "\n"))
-			}
+			p.note("%s is not proven: %v", name, err)
 			continue
 		}
 		branches := book.Branches()
+		if len(branches) == 0 {
+			p.note("%s is not proven: %s does not say what to do: write a heading ## Resolution, and branches below it", name, files[0])
+		}
 		for _, branch := range branches {
 			p.count++
 			p.line("  - alert: %s", scalar(name))
