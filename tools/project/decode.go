@@ -62,9 +62,14 @@ func inOrder(problems []problem) error {
 	slices.SortFunc(problems, func(a, b problem) int {
 		return cmp.Or(a.line-b.line, a.column-b.column, cmp.Compare(a.wrong, b.wrong), cmp.Compare(a.text, b.text), cmp.Compare(a.right, b.right))
 	})
+	const most = 50
+	problems = slices.Compact(problems)
 	var errs []error
-	for _, p := range slices.Compact(problems) {
+	for _, p := range problems[:min(most, len(problems))] {
 		errs = append(errs, p)
+	}
+	if rest := len(problems) - most; rest > 0 {
+		errs = append(errs, fmt.Errorf("%s: %d more problems: fix these first", problems[0].file, rest))
 	}
 	return errors.Join(errs...)
 }
@@ -134,18 +139,20 @@ func (d *decoder) root(content []byte) (*yaml.Node, bool) {
 	}
 	for i := 0; i < len(content); {
 		r, size := utf8.DecodeRune(content[i:])
-		before := content[:i]
-		at := &yaml.Node{Line: 1 + bytes.Count(before, []byte("\n")), Column: 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])}
+		wrong, right := "", ""
 		switch {
 		case r == utf8.RuneError && size == 1:
-			d.problem(at, string(content[i:i+1]), "not UTF-8", "save the file as UTF-8")
-			return nil, false
+			wrong, right = "not UTF-8", "save the file as UTF-8"
 		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f:
-			d.problem(at, string(r), "a control character", "remove it")
-			return nil, false
+			wrong, right = "a control character", "remove it"
 		// YAML takes each of these for the end of a line; editors, and the line numbers in messages, do not.
 		case r == '\r' && !bytes.HasPrefix(content[i+1:], []byte("\n")), r == 0x85, r == 0x2028, r == 0x2029:
-			d.problem(at, string(r), "an unusual line end", "end the line with a newline")
+			wrong, right = "an unusual line end", "end the line with a newline"
+		}
+		if wrong != "" {
+			before := content[:i]
+			at := &yaml.Node{Line: 1 + bytes.Count(before, []byte("\n")), Column: 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])}
+			d.problem(at, string(content[i:i+size]), wrong, right)
 			return nil, false
 		}
 		i += size

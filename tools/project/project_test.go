@@ -192,15 +192,18 @@ func TestWrong(t *testing.T) {
 
 func TestUnreadable(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if err := errors.Join(os.Mkdir("folder", 0o700), os.WriteFile("large", make([]byte, MaxFileSize+1), 0o600)); err != nil {
+	if err := errors.Join(os.Mkdir("folder", 0o700), os.WriteFile("large", make([]byte, MaxFileSize+1), 0o600),
+		os.WriteFile("many", bytes.Repeat([]byte("a: 1\n"), 1000), 0o600), os.WriteFile("wide", bytes.Repeat([]byte("x"), MaxFileSize), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{
 		"none":   "none: does not exist: name a firedrill.yml, or have firedrill init write one",
 		"folder": "folder: is a directory: name a firedrill.yml, or have firedrill init write one",
 		"large":  `large: the file is too large ("1048577 bytes"): keep it within 1048576 bytes`,
+		"many":   "many: 956 more problems: fix these first",
+		"wide":   "wide:1:1: the file is a text (\"" + strings.Repeat("x", 80) + "…\"): write a mapping of " + strings.Join(names(keysOf(reflect.TypeFor[Project]())), ", "),
 	} {
-		if _, err := Load(file); err == nil || err.Error() != want {
+		if _, err := Load(file); err == nil || !strings.HasPrefix(err.Error()+"\n", want+"\n") && !strings.HasSuffix("\n"+err.Error(), "\n"+want) {
 			t.Errorf("%s: %v, want %s", file, err, want)
 		}
 	}
