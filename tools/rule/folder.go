@@ -43,13 +43,18 @@ func LoadDir(dir string) ([]Alert, error) {
 }
 
 // ReadDir reads the rule files and the PrometheusRule manifests in dir and in the folders below it: those of
-// which IsFile says so. It is as strict as Load, but passes over a file that is plainly something else, and says so in the
-// set. The order is that of the files' paths, and within a file its own.
+// which IsFile says so. The order is that of the files' paths, and within a file its own.
 func ReadDir(dir string) (Set, error) {
 	_, files, err := Walk(dir)
 	if err != nil {
 		return Set{}, err
 	}
+	return ReadFiles(dir, files)
+}
+
+// ReadFiles reads rule files and PrometheusRule manifests. It is as strict as Load, but passes over a file
+// that is plainly something else, and says so in the set. Names of files are relative to dir, and below it.
+func ReadFiles(dir string, files []string) (Set, error) {
 	var (
 		set  Set
 		errs []error
@@ -107,8 +112,12 @@ func (set *Set) nameFiles(dir string) {
 	var others []*File
 	for i := range set.Files {
 		f := &set.Files[i]
-		own, _ := filepath.Rel(dir, f.Path) // which is in dir
-		f.Name = oddName.ReplaceAllString(filepath.ToSlash(own), "_")
+		own, err := filepath.Rel(dir, f.Path)
+		if err != nil { // one of them is absolute
+			own = f.Path
+		}
+		f.Name = oddName.ReplaceAllString(strings.ReplaceAll(filepath.ToSlash(own), "../", "_/"), "_")
+		f.Name = strings.TrimPrefix(f.Name, "/")
 		if f.Name != own || path.Ext(own) != ".yml" || taken[own] {
 			others = append(others, f)
 		} else {

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -158,4 +159,25 @@ func TestReadDirRefuses(t *testing.T) {
 	set, err := ReadDir("link")
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(set.Alerts).To(HaveLen(1))
+}
+
+// Files outside the folder get names inside it.
+func TestReadFilesNamesOthers(t *testing.T) {
+	dir := t.TempDir()
+	content := []byte("groups: [{name: g, rules: [{record: a, expr: b}]}]\n")
+	var files []string
+	for _, name := range []string{"project/a.yml", "rules/a.yml"} {
+		name = filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, content, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, name)
+	}
+	set, err := ReadFiles(filepath.Join(dir, "project"), files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set.Files[0].Name != "a.yml" || set.Files[1].Name != "_/rules/a.yml" {
+		t.Errorf("names %q and %q", set.Files[0].Name, set.Files[1].Name)
+	}
 }

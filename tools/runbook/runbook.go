@@ -48,6 +48,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/stemedb/firedrill/tools/nearest"
 )
 
 const (
@@ -230,7 +232,7 @@ func (r *Runbook) Branch(name string) (Branch, error) {
 		return Branch{}, fmt.Errorf("%s:1: no branch (%q), since the runbook does not say what to do: %s", r.Path, name, needResolution)
 	}
 	resolution := r.headings[r.resolutions[0]]
-	return Branch{}, fmt.Errorf("%s:%d: no branch (%q) under the heading %s: %s", r.Path, resolution.line, name, resolution.text, choice(name, names))
+	return Branch{}, fmt.Errorf("%s:%d: no branch (%q) under the heading %s: %s", r.Path, resolution.line, name, resolution.text, nearest.Choice(name, names))
 }
 
 // Investigation returns the steps of the investigation: of the section whose heading is the first of the words for it
@@ -272,7 +274,7 @@ func (r *Runbook) Section(name string) (Branch, error) {
 		found = i
 	}
 	if found < 0 {
-		return Branch{}, fmt.Errorf("%s:1: no heading (%q): %s", r.Path, name, choice(name, names))
+		return Branch{}, fmt.Errorf("%s:1: no heading (%q): %s", r.Path, name, nearest.Choice(name, names))
 	}
 	if err := r.wrong(found); err != nil {
 		return Branch{}, err
@@ -315,38 +317,4 @@ func (r *Runbook) stepsOf(i int) []Step {
 		last = r.headings[end].first
 	}
 	return slices.Clone(r.steps[r.headings[i].first:last])
-}
-
-// choice names the most similar of the names, and lists all.
-func choice(asked string, names []string) string {
-	if len(names) == 0 {
-		return "there is none"
-	}
-	nearest := slices.MinFunc(names, func(a, b string) int { return distance(asked, a) - distance(asked, b) })
-	quoted := make([]string, len(names))
-	for i, name := range names {
-		quoted[i] = fmt.Sprintf("%q", name)
-	}
-	return fmt.Sprintf("the nearest is %q, of %s", nearest, strings.Join(quoted, ", "))
-}
-
-// distance is the least number of runes to insert, delete or replace, letter case aside, that makes a into b.
-func distance(a, b string) int {
-	from, to := []rune(strings.ToLower(a)), []rune(strings.ToLower(b))
-	row := make([]int, len(to)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i, r := range from {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range to {
-			cost := 1
-			if to[j] == r {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(to)]
 }

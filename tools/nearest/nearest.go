@@ -1,0 +1,60 @@
+// Package nearest finds the known name that a misspelt one most likely means.
+package nearest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Of is the name that differs least from the one asked for, letter case aside; "" where there is none.
+func Of(asked string, names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return slices.MinFunc(names, func(a, b string) int { return distance(asked, a) - distance(asked, b) })
+}
+
+// Choice is a clause for a message: the name that differs least, and all that there are, or the first ten of more.
+func Choice(asked string, names []string) string {
+	if len(names) == 0 {
+		return "there is none"
+	}
+	const most = 10
+	var quoted []string
+	for _, name := range names[:min(most, len(names))] {
+		quoted = append(quoted, fmt.Sprintf("%q", name))
+	}
+	of := strings.Join(quoted, ", ")
+	if rest := len(names) - len(quoted); rest > 0 {
+		of += fmt.Sprintf(" and %d more", rest)
+	}
+	if len(names) == 1 {
+		return "the only one is " + of
+	}
+	return fmt.Sprintf("the nearest is %q, of %s", Of(asked, names), of)
+}
+
+// distance is Levenshtein's: the least number of runes to insert, delete or replace, letter case aside, that makes a into
+// b. Of long texts it looks at the beginning.
+func distance(a, b string) int {
+	const longest = 200
+	from, to := []rune(strings.ToLower(a)), []rune(strings.ToLower(b))
+	from, to = from[:min(longest, len(from))], to[:min(longest, len(to))]
+	row := make([]int, len(to)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i, r := range from {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range to {
+			cost := 1
+			if to[j] == r {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(to)]
+}

@@ -1,0 +1,372 @@
+package project
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+
+	"github.com/stemedb/firedrill/tools/nearest"
+	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/runbook"
+)
+
+// Load reads a firedrill.yml and what it names: the rules, the runbooks, the compose files. The error joins every problem
+// found, in the order of the lines, each with file, line and column, the offending text, what is wrong and what is right;
+// problems of the files that it names follow.
+func Load(file string) (*Project, error) {
+	content, err := read(file)
+	if err != nil {
+		return nil, err
+	}
+	p, d := parse(file, content)
+	c := checker{decoder: d, Project: p, folder: filepath.Dir(file)}
+	if len(d.nodes) > 0 {
+		c.check()
+	}
+	if err := errors.Join(append([]error{inOrder(d.problems)}, c.others...)...); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func read(file string) ([]byte, error) {
+	if wrong := notFile(file); wrong != "" {
+		return nil, problem{file: file, wrong: wrong, right: "name a " + FileName + ", or have firedrill init write one"}
+	}
+	info, err := os.Stat(file)
+	if err == nil && info.Size() > MaxFileSize {
+		return nil, problem{file: file, text: fmt.Sprintf("%d bytes", info.Size()), wrong: "the file is too large", right: fmt.Sprintf("keep it within %d bytes", MaxFileSize)}
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, problem{file: file, wrong: "cannot be read: " + reason(err), right: "let this user read it"}
+	}
+	return content, nil
+}
+
+// reason is what the operating system says, without the path.
+func reason(err error) string {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathErr.Err.Error()
+	}
+	return err.Error()
+}
+
+// notFile says why a path is no file, without opening it: to open a named pipe is to wait for its writer.
+func notFile(name string) string {
+	switch info, err := os.Stat(name); {
+	case errors.Is(err, fs.ErrNotExist):
+		return "does not exist"
+	case err != nil:
+		return "cannot be read: " + reason(err)
+	case info.IsDir():
+		return "is a directory"
+	case !info.Mode().IsRegular():
+		return "is not a regular file"
+	}
+	return ""
+}
+
+// checker compares a project with what it names.
+type checker struct {
+	*decoder
+	*Project
+	folder string
+
+	services, volumes []string // of the compose files; nil where they are not known
+	runbooks          map[string]*runbook.Runbook
+	others            []error // problems of other files
+}
+
+func (c *checker) check() {
+	c.rules()
+	c.file(&c.Prometheus, "Prometheus's configuration")
+	c.file(&c.Alertmanager, "Alertmanager's configuration")
+	if c.nodes[&c.Runbooks] != nil && c.Runbooks != "" {
+		name := c.path(c.Runbooks)
+		if info, err := os.Stat(name); err != nil || !info.IsDir() {
+			c.wrong(&c.Runbooks, "no folder of runbooks", "name a folder with Markdown files that are named after alerts")
+			name = ""
+		}
+		c.Runbooks = name
+	}
+	c.compose()
+	c.service(&c.Operator)
+	c.command(c.Ready)
+	if c.Load != nil {
+		c.service(&c.Load.Service)
+		c.command(c.Load.Command)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Volumes)) {
+		if !slices.Contains(c.volumes, name) && c.volumes != nil {
+			c.wrong(place{"volumes", name}, "the compose file has no such volume", nearest.Choice(name, c.volumes))
+		}
+	}
+	for i := range c.Drills {
+		c.drill(&c.Drills[i], c.Drills[:i])
+	}
+}
+
+// path is a path of the file as this process reaches it.
+func (c *checker) path(name string) string {
+	if filepath.IsAbs(name) {
+		return filepath.Clean(name)
+	}
+	return filepath.Join(c.folder, name)
+}
+
+func (c *checker) file(name *string, what string) {
+	if *name == "" {
+		return
+	}
+	full := c.path(*name)
+	if why := notFile(full); why != "" {
+		c.wrong(name, what+" "+why, "name a file, relative to the folder of "+filepath.Base(c.File))
+	}
+	*name = full
+}
+
+// rules reads the rule files.
+func (c *checker) rules() {
+	var files []string
+	complete := len(c.Rules) > 0
+	for i, pattern := range c.Rules {
+		if pattern == "" {
+			complete = false
+			continue
+		}
+		c.Rules[i] = c.path(pattern)
+		found, err := filepath.Glob(c.Rules[i])
+		if err != nil {
+			c.wrong(&c.Rules[i], "not a pattern of file names", "write a path with *, ? and [a-z] for what varies, as in rules/*.yml")
+			complete = false
+			continue
+		}
+		before := len(files)
+		for _, name := range found {
+			if info, err := os.Stat(name); err == nil && info.IsDir() {
+				_, inside, err := rule.Walk(name)
+				if err != nil {
+					c.others = append(c.others, err)
+					complete = false
+				}
+				files = append(files, inside...)
+			} else if rule.IsFile(filepath.Base(name)) {
+				files = append(files, name)
+			}
+		}
+		switch {
+		case len(files) > before:
+		case len(found) == 0:
+			c.wrong(&c.Rules[i], "no such rule file", "name rule files or a folder of them, relative to the folder of "+filepath.Base(c.File))
+			complete = false
+		default:
+			c.wrong(&c.Rules[i], "holds no rule file", "name at least one *.yml, *.yaml or *.rules that is not a *_test.yml")
+			complete = false
+		}
+	}
+	slices.Sort(files)
+	files = slices.Compact(files)
+	if len(files) == 0 {
+		return
+	}
+	set, err := rule.ReadFiles(c.folder, files)
+	if err != nil {
+		c.others = append(c.others, err)
+		return
+	}
+	if complete { // else an alert may be in what is missing
+		c.Set = set
+	}
+}
+
+// compose reads the names of services and volumes. It leaves variables as they are: a testbed sets them.
+func (c *checker) compose() {
+	complete := len(c.Compose) > 0
+	for i := range c.Compose {
+		before := len(c.problems)
+		c.file(&c.Compose[i], "the compose file")
+		complete = complete && c.Compose[i] != "" && len(c.problems) == before
+	}
+	if !complete {
+		return
+	}
+	model, err := composeModel(c.Compose...)
+	if err != nil {
+		text := err.Error()
+		if folder, err := filepath.Abs(c.folder); err == nil {
+			text = strings.ReplaceAll(text, folder+string(filepath.Separator), "")
+		}
+		c.wrong(&c.Compose[0], "the compose file cannot be used: "+text, "fix it until docker compose config accepts it")
+		return
+	}
+	services, _ := model["services"].(map[string]any)
+	volumes, _ := model["volumes"].(map[string]any)
+	c.services, c.volumes = []string{}, []string{}
+	for name, service := range services {
+		// One that has a profile is started by request only.
+		if fields, _ := service.(map[string]any); fields["profiles"] == nil {
+			c.services = append(c.services, name)
+		}
+	}
+	c.volumes = slices.AppendSeq(c.volumes, maps.Keys(volumes))
+	slices.Sort(c.services)
+	slices.Sort(c.volumes)
+}
+
+// composeModel is the content of compose files, merged. The error is one line.
+func composeModel(files ...string) (map[string]any, error) {
+	options, err := cli.NewProjectOptions(files, cli.WithName("firedrill"), cli.WithInterpolation(false))
+	if err == nil {
+		var model map[string]any
+		if model, err = options.LoadModel(context.Background()); err == nil {
+			return model, nil
+		}
+	}
+	return nil, errors.New(strings.Join(strings.Fields(err.Error()), " "))
+}
+
+func (c *checker) service(name *string) {
+	if *name != "" && c.services != nil && !slices.Contains(c.services, *name) {
+		c.wrong(name, "the compose file has no such service", nearest.Choice(*name, c.services))
+	}
+}
+
+// on checks the service on which something is done, which is the operator where the file names none.
+func (c *checker) on(name *string) {
+	c.service(name)
+	*name = cmp.Or(*name, c.Operator)
+}
+
+func (c *checker) command(command *Command) {
+	if command != nil {
+		c.on(&command.On)
+	}
+}
+
+func (c *checker) drill(d *Drill, earlier []Drill) {
+	for _, faults := range [][]Fault{d.Prepare, d.Fault} {
+		for i := range faults {
+			c.fault(&faults[i])
+		}
+	}
+	c.command(d.Verify)
+	for i := range d.Responders {
+		c.on(&d.Responders[i].On)
+	}
+	known := c.alert(&d.Alert)
+	for i, name := range d.Also {
+		c.alert(&d.Also[i])
+		switch {
+		case name == "":
+		case name == d.Alert:
+			c.wrong(&d.Also[i], "the alert of the drill itself", "name other alerts only")
+		case slices.Contains(d.Also[:i], name):
+			c.wrong(&d.Also[i], "named twice", "name each alert once")
+		}
+	}
+	if d.Alert != "" && d.Branch != "" {
+		for _, other := range earlier {
+			if other.Alert == d.Alert && other.Branch == d.Branch {
+				c.wrong(&d.Branch, fmt.Sprintf("a second drill of %s and this branch", d.Alert), fmt.Sprintf("keep one, and write its faults as a list: the first is on line %d", other.Line))
+				break
+			}
+		}
+	}
+	if d.Branch != "" && d.WrongBranch == d.Branch {
+		c.wrong(&d.WrongBranch, "the drill's own branch", "name another branch, which this fault makes fail")
+	}
+	if known {
+		c.branches(d)
+	}
+}
+
+func (c *checker) fault(f *Fault) {
+	if f.Action == Run || f.Action == Fill {
+		c.on(&f.Service)
+	} else {
+		c.service(&f.Service)
+	}
+	const least = 6 << 20
+	if f.Action == Memory && f.Bytes < least {
+		c.wrong(&f.Bytes, "Docker refuses to limit memory to less than 6MiB", "write a larger size")
+	}
+}
+
+// alert reports whether a rule has the alert.
+func (c *checker) alert(name *string) bool {
+	if *name == "" || len(c.Set.Files) == 0 {
+		return false
+	}
+	var names []string
+	for _, alert := range c.Set.Alerts {
+		if alert.Name == *name {
+			return true
+		}
+		if !slices.Contains(names, alert.Name) {
+			names = append(names, alert.Name)
+		}
+	}
+	c.wrong(name, "no rule has this alert", nearest.Choice(*name, names))
+	return false
+}
+
+// branches checks what a drill names in the runbook of its alert.
+func (c *checker) branches(d *Drill) {
+	if c.Runbooks == "" {
+		return
+	}
+	file := filepath.Join(c.Runbooks, d.Alert+".md")
+	book, ok := c.runbooks[file]
+	if !ok {
+		var err error
+		switch book, err = readRunbook(file); {
+		case errors.Is(err, fs.ErrNotExist):
+			c.wrong(&d.Alert, "the alert has no runbook", "write "+file)
+		case err != nil:
+			c.others = append(c.others, err)
+		}
+		if c.runbooks == nil {
+			c.runbooks = map[string]*runbook.Runbook{}
+		}
+		c.runbooks[file] = book
+	}
+	if book == nil {
+		return
+	}
+	var names []string
+	for _, branch := range book.Branches() {
+		names = append(names, branch.Name)
+	}
+	for _, branch := range []*string{&d.Branch, &d.WrongBranch} {
+		if *branch != "" && !slices.Contains(names, *branch) {
+			c.wrong(branch, file+" has no such branch", nearest.Choice(*branch, names))
+		}
+	}
+}
+
+// readRunbook reads a runbook in which every branch can be followed.
+func readRunbook(file string) (*runbook.Runbook, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	book, err := runbook.Parse(file, content, runbook.Grammar{})
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, p := range book.Problems {
+		errs = append(errs, p)
+	}
+	return book, errors.Join(errs...)
+}

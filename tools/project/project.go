@@ -1,0 +1,158 @@
+// Package project reads firedrill.yml: what a project proves, and of what.
+//
+//	rules: rules/*.yml
+//	runbooks: runbooks
+//	compose: compose.yml
+//	operator: host
+//	ready: curl -fsS http://web/healthz
+//	prometheus: prometheus.yml
+//	alertmanager: alertmanager.yml
+//
+//	drills:
+//	  - alert: WebDown
+//	    branch: If The Process Died
+//	    fault: {kill: web}
+//	    also: ProbeFailed
+//	    verify: curl -fsS http://web/
+//
+// Paths are relative to the file's folder. Where a list is expected, one element may stand alone. A command is a bash
+// script, which runs on the operator as root, or {run: script, on: service}. Durations are in Prometheus's notation (200ms,
+// 1m30s), sizes in compose's (64MiB). The types below have a field for each key; schema.json describes the same file for
+// editors.
+package project
+
+import (
+	_ "embed"
+	"time"
+
+	"github.com/stemedb/firedrill/tools/rule"
+)
+
+// FileName is the name of the file.
+const FileName = "firedrill.yml"
+
+// Schema is the JSON Schema of the file, draft 2020-12.
+//
+//go:embed schema.json
+var Schema []byte
+
+// Project is a firedrill.yml in which everything that it names exists. Paths have the file's folder in front.
+type Project struct {
+	File string   `yaml:"-"` // as it was given to Load
+	Set  rule.Set `yaml:"-"` // what the rule files hold; their names are relative to File's folder
+
+	// Rules are rule files, globs of them, or folders. A *_test.yml, and a file that is plainly something else, is passed over.
+	Rules []string `yaml:"rules,required" example:"rules/*.yml"`
+	// Runbooks is the folder of the runbooks.
+	Runbooks string `yaml:"runbooks,required" example:"runbooks"`
+	// Compose are the compose files of the system under test; a later one overrides an earlier one.
+	Compose []string `yaml:"compose,required" example:"compose.yml"`
+	// Operator is the service in which the steps of runbooks are typed. It has bash.
+	Operator string `yaml:"operator,required" example:"host"`
+	// Ready succeeds once the system works, and is repeated until then. Nil: it works once every service runs.
+	Ready *Command `yaml:"ready" example:"curl -fsS http://web/healthz"`
+	// Prometheus is Prometheus's configuration, as deployed.
+	Prometheus string `yaml:"prometheus,required" example:"prometheus.yml"`
+	// Alertmanager is Alertmanager's configuration, as deployed. Empty: one receiver gets every notification.
+	Alertmanager string `yaml:"alertmanager" example:"alertmanager.yml"`
+	// Load keeps asking the system while a drill runs. Nil for nothing.
+	Load *Traffic `yaml:"load" example:"{run: 'while sleep 0.1; do curl -s http://web/; done'}"`
+
+	// Investigation is the heading of the runbooks' investigation steps, which are followed during the incident.
+	Investigation string `yaml:"investigation" example:"Investigation Steps"`
+	// Sections are further words for the headings of runbooks.
+	Sections Sections `yaml:"sections" example:"{resolution: [Repair]}"`
+	// Steps are the languages of the fences that are steps. Empty: bash and sh.
+	Steps []string `yaml:"steps" example:"[bash, console]"`
+
+	// Allow are the dangerous side effects of runbooks that are no failure, by name, in each drill.
+	Allow []string `yaml:"allow" example:"listener 0.0.0.0:8080"`
+	// Secrets are files on the operator whose content must not reach a report; each may be a glob.
+	Secrets []string `yaml:"secrets,absolute" example:"/etc/web/*.key"`
+	// Volumes are volumes of the compose file that Prometheus mounts, read only, and the folder of each.
+	Volumes map[string]string `yaml:"volumes,absolute" example:"{textfiles: /var/lib/metrics}"`
+
+	Drills []Drill `yaml:"drills,required" example:"[{alert: WebDown, branch: If The Process Died, fault: {kill: web}}]"`
+}
+
+// Drill proves one branch of one alert's runbook.
+type Drill struct {
+	Line int `yaml:"-"` // in File, where the drill begins
+
+	Alert string `yaml:"alert,required" example:"WebDown"`
+	// Branch is its heading in the alert's runbook.
+	Branch string `yaml:"branch,required" example:"If The Process Died"`
+	// Prepare makes the system what it is before the fault, in this order.
+	Prepare []Fault `yaml:"prepare" example:"{run: systemctl stop backup}"`
+	// Fault breaks something real, in this order; at least one.
+	Fault []Fault `yaml:"fault,required" example:"{kill: web}"`
+	// Also are the other alerts that the fault raises, all of them.
+	Also []string `yaml:"also" example:"ProbeFailed"`
+	// Verify succeeds once the system is well after the runbook. Nil for nothing.
+	Verify *Command `yaml:"verify" example:"curl -fsS http://web/"`
+	// Responders are what other parties do while the runbook is followed.
+	Responders []Responder `yaml:"responders" example:"{when: test -s /var/mail/ca, run: /usr/local/bin/sign}"`
+	// StaysFiring has the drill show that the alert does not resolve by itself within an hour.
+	StaysFiring bool `yaml:"stays_firing" example:"true"`
+	// WrongBranch is a branch that the operator follows first, which this fault makes fail at its first step.
+	WrongBranch string `yaml:"wrong_branch" example:"If The Disk Is Full"`
+	// Exclusive has no other drill run beside this one.
+	Exclusive bool `yaml:"exclusive" example:"true"`
+	// Allow are the side effects that are no failure in this drill, beside those of the project.
+	Allow []string `yaml:"allow" example:"unit backup.timer"`
+}
+
+// Command is a bash script, run as root. In the file, a text alone is the script, and runs on the operator.
+type Command struct {
+	Run string `yaml:"run,required" example:"curl -fsS http://web/"`
+	On  string `yaml:"on" example:"web"` // a service; never empty after Load
+}
+
+// Traffic keeps asking the system while a drill runs: a command that is started and ended with the drill or, in the file a
+// text alone, a service of the compose file, which runs all the time anyway.
+type Traffic struct {
+	Service string   `yaml:"-"` // empty where Command is set
+	Command *Command `yaml:"-"` // nil where Service is set
+}
+
+// Responder does Run, once, as soon as When succeeds, while a runbook is followed.
+type Responder struct {
+	When string `yaml:"when,required" example:"test -s /var/mail/ca"`
+	Run  string `yaml:"run,required" example:"/usr/local/bin/sign"`
+	On   string `yaml:"on" example:"web"` // the service on which both run; never empty after Load
+}
+
+// Sections are words for headings of runbooks, beside those that Firedrill knows.
+type Sections struct {
+	Resolution    []string `yaml:"resolution" example:"Repair"`
+	Investigation []string `yaml:"investigation" example:"First Look"`
+}
+
+// Action is what a fault does.
+type Action string
+
+// The actions. In the file, each is a key, whose value is what it is done to.
+const (
+	Run        Action = "run"        // runs Script on Service
+	Kill       Action = "kill"       // sends Signal to the main process of Service
+	Stop       Action = "stop"       // stops Service as docker stop does
+	Pause      Action = "pause"      // freezes the processes of Service
+	Disconnect Action = "disconnect" // takes Service off the network
+	Delay      Action = "delay"      // has each packet that Service sends arrive later, by By
+	CPUs       Action = "cpus"       // limits the processor time of Service to To processors
+	Memory     Action = "memory"     // limits the memory of Service to Bytes
+	Fill       Action = "fill"       // fills the filesystem of Folder on Service, but for Bytes
+)
+
+// Fault is one thing that breaks the system, or changes it before: {kill: web, signal: TERM}.
+type Fault struct {
+	Line    int // in File
+	Action  Action
+	Service string        // never empty after Load: the operator for a Run or a Fill that names none
+	Script  string        // of Run, for bash, as root
+	Signal  string        // of Kill, without SIG: KILL where the file names none
+	By      time.Duration // of Delay
+	To      float64       // of CPUs, in processors
+	Bytes   int64         // of Memory: the limit; of Fill: what stays free, 0 where the file does not say
+	Folder  string        // of Fill
+}
