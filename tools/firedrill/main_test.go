@@ -142,7 +142,7 @@ func TestCheckFormats(t *testing.T) {
 		if status != exitFound || strings.Contains(stdout, "::warning") || strings.Contains(stdout, `"level": "warning",`) || strings.Contains(stdout, "Warning:") {
 			t.Errorf("%s: strict, status %d, stdout\n%s", format, status, stdout)
 		}
-		// What is exitBadInput is told apart from what was found, whoever reads the findings.
+		// Bad input is told apart from findings, in every format.
 		status, stdout, stderr = firedrill(t, t.Context(), "check", "--programs=none.txt", "--format="+format)
 		if status != exitBadInput || stdout != "" || !strings.Contains(stderr, "none.txt") {
 			t.Errorf("%s: status %d, stdout\n%s\nstderr %s", format, status, stdout, stderr)
