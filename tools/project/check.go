@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -117,7 +118,43 @@ func (c *checker) check() {
 		c.allow(&c.Allow[i])
 	}
 	for i := range c.Drills {
-		c.drill(&c.Drills[i], c.Drills[:i])
+		d := &c.Drills[i]
+		if alert, known := c.drill(d); known {
+			c.branches(d, func(books *runbook.Folder) (*runbook.Runbook, error) {
+				return books.For(alert.Name, alert.Annotations["runbook_url"])
+			}, &d.Alert)
+		}
+		c.repeated(d, c.Drills[:i])
+	}
+	for i := range c.Scenarios {
+		c.scenario(&c.Scenarios[i], c.Scenarios[:i])
+	}
+}
+
+var scenarioName = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+
+func (c *checker) scenario(s *Scenario, earlier []Scenario) {
+	if s.Name != "" && !scenarioName.MatchString(s.Name) {
+		c.wrong(&s.Name, "not a scenario's name", "write words in lower case with dashes between them, as in data-lost")
+	}
+	for _, other := range earlier {
+		if s.Name != "" && other.Name == s.Name {
+			c.wrong(&s.Name, "a second scenario of this name", fmt.Sprintf("give it another: the first is on line %d", other.Line))
+			break
+		}
+	}
+	alert, known := c.drill(&s.Drill)
+	c.command(s.Lost)
+	if s.Verify == nil && s.Alert != "" {
+		c.wrong(&s.Alert, "a scenario without verify", `add what succeeds once the service is well, as in verify: curl -fsS http://web/`)
+	}
+	switch {
+	case s.Runbook != "":
+		c.branches(&s.Drill, func(books *runbook.Folder) (*runbook.Runbook, error) { return books.Named(s.Runbook) }, &s.Runbook)
+	case known:
+		c.branches(&s.Drill, func(books *runbook.Folder) (*runbook.Runbook, error) {
+			return books.For(alert.Name, alert.Annotations["runbook_url"])
+		}, &s.Alert)
 	}
 }
 
@@ -258,7 +295,8 @@ func (c *checker) command(command *Command) {
 	}
 }
 
-func (c *checker) drill(d *Drill, earlier []Drill) {
+// drill checks all of a drill but its branches, and finds its alert.
+func (c *checker) drill(d *Drill) (alert rule.Alert, known bool) {
 	for _, faults := range [][]Fault{d.Prepare, d.Fault} {
 		for i := range faults {
 			c.fault(&faults[i])
@@ -268,7 +306,7 @@ func (c *checker) drill(d *Drill, earlier []Drill) {
 	for i := range d.Responders {
 		c.on(&d.Responders[i].On)
 	}
-	alert, known := c.alert(&d.Alert)
+	alert, known = c.alert(&d.Alert)
 	for i := range d.Allow {
 		c.allow(&d.Allow[i])
 	}
@@ -283,19 +321,19 @@ func (c *checker) drill(d *Drill, earlier []Drill) {
 			c.wrong(&d.Also[i], "named twice", "name each alert once")
 		}
 	}
-	if d.Alert != "" && d.Branch != "" {
-		for _, other := range earlier {
-			if other.Alert == d.Alert && other.Branch == d.Branch {
-				c.wrong(&d.Branch, fmt.Sprintf("a second drill of %s and this branch", d.Alert), fmt.Sprintf("keep one, and write its faults as a list: the first is on line %d", other.Line))
-				break
-			}
-		}
-	}
 	if d.Branch != "" && d.WrongBranch == d.Branch {
 		c.wrong(&d.WrongBranch, "the drill's own branch", "name another branch, which this fault makes fail")
 	}
-	if known {
-		c.branches(d, alert)
+	return alert, known
+}
+
+// repeated wants no earlier drill of the same branch.
+func (c *checker) repeated(d *Drill, earlier []Drill) {
+	for _, other := range earlier {
+		if d.Alert != "" && d.Branch != "" && other.Alert == d.Alert && other.Branch == d.Branch {
+			c.wrong(&d.Branch, fmt.Sprintf("a second drill of %s and this branch", d.Alert), fmt.Sprintf("keep one, and write its faults as a list: the first is on line %d", other.Line))
+			break
+		}
 	}
 }
 
@@ -338,8 +376,8 @@ func (c *checker) alert(name *string) (rule.Alert, bool) {
 	return rule.Alert{}, false
 }
 
-// branches checks what a drill names in the runbook of its alert.
-func (c *checker) branches(d *Drill, a rule.Alert) {
+// branches checks what a drill names in its runbook, for which find looks; named is what names that.
+func (c *checker) branches(d *Drill, find func(*runbook.Folder) (*runbook.Runbook, error), named *string) {
 	if c.Runbooks == "" || c.unread {
 		return
 	}
@@ -351,9 +389,9 @@ func (c *checker) branches(d *Drill, a rule.Alert) {
 		}
 		c.books = &folder
 	}
-	book, err := c.books.For(a.Name, a.Annotations["runbook_url"])
+	book, err := find(c.books)
 	if err != nil {
-		c.wrong(&d.Alert, "the alert's runbook is not found", err.Error())
+		c.wrong(named, "the runbook is not found", err.Error())
 		return
 	}
 	var names []string

@@ -274,7 +274,7 @@ type key struct {
 	required bool
 	absolute bool     // its value is an absolute path
 	oneOf    []string // its values; nil for any
-	index    int      // of its field
+	index    []int    // of its field
 }
 
 // keysOf returns the keys of a type.
@@ -285,7 +285,14 @@ func keysOf(t reflect.Type) (keys []key) {
 		if name == "-" {
 			continue
 		}
-		k := key{name: name, example: tag.Get("example"), required: option == "required", absolute: option == "absolute", index: i}
+		if option == "inline" {
+			for _, k := range keysOf(t.Field(i).Type) {
+				k.index = append([]int{i}, k.index...)
+				keys = append(keys, k)
+			}
+			continue
+		}
+		k := key{name: name, example: tag.Get("example"), required: option == "required", absolute: option == "absolute", index: []int{i}}
 		if values := tag.Get("oneof"); values != "" {
 			k.oneOf = strings.Split(values, ",")
 		}
@@ -353,7 +360,7 @@ func (d *decoder) mapping(node *yaml.Node, into reflect.Value, what string) {
 		line.SetInt(int64(node.Line))
 	}
 	for _, p := range d.pairs(node, what, keysOf(into.Type())) {
-		d.value(p.value, into.Field(p.index), p.key)
+		d.value(p.value, into.FieldByIndex(p.index), p.key)
 	}
 }
 
@@ -386,7 +393,7 @@ func lastLine(node *yaml.Node) int {
 
 var kinds = map[reflect.Type]string{
 	reflect.TypeFor[Drill](): "a drill", reflect.TypeFor[Command](): "a command", reflect.TypeFor[Responder](): "a responder",
-	reflect.TypeFor[Sections](): "sections",
+	reflect.TypeFor[Sections](): "sections", reflect.TypeFor[Scenario](): "a scenario",
 }
 
 // value decodes what stands under a key.
@@ -488,6 +495,23 @@ func (l *Traffic) decode(d *decoder, node *yaml.Node, k key) {
 	d.value(node, reflect.ValueOf(l.Command).Elem(), k)
 }
 
+func (o *Objectives) decode(d *decoder, node *yaml.Node, k key) {
+	if node.Kind != yaml.MappingNode {
+		d.problem(node, d.text(node), strconv.Quote(k.name)+" is "+kind(node)+", not a mapping", "write a mapping, "+k.as())
+		return
+	}
+	for _, p := range d.pairs(node, strconv.Quote(k.name), keysOf(reflect.TypeFor[Objectives]())) {
+		switch p.name {
+		case "rto":
+			o.RTO = d.duration(p, 1)
+		case "rpo":
+			o.RPO = d.duration(p, 0)
+		case "records":
+			o.Records = d.count(p)
+		}
+	}
+}
+
 // actions are the keys of which each fault has one, and what else a fault has with it.
 var actions = []struct {
 	key
@@ -566,7 +590,7 @@ func (f *Fault) set(d *decoder, p pair) {
 	case p.name == "signal":
 		into = &f.Signal
 	case p.name == "by":
-		f.By = d.duration(p)
+		f.By = d.duration(p, 1)
 		return
 	case p.name == "leave", p.name == "to" && f.Action == Memory:
 		d.bytes(p, &f.Bytes)
@@ -589,15 +613,30 @@ func (d *decoder) scalar(p pair, want string, tags ...string) (string, bool) {
 	return "", false
 }
 
-func (d *decoder) duration(p pair) time.Duration {
+func (d *decoder) duration(p pair, least time.Duration) time.Duration {
 	const want = "a duration"
 	text, ok := d.scalar(p, want, "!!str")
 	parsed, err := model.ParseDuration(text)
-	if ok && (err != nil || parsed <= 0) {
-		d.problem(p.value, text, strconv.Quote(p.name)+" is not "+want, "write a whole number with a unit, above 0, "+p.as())
+	if ok && (err != nil || time.Duration(parsed) < least) {
+		right := "write a whole number with a unit, "
+		if least > 0 {
+			right += "above 0, "
+		}
+		d.problem(p.value, text, strconv.Quote(p.name)+" is not "+want, right+p.as())
 		return 0
 	}
 	return time.Duration(parsed)
+}
+
+func (d *decoder) count(p pair) int64 {
+	const want = "a whole number"
+	text, ok := d.scalar(p, want, "!!int")
+	n, err := strconv.ParseInt(text, 10, 64)
+	if ok && (err != nil || n < 0) {
+		d.problem(p.value, text, strconv.Quote(p.name)+" is not "+want, "write 0 or more, in decimal digits, "+p.as())
+		return 0
+	}
+	return n
 }
 
 var sizes = regexp.MustCompile(`^[0-9]{1,15}(\.[0-9]{1,3})?([kKmMgGtT]?[bB]?|[kKmMgGtT]i[bB])$`)

@@ -72,6 +72,8 @@ type Project struct {
 	Volumes map[string]string `yaml:"volumes,absolute" example:"{textfiles: /var/lib/metrics}"`
 
 	Drills []Drill `yaml:"drills,required" example:"[{alert: WebDown, branch: If The Process Died, fault: {kill: web}}]"`
+	// Scenarios are disasters that firedrill drill rehearses.
+	Scenarios []Scenario `yaml:"scenarios" example:"[{name: data-lost, description: The data are lost., alert: DataLost, branch: If The Data Are Lost, fault: {run: rm /data/*}, verify: test -s /data/db, objectives: {rto: 30m}}]"`
 }
 
 // Drill proves one branch of one alert's runbook.
@@ -101,6 +103,32 @@ type Drill struct {
 	Allow []string `yaml:"allow" example:"'unit-stopped: backup.service'"`
 }
 
+// Name is the drill's name in reports and for --focus; no two drills have the same.
+func (d Drill) Name() string { return d.Alert + ": " + d.Branch }
+
+// Scenario is a disaster, and the objectives of the recovery from it. Its drill has a verification, which is asked from the
+// fault on: the service is well again when it succeeds for good.
+type Scenario struct {
+	Drill `yaml:",inline"`
+
+	Name        string `yaml:"name,required" example:"data-lost"`                                          // in lower case, with dashes
+	Description string `yaml:"description,required" example:"The database is emptied by a wrong command."` // in one sentence
+	// Runbook is the name of the runbook that has the branch, where it is not the alert's.
+	Runbook string `yaml:"runbook" example:"DisasterRecovery"`
+	// Lost prints a line for each record that was acknowledged and is lost: when it was acknowledged, in seconds since 1970.
+	// Nil: what is lost is not measured.
+	Lost       *Command   `yaml:"lost" example:"ledger lost"`
+	Objectives Objectives `yaml:"objectives,required" example:"{rto: 30m, rpo: 5m, records: 1000}"`
+	Limits     []string   `yaml:"limits" example:"The data are fewer than in production."` // what the drill does not show
+}
+
+// Objectives limit the duration of the recovery and the loss of data.
+type Objectives struct {
+	RTO     time.Duration `yaml:"rto,required" example:"30m"` // from the fault until the service is well
+	RPO     time.Duration `yaml:"rpo" example:"5m"`           // from the oldest acknowledgement that is lost until the fault; 0 for none
+	Records int64         `yaml:"records" example:"1000"`     // acknowledged records that are lost
+}
+
 // Command is a bash script, run as root. In the file, a text alone is the script, and runs on the operator.
 type Command struct {
 	Run string `yaml:"run,required" example:"curl -fsS http://web/"`
@@ -116,6 +144,8 @@ type Traffic struct {
 
 // Responder does Run, once, as soon as When succeeds, while a runbook is followed.
 type Responder struct {
+	Line int `yaml:"-"` // in File
+
 	When string `yaml:"when,required" example:"test -s /var/mail/ca"`
 	Run  string `yaml:"run,required" example:"/usr/local/bin/sign"`
 	On   string `yaml:"on" example:"web"` // the service on which both run; never empty after Load

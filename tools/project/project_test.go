@@ -101,7 +101,12 @@ func TestLoad(t *testing.T) {
 			{Action: Disconnect, Service: "web"},
 			{Action: Delay, Service: "web", By: 200 * time.Millisecond},
 		}},
-		{p.Drills[1].Responders, []Responder{{"test -s /var/mail/ca", "/usr/local/bin/sign", "cache"}}},
+		{p.Drills[1].Responders, []Responder{{40, "test -s /var/mail/ca", "/usr/local/bin/sign", "cache"}}},
+		{p.Scenarios, []Scenario{{
+			Drill: Drill{Line: 45, Alert: "WebDown", Branch: "If The Disk Is Full", Fault: []Fault{{Line: 50, Action: Run, Service: "host", Script: "rm /var/www/*"}}, Verify: &Command{"curl -fsS http://web/", "host"}, Allow: []string{"listener-on-all-addresses"}},
+			Name:  "pages-lost", Description: "The pages are deleted.", Runbook: "WebDown", Lost: &Command{"cat /var/log/lost", "web"},
+			Objectives: Objectives{RTO: 30 * time.Minute, RPO: 90 * time.Second, Records: 10}, Limits: []string{"The pages are few."},
+		}}},
 	} {
 		if !reflect.DeepEqual(test.got, test.want) {
 			t.Errorf("%+v, want %+v", test.got, test.want)
@@ -240,6 +245,9 @@ func TestSchemaHasTheKeys(t *testing.T) {
 	drill := s.Properties["drills"].AnyOf[0]
 	compare("the file", keysOf(reflect.TypeFor[Project]()), s)
 	compare("a drill", keysOf(reflect.TypeFor[Drill]()), drill)
+	scenario := s.Properties["scenarios"].AnyOf[0]
+	compare("a scenario", keysOf(reflect.TypeFor[Scenario]()), scenario)
+	compare("objectives", keysOf(reflect.TypeFor[Objectives]()), scenario.Ref.Properties["objectives"])
 	compare("sections", keysOf(reflect.TypeFor[Sections]()), s.Properties["sections"])
 	compare("a command", keysOf(reflect.TypeFor[Command]()), s.Properties["load"].AnyOf[1])
 	compare("a responder", keysOf(reflect.TypeFor[Responder]()), drill.Ref.Properties["responders"].AnyOf[0])
