@@ -2,9 +2,11 @@ package testbed
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -14,12 +16,16 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go/modules/compose"
+
+	"github.com/stemedb/firedrill/tools/image"
 )
 
-// load reads the compose file of the system under test, and changes in memory what isolation demands: its services are on
-// the testbed's network alone, publish nothing on this machine, and carry the testbed's name and labels.
+// load reads the compose file of the system under test, makes its images ready, and changes in memory what isolation
+// demands: its services are on the testbed's network alone, publish nothing on this machine, and carry the testbed's name
+// and labels.
 func (t *Testbed) load(ctx context.Context) (*types.Project, error) {
-	options, err := cli.NewProjectOptions(t.config.Compose, cli.WithName(t.prefix()), cli.WithEnv(t.images.Environ()))
+	options, err := cli.NewProjectOptions(t.config.Compose, cli.WithName(t.prefix()), cli.WithEnv(t.config.Images.Environ()),
+		cli.WithOsEnv, cli.WithEnvFiles(), cli.WithDotEnv)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.composeFiles(), err)
 	}
@@ -29,6 +35,9 @@ func (t *Testbed) load(ctx context.Context) (*types.Project, error) {
 	}
 	if _, ok := project.Services[t.config.Operator]; !ok {
 		return nil, fmt.Errorf("%s: no service %q, in which the runbooks' steps are typed: it has %q", t.composeFiles(), t.config.Operator, slices.Sorted(maps.Keys(project.Services)))
+	}
+	if err := image.EnsureServices(ctx, cmp.Or(t.config.Progress, io.Discard), project); err != nil {
+		return nil, fmt.Errorf("%s: %w", t.composeFiles(), err)
 	}
 	for name, service := range project.Services {
 		aliases := []string{name}
@@ -69,6 +78,7 @@ func (t *Testbed) Up(ctx context.Context) error {
 	if err := t.closeStack(); err != nil {
 		return err
 	}
+	file = bytes.ReplaceAll(file, []byte("$"), []byte("$$")) // its variables are replaced already
 	t.stack, err = compose.NewDockerComposeWith(compose.WithStackReaders(bytes.NewReader(file)), compose.StackIdentifier(t.prefix()))
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.composeFiles(), err)
