@@ -20,9 +20,7 @@ import (
 	"github.com/stemedb/firedrill/tools/image"
 )
 
-// load reads the compose file of the system under test, makes its images ready, and changes in memory what isolation
-// demands: its services are on the testbed's network alone, publish nothing on this machine, and carry the testbed's name
-// and labels.
+// load reads the compose file of the system under test, and makes the images of its services ready.
 func (t *Testbed) load(ctx context.Context) (*types.Project, error) {
 	options, err := cli.NewProjectOptions(t.config.Compose, cli.WithName(t.prefix()), cli.WithEnv(t.config.Images.Environ()),
 		cli.WithOsEnv, cli.WithEnvFiles(), cli.WithDotEnv)
@@ -39,6 +37,12 @@ func (t *Testbed) load(ctx context.Context) (*types.Project, error) {
 	if err := image.EnsureServices(ctx, cmp.Or(t.config.Progress, io.Discard), project); err != nil {
 		return nil, fmt.Errorf("%s: %w", t.composeFiles(), err)
 	}
+	return project, nil
+}
+
+// isolate changes in memory what isolation demands: the services are on the testbed's network alone, publish nothing on
+// this machine, and carry the testbed's name and labels.
+func (t *Testbed) isolate(project *types.Project) {
 	for name, service := range project.Services {
 		aliases := []string{name}
 		for _, network := range service.Networks {
@@ -59,7 +63,6 @@ func (t *Testbed) load(ctx context.Context) (*types.Project, error) {
 		volume.Labels = t.labels()
 		project.Volumes[name] = volume
 	}
-	return project, nil
 }
 
 func (t *Testbed) composeFiles() string { return strings.Join(t.config.Compose, ", ") }
@@ -71,6 +74,7 @@ func (t *Testbed) Up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	t.isolate(project)
 	file, err := project.MarshalYAML()
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.composeFiles(), err)

@@ -138,6 +138,9 @@ func Start(ctx context.Context, config Config) (*Testbed, error) {
 	if t.engine, err = connect(); err != nil {
 		return nil, err
 	}
+	if _, err := t.load(ctx); err != nil { // what cannot be loaded, built or pulled is told before anything starts
+		return nil, err
+	}
 	go t.closeWithRun(os.Getppid())
 	if err := t.start(ctx); err != nil {
 		return nil, errors.Join(err, t.Close(context.WithoutCancel(ctx)))
