@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/stemedb/firedrill/tools/image"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 	"github.com/stemedb/firedrill/tools/testbed"
@@ -84,9 +85,13 @@ func (e *Environment) Start(ctx context.Context, name string, progress io.Writer
 	if err != nil {
 		return err
 	}
+	images, err := image.Resolve(ctx)
+	if err != nil {
+		return err
+	}
 	fixtures := filepath.Join(root, "fixtures")
 	t, err := testbed.Start(ctx, testbed.Config{
-		Name: name, Root: root, Rules: rules, Runbooks: runbooks, Progress: progress, Run: run,
+		Name: name, Root: root, Rules: rules, Runbooks: runbooks, Images: images, Progress: progress, Run: run,
 		Prometheus:   filepath.Join(fixtures, "prometheus", "prometheus.yml"),
 		Alertmanager: fromEnvironment("FIREDRILL_ALERTMANAGER", filepath.Join(fixtures, "alertmanager", "alertmanager.yml")),
 		Compose:      []string{filepath.Join(fixtures, "compose.yml")}, Operator: "host", Volumes: map[string]string{"targets": "/etc/prometheus/targets"},

@@ -18,72 +18,77 @@ const debian = "debian:bookworm-slim"
 // bootstrap makes a Debian root and writes it as a tar to its standard output.
 var bootstrap = []string{"mmdebstrap", "--variant=minbase", "--format=tar", "bookworm", "-"}
 
-// localBase returns the ID of the base image, if the Engine has one.
-func (p *plan) localBase(ctx context.Context) (id string, ok bool, err error) {
+// baseImage is the base in the Engine.
+type baseImage struct {
+	ref string
+	id  string // of what ref names now
+}
+
+// localBase returns the base image, if the Engine has one.
+func (p *plan) localBase(ctx context.Context) (found baseImage, ok bool, err error) {
 	refs := []string{debian, p.bootstrappedRef()}
-	if ref, given := p.given[base]; given {
+	if ref, given := p.given[Base]; given {
 		refs = []string{ref}
 	}
 	for _, ref := range refs {
 		if id, ok, err := inspect(ctx, p.cli, ref); ok || err != nil {
-			return id, ok, err
+			return baseImage{ref, id}, ok, err
 		}
 	}
-	return "", false, nil
+	return baseImage{}, false, nil
 }
 
 // bootstrappedRef is the reference of a base made by bootstrap.
 func (p *plan) bootstrappedRef() string {
-	return p.tag(base, digest(append([]string{p.arch}, bootstrap...)...))
+	return p.tag(Base, digest(append([]string{p.arch}, bootstrap...)...))
 }
 
-// ensureBase returns the ID of a Debian image: one that the Engine has, else pulled, else bootstrapped
-// from Debian's packages.
-func (b *builder) ensureBase(ctx context.Context) (string, error) {
-	if ref, ok := b.given[base]; ok {
-		if err := b.ensureGiven(ctx, base, ref); err != nil {
-			return "", err
+// ensureBase returns a Debian image: one that the Engine has, else pulled, else bootstrapped from Debian's packages.
+func (b *builder) ensureBase(ctx context.Context) (baseImage, error) {
+	if ref, ok := b.given[Base]; ok {
+		if err := b.ensureGiven(ctx, Base, ref); err != nil {
+			return baseImage{}, err
 		}
 	}
-	id, ok, err := b.localBase(ctx)
+	found, ok, err := b.localBase(ctx)
 	if ok || err != nil {
-		return id, err
+		return found, err
 	}
 	if err := b.room(); err != nil {
-		return "", err
+		return baseImage{}, err
 	}
 
 	end := b.log.start("base", "pulling "+debian, "")
 	unpulled := pull(ctx, b.cli, debian)
 	if ctx.Err() != nil {
 		end("stopped")
-		return "", ctx.Err()
+		return baseImage{}, ctx.Err()
 	}
 	if unpulled == nil {
 		end("ready")
 	} else {
 		end("cannot be pulled")
 		if err := b.ensureMmdebstrap(ctx); err != nil {
-			return "", fmt.Errorf("no base image: %s cannot be pulled (%w), and %w", debian, unpulled, err)
+			return baseImage{}, fmt.Errorf("no base image: %s cannot be pulled (%w), and %w", debian, unpulled, err)
 		}
 		ref := b.bootstrappedRef()
-		err := b.unlessPresent(ctx, base, ref, "", "Debian bookworm from its packages, about a minute", func(log io.Writer) error {
+		err := b.unlessPresent(ctx, Base, ref, "", "Debian bookworm from its packages, about a minute", func(log io.Writer) error {
 			return b.bootstrap(ctx, ref, log)
 		})
 		if err != nil {
-			return "", err
+			return baseImage{}, err
 		}
 	}
-	id, ok, err = b.localBase(ctx)
+	found, ok, err = b.localBase(ctx)
 	if err == nil && !ok {
-		err = errors.New("the base image was removed right after it was made: run `make images` again")
+		err = errors.New("the base image was removed right after it was made: run the same command again")
 	}
-	return id, err
+	return found, err
 }
 
 // bootstrap makes a Debian root and imports it.
 func (b *builder) bootstrap(ctx context.Context, ref string, log io.Writer) error {
-	return importRoot(ctx, b.cli, ref, instructions(base, nil), func(w io.Writer) error {
+	return importRoot(ctx, b.cli, ref, instructions(Base, nil), func(w io.Writer) error {
 		cmd := exec.CommandContext(ctx, bootstrap[0], bootstrap[1:]...)
 		interruptible(cmd)
 		cmd.Stdout, cmd.Stderr = w, log
@@ -99,7 +104,7 @@ func (b *builder) ensureMmdebstrap(ctx context.Context) error {
 	if _, err := exec.LookPath(bootstrap[0]); err == nil {
 		return nil
 	}
-	missing := fmt.Errorf("%s is not installed: install it (`apt-get install %[1]s`), or name a Debian image in %s", bootstrap[0], base.variable())
+	missing := fmt.Errorf("%s is not installed: install it (`apt-get install %[1]s`), or name a Debian image in %s", bootstrap[0], Base.variable())
 	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
 		return missing
 	}
@@ -119,7 +124,7 @@ func (b *builder) ensureMmdebstrap(ctx context.Context) error {
 	}()
 	end(outcome(ctx, err))
 	if err != nil {
-		b.log.quote(log.lines)
+		b.log.quote(log.end())
 		return missing
 	}
 	return nil

@@ -31,9 +31,9 @@ func TestTheBaseIsLocalBeforeItIsMade(t *testing.T) {
 	e := &engine{images: map[string]string{}}
 	b, _ := bootstrapper(t, e, "printf 'a Debian root'")
 
-	id, err := b.ensureBase(t.Context())
-	if err != nil || id != "sha256:imported" {
-		t.Fatalf("bootstrapped: ID %q, error %v", id, err)
+	found, err := b.ensureBase(t.Context())
+	if want := (baseImage{b.bootstrappedRef(), "sha256:imported"}); err != nil || found != want {
+		t.Fatalf("bootstrapped: %q, error %v, want %q", found, err, want)
 	}
 	if string(e.imported) != "a Debian root" {
 		t.Errorf("the Engine got %q", e.imported)
@@ -43,17 +43,17 @@ func TestTheBaseIsLocalBeforeItIsMade(t *testing.T) {
 	}
 
 	e.requests = nil
-	for _, step := range []struct{ ref, id string }{
+	for _, step := range []baseImage{
 		{b.bootstrappedRef(), "sha256:imported"},
 		{debian, "sha256:debian"},
 		{"given/debian:1", "sha256:given"},
 	} {
 		e.images[step.ref] = step.id
 		if step.ref == "given/debian:1" {
-			b.given = map[Name]string{base: step.ref}
+			b.given = map[Name]string{Base: step.ref}
 		}
-		if id, err := b.ensureBase(t.Context()); err != nil || id != step.id {
-			t.Errorf("with %s in the Engine too: ID %q, error %v, want %s", step.ref, id, err, step.id)
+		if found, err := b.ensureBase(t.Context()); err != nil || found != step {
+			t.Errorf("with %s in the Engine too: %q, error %v, want %q", step.ref, found, err, step)
 		}
 	}
 	if e.requests != nil {

@@ -117,7 +117,7 @@ func TestInstructions(t *testing.T) {
 		t.Errorf("instructions %q, want %q", got, want)
 	}
 	want = []string{"LABEL dev.firedrill=1", "LABEL dev.firedrill.image=base"}
-	if got := instructions(base, nil); !slices.Equal(got, want) {
+	if got := instructions(Base, nil); !slices.Equal(got, want) {
 		t.Errorf("instructions %q, want %q", got, want)
 	}
 }
@@ -186,7 +186,7 @@ func TestTailKeepsTheEnd(t *testing.T) {
 	for i := range 100 {
 		fmt.Fprintf(&log, "line %d\r\n\n", i)
 	}
-	if len(log.lines) != tailLines || log.lines[0] != "line 75" || log.lines[tailLines-1] != "line 99" {
+	if len(log.lines) != tailLines || log.lines[0] != "line 80" || log.lines[tailLines-1] != "line 99" {
 		t.Errorf("it keeps %q", log.lines)
 	}
 }

@@ -18,15 +18,13 @@ import (
 // names an image to use in its place.
 type Name string
 
-// The images of every testbed. A project lists more, in fixtures/images.yml below its module's root.
+// The images of every testbed, and what else may be named. fixtures/images.yml of Firedrill's source tree lists more.
 const (
 	Prometheus   Name = "prometheus"   // data in /prometheus, as user 65534
 	Alertmanager Name = "alertmanager" // data in /alertmanager, as user 65534
 	Receiver     Name = "receiver"     // takes webhooks and forwards connections; see tools/receiver
+	Base         Name = "base"         // Debian, for Dockerfiles to begin with
 )
-
-// base is the Debian image that a folder's Dockerfile is built on.
-const base Name = "base"
 
 // Everything that firedrill makes in a Docker Engine carries Label, with the value LabelValue.
 const (
@@ -39,27 +37,28 @@ const labelImage = Label + ".image"
 
 // Set is the images of one testbed.
 type Set struct {
-	images []*spec
-	refs   map[Name]string
+	names []Name
+	refs  map[Name]string
 }
 
 // Ref is the reference of the named image, to create a container of, or "" if there is no such image.
 func (s Set) Ref(name Name) string { return s.refs[name] }
 
 // Environ are the environment variables by which Resolve returns the same images in another process, without asking the go
-// command what they are made of.
+// command what they are made of, and by which compose files name them.
 func (s Set) Environ() []string {
 	var variables []string
-	for _, image := range s.images {
-		variables = append(variables, image.name.variable()+"="+s.refs[image.name])
+	for _, name := range s.names {
+		variables = append(variables, name.variable()+"="+s.refs[name])
 	}
 	return variables
 }
 
-// Ensure builds the images that are missing and prints on out what it builds, how long that takes, and what is still
-// being built. Images that a build has replaced are removed.
+// Ensure builds the named images that are missing, or all but Base where none is named, and prints on out what it builds,
+// how long that takes, and what is still being built. Images that a build has replaced are removed. It needs neither Go nor
+// Firedrill's source where every image is named, and is Base or given by its environment variable.
 // The error is one sentence that says what to do, and the log of a failed build ends on out.
-func Ensure(ctx context.Context, out io.Writer) (Set, error) {
+func Ensure(ctx context.Context, out io.Writer, names ...Name) (Set, error) {
 	cli, err := Connect(ctx)
 	if err != nil {
 		return Set{}, err
@@ -70,15 +69,15 @@ func Ensure(ctx context.Context, out io.Writer) (Set, error) {
 	defer log.stop()
 
 	end := log.start("images", "reading their inputs", "")
-	p, err := newPlan(ctx, cli)
+	p, err := newPlan(ctx, cli, names)
 	end(outcome(ctx, err))
 	if err != nil {
 		return Set{}, err
 	}
 
 	b := &builder{plan: p, log: log, room: sync.OnceValue(func() error { return checkRoom(ctx, cli, freeBytes) })}
-	b.base = sync.OnceValues(func() (string, error) { return b.ensureBase(ctx) })
-	set := Set{images: p.images, refs: map[Name]string{}}
+	b.base = sync.OnceValues(func() (baseImage, error) { return b.ensureBase(ctx) })
+	set := p.set()
 	var mu sync.Mutex
 	g, building := errgroup.WithContext(ctx)
 	g.SetLimit(2) // a compiler uses all the cores that it finds
@@ -104,26 +103,30 @@ func Ensure(ctx context.Context, out io.Writer) (Set, error) {
 	return set, nil
 }
 
-// Resolve returns the images that Ensure would return, without building any: in about a second.
+// Resolve returns the images that Ensure would return for the same names, without building any: in about a second.
 // When one is missing, the error says to run `make images`.
-func Resolve(ctx context.Context) (Set, error) {
+func Resolve(ctx context.Context, names ...Name) (Set, error) {
 	cli, err := Connect(ctx)
 	if err != nil {
 		return Set{}, err
 	}
 	defer cli.Close()
-	p, err := newPlan(ctx, cli)
+	p, err := newPlan(ctx, cli, names)
 	if err != nil {
 		return Set{}, err
 	}
-	set := Set{images: p.images, refs: map[Name]string{}}
+	set := p.set()
 	for _, s := range p.images {
-		ref, err := p.ref(s, func() (string, error) {
-			id, ok, err := p.localBase(ctx)
+		ref, err := p.ref(s, func() (baseImage, error) {
+			found, ok, err := p.localBase(ctx)
 			if err == nil && !ok {
-				err = fmt.Errorf("the base of the %s image is missing: run `make images`", s.name)
+				what := "base image"
+				if s.name != Base {
+					what = fmt.Sprintf("base of the %s image", s.name)
+				}
+				err = fmt.Errorf("the %s is missing: run `make images`", what)
 			}
-			return id, err
+			return found, err
 		})
 		if err != nil {
 			return Set{}, err
@@ -138,12 +141,21 @@ func Resolve(ctx context.Context) (Set, error) {
 	return set, nil
 }
 
+// set is a set without references.
+func (p *plan) set() Set {
+	set := Set{refs: map[Name]string{}}
+	for _, s := range p.images {
+		set.names = append(set.names, s.name)
+	}
+	return set
+}
+
 // builder builds the images of a plan that are missing.
 type builder struct {
 	*plan
 	log  *progress
 	room func() error // checks, before the first build, that the disk has space
-	base func() (id string, err error)
+	base func() (baseImage, error)
 
 	mu    sync.Mutex
 	built []builtImage // an image comes after those that it is built on
@@ -163,6 +175,9 @@ func (b *builder) ensure(ctx context.Context, s *spec) (string, error) {
 	ref, err := b.ref(s, b.base)
 	if err != nil {
 		return "", err
+	}
+	if s.name == Base {
+		return ref, nil
 	}
 	if s.program != nil {
 		return ref, b.unlessPresent(ctx, s.name, ref, s.program.module.Version, s.takes, func(log io.Writer) error {
@@ -202,7 +217,7 @@ func (b *builder) unlessPresent(ctx context.Context, name Name, ref, version, ta
 	end(outcome(ctx, err))
 	if err != nil {
 		if ctx.Err() == nil {
-			b.log.quote(log.lines)
+			b.log.quote(log.end())
 		}
 		return fmt.Errorf("building the %s image: %w", name, err)
 	}
@@ -250,7 +265,7 @@ func (b *builder) removeReplaced(ctx context.Context) error {
 }
 
 // inspect returns the ID of an image, and whether it exists.
-func inspect(ctx context.Context, cli *client.Client, ref string) (id string, ok bool, err error) {
+func inspect(ctx context.Context, cli client.APIClient, ref string) (id string, ok bool, err error) {
 	found, err := cli.ImageInspect(ctx, ref)
 	switch {
 	case errdefs.IsNotFound(err):

@@ -19,6 +19,8 @@ import (
 	"strings"
 
 	"github.com/moby/moby/client"
+
+	"github.com/stemedb/firedrill/tools/source"
 )
 
 // buildFlags are the same for all programs, so that they share the compiler's cache. Prometheus
@@ -28,7 +30,7 @@ var buildFlags = []string{"-trimpath", "-buildvcs=false", "-tags=remove_all_sd,n
 // plan knows what every image is made of, and so its reference.
 type plan struct {
 	cli    *client.Client
-	root   string          // the module's root
+	root   string          // of Firedrill's source tree; empty where every image is given
 	arch   string          // the Engine's architecture, as Go calls it
 	images []*spec         // in the order in which they are built
 	given  map[Name]string // references that the environment names
@@ -39,22 +41,46 @@ func (n Name) variable() string {
 	return "FIREDRILL_IMAGE_" + strings.ToUpper(string(n))
 }
 
-// newPlan reads what the images are made of.
-func newPlan(ctx context.Context, cli *client.Client) (*plan, error) {
+// newPlan reads what the named images are made of; with no name, all.
+func newPlan(ctx context.Context, cli *client.Client, names []Name) (*plan, error) {
 	version, err := cli.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("asking the Docker Engine for its version: %w", err)
 	}
-	gomod, goVersion, err := goEnv(ctx)
+	p := &plan{cli: cli, arch: version.Arch, given: map[Name]string{}}
+	var unknown []Name // what only the source tells
+	for _, name := range append([]Name{Base}, names...) {
+		if ref := os.Getenv(name.variable()); ref != "" {
+			p.given[name] = ref
+		} else if name != Base && !slices.Contains(unknown, name) {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(names) > 0 && len(unknown) == 0 {
+		for _, name := range names {
+			if !slices.ContainsFunc(p.images, func(s *spec) bool { return s.name == name }) {
+				p.images = append(p.images, &spec{name: name})
+			}
+		}
+		return p, nil
+	}
+	if p.root, err = source.Root(ctx); errors.Is(err, source.ErrNone) {
+		return nil, fmt.Errorf("%w: %s, or run firedrill in its source tree", err, nameThem(unknown))
+	} else if err != nil {
+		return nil, err
+	}
+	all, err := specs(p.root)
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{cli: cli, root: filepath.Dir(gomod), arch: version.Arch, given: map[Name]string{}}
-	if p.images, err = specs(p.root); err != nil {
+	if p.images, err = selected(all, names, p.given); err != nil {
 		return nil, err
 	}
-	if ref := os.Getenv(base.variable()); ref != "" {
-		p.given[base] = ref
+	goVersion, err := p.goVersion(ctx)
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil, fmt.Errorf("the images are built with Go, which is not installed: install it (https://go.dev/dl), or %s", nameThem(unknown))
+	} else if err != nil {
+		return nil, fmt.Errorf("asking go for its version: %w", err)
 	}
 	var ask []*program
 	for _, s := range p.images {
@@ -71,6 +97,47 @@ func newPlan(ctx context.Context, cli *client.Client) (*plan, error) {
 		}
 	}
 	return p, readSources(ctx, p.root, p.arch, goVersion, ask)
+}
+
+// selected are those of all images that are named, in the order in which they are built; with no name, all.
+func selected(all []*spec, names []Name, given map[Name]string) ([]*spec, error) {
+	if len(names) == 0 {
+		return all, nil
+	}
+	all = slices.Insert(slices.Clone(all), 1, &spec{name: Base})
+	var known []string
+	for _, s := range all {
+		known = append(known, string(s.name))
+	}
+	for _, name := range names {
+		if slices.Contains(known, string(name)) {
+			continue
+		}
+		if given[name] == "" {
+			return nil, fmt.Errorf("there is no image %q: set %s to the image that is meant, or name one of %s", name, name.variable(), strings.Join(known, ", "))
+		}
+		known = append(known, string(name))
+		all = append(all, &spec{name: name})
+	}
+	return slices.DeleteFunc(all, func(s *spec) bool { return !slices.Contains(names, s.name) }), nil
+}
+
+// nameThem says which variables to set in place of building the images; with no name, those of every testbed.
+func nameThem(names []Name) string {
+	if len(names) == 0 {
+		names = []Name{Prometheus, Alertmanager, Receiver}
+	}
+	var variables []string
+	for _, name := range names {
+		variables = append(variables, name.variable())
+	}
+	return "name images to use in " + strings.Join(variables, ", ")
+}
+
+// goVersion is the version of the go command that builds the programs.
+func (p *plan) goVersion(ctx context.Context) (string, error) {
+	out, err := output(goCommand(ctx, p.root, p.arch, "env", "GOVERSION"))
+	return strings.TrimSpace(string(out)), err
 }
 
 // allPrograms are the programs that are compiled for an image and those that it is built on.
@@ -90,15 +157,19 @@ func (s *spec) allPrograms() iter.Seq[*program] {
 }
 
 // ref is the reference of an image, whether it exists or not. That of a folder depends on the Debian base in the Engine,
-// whose ID baseID returns.
-func (p *plan) ref(s *spec, baseID func() (string, error)) (string, error) {
+// which base returns.
+func (p *plan) ref(s *spec, base func() (baseImage, error)) (string, error) {
 	if ref, ok := p.given[s.name]; ok {
 		return ref, nil
+	}
+	if s.name == Base {
+		found, err := base()
+		return found.ref, err
 	}
 	if s.program != nil {
 		return p.tag(s.name, digest(append(instructions(s.name, s.program), s.program.digest)...)), nil
 	}
-	from, err := p.from(s, baseID)
+	from, err := p.from(s, base)
 	if err != nil {
 		return "", err
 	}
@@ -114,11 +185,12 @@ func (p *plan) ref(s *spec, baseID func() (string, error)) (string, error) {
 }
 
 // from is the image that a folder's Dockerfile begins with.
-func (p *plan) from(s *spec, baseID func() (string, error)) (string, error) {
+func (p *plan) from(s *spec, base func() (baseImage, error)) (string, error) {
 	if s.base != nil {
-		return p.ref(s.base, baseID)
+		return p.ref(s.base, base)
 	}
-	return baseID()
+	found, err := base()
+	return found.id, err
 }
 
 // context is a folder's build context, without its programs.
@@ -165,20 +237,6 @@ func goCommand(ctx context.Context, dir, arch string, args ...string) *exec.Cmd 
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=", "GOWORK=off")
 	interruptible(cmd)
 	return cmd
-}
-
-// goEnv returns the path of the go.mod in force and the version of the go command.
-func goEnv(ctx context.Context) (gomod, version string, err error) {
-	cmd := exec.CommandContext(ctx, "go", "env", "GOMOD", "GOVERSION")
-	out, err := output(cmd)
-	if err != nil {
-		return "", "", fmt.Errorf("asking go for its environment: %w", err)
-	}
-	gomod, version, _ = strings.Cut(strings.TrimSpace(string(out)), "\n")
-	if gomod == "" || gomod == os.DevNull {
-		return "", "", errors.New("no go.mod here or above: run firedrill in its source tree")
-	}
-	return gomod, version, nil
 }
 
 // listed is a package as `go list` prints it.

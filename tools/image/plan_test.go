@@ -155,7 +155,7 @@ func TestAFoldersReferenceFollowsItsInputs(t *testing.T) {
 		t.Helper()
 		for i, s := range []*spec{packages, host} {
 			var err error
-			if refs[i], err = p.ref(s, func() (string, error) { return baseID, nil }); err != nil {
+			if refs[i], err = p.ref(s, func() (baseImage, error) { return baseImage{"debian:1", baseID}, nil }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -209,7 +209,7 @@ func give(t *testing.T, e *engine, except ...Name) []Name {
 			}
 		}
 	}
-	for _, name := range append(slices.Clone(names), base) {
+	for _, name := range append(slices.Clone(names), Base) {
 		ref := ""
 		if !slices.Contains(except, name) {
 			ref = "given/" + string(name) + ":1"
@@ -251,6 +251,64 @@ func TestGivenImagesAreUsedAsTheyAre(t *testing.T) {
 	}
 }
 
+// What is given needs no source and no Go, and neither does the base.
+func TestNamedImages(t *testing.T) {
+	e := &engine{images: map[string]string{debian: "sha256:debian"}}
+	give(t, e, Base)
+	t.Setenv("FIREDRILL_IMAGE_SHOP", "given/shop:1")
+	e.images["given/shop:1"] = "sha256:shop"
+	serve(t, e)
+	t.Chdir(t.TempDir())
+	t.Setenv("PATH", t.TempDir())
+	names := []Name{Receiver, Base, "shop", Receiver}
+	ensured, err := Ensure(t.Context(), new(strings.Builder), names...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resolved, err := Resolve(t.Context(), names...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"FIREDRILL_IMAGE_RECEIVER=given/receiver:1", "FIREDRILL_IMAGE_BASE=" + debian, "FIREDRILL_IMAGE_SHOP=given/shop:1"}
+	if !slices.Equal(ensured.Environ(), want) || !slices.Equal(resolved.Environ(), want) {
+		t.Errorf("ensured %q and resolved %q, want %q", ensured.Environ(), resolved.Environ(), want)
+	}
+	if ref := ensured.Ref(Base); ref != debian {
+		t.Errorf("the base is %q, want %q", ref, debian)
+	}
+	if e.requests != nil {
+		t.Errorf("it changed something: %q", e.requests)
+	}
+
+	t.Setenv("FIREDRILL_IMAGE_RECEIVER", "")
+	_, err = Ensure(t.Context(), new(strings.Builder), names...)
+	mention(t, err, "built with Go, which is not installed", "https://go.dev/dl", "FIREDRILL_IMAGE_RECEIVER")
+}
+
+func TestSelected(t *testing.T) {
+	all := []*spec{{name: Prometheus}, {name: "host"}, {name: Receiver}}
+	given := map[Name]string{"shop": "shop:1"}
+	for _, test := range []struct{ names, want []Name }{
+		{nil, []Name{Prometheus, "host", Receiver}},
+		{[]Name{Receiver, Base, Prometheus, Receiver}, []Name{Prometheus, Base, Receiver}},
+		{[]Name{"shop", "host", "shop"}, []Name{"host", "shop"}},
+	} {
+		images, err := selected(all, test.names, given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []Name
+		for _, s := range images {
+			got = append(got, s.name)
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("of %q: %q, want %q", test.names, got, test.want)
+		}
+	}
+	_, err := selected(all, []Name{Receiver, "hots"}, given)
+	mention(t, err, `no image "hots"`, "set FIREDRILL_IMAGE_HOTS", "prometheus, base, host, receiver")
+}
+
 func TestAGivenImageThatIsMissing(t *testing.T) {
 	e := &engine{images: map[string]string{}}
 	give(t, e)
@@ -268,10 +326,12 @@ func TestAGivenImageThatIsMissing(t *testing.T) {
 
 func TestResolveWithoutABase(t *testing.T) {
 	e := &engine{images: map[string]string{}}
-	give(t, e, "host", base)
+	give(t, e, "host", Base)
 	serve(t, e)
 	_, err := Resolve(t.Context())
 	mention(t, err, "the base of the host image is missing", "run `make images`")
+	_, err = Resolve(t.Context(), Base)
+	mention(t, err, "the base image is missing", "run `make images`")
 }
 
 func TestReplacedImagesAreRemoved(t *testing.T) {

@@ -111,8 +111,9 @@ func (p *progress) quote(lines []string) {
 	}
 }
 
-// tail keeps the last lines of a log.
+// tail keeps the last lines of a log. It is safe for concurrent use.
 type tail struct {
+	mu    sync.Mutex
 	lines []string
 	rest  []byte // a line that has not ended yet
 }
@@ -121,9 +122,11 @@ type tail struct {
 var colors = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 // tailLines is how many lines of a failed build's log are shown.
-const tailLines = 25
+const tailLines = 20
 
 func (t *tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.rest = append(t.rest, b...)
 	for {
 		line, rest, ended := bytes.Cut(t.rest, []byte("\n"))
@@ -138,4 +141,11 @@ func (t *tail) Write(b []byte) (int, error) {
 			t.lines = slices.Delete(t.lines, 0, over)
 		}
 	}
+}
+
+// end is the last lines.
+func (t *tail) end() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.lines)
 }

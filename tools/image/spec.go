@@ -130,7 +130,7 @@ func (p parser) parse(content []byte) ([]*spec, error) {
 }
 
 // reserved are the names of images that a project's file cannot list.
-var reserved = []Name{base, Prometheus, Alertmanager, Receiver}
+var reserved = []Name{Base, Prometheus, Alertmanager, Receiver}
 
 var (
 	imageName    = regexp.MustCompile(`^[a-z][a-z0-9]*$`)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,10 +13,14 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 
+	"golang.org/x/mod/modfile"
+
 	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/source"
 )
 
 // Inputs are the rule files of a folder, and from another folder the runbooks of their alerts, with their hashes. A runbook
@@ -71,15 +74,26 @@ func inRepository(file string) string {
 // versionSuffix is the end of a module's path from its second major version on.
 var versionSuffix = regexp.MustCompile(`/v\d+$`)
 
-// Versions are those of the tools in the go.mod of the working directory, which the suites run: one for each module, named
-// after it.
+// Versions are those of the tools in the go.mod of Firedrill's source, from which images are built and by which suites are
+// run: one for each module, named after it. Where the source is not on this machine, they are those of Prometheus and
+// Alertmanager that this program is built with.
 func Versions(ctx context.Context) ([]Component, error) {
-	out, err := exec.CommandContext(ctx, "go", "mod", "edit", "-json").Output()
-	var mod struct {
-		Tool, Require []struct{ Path, Version string }
+	root, err := source.Root(ctx)
+	if errors.Is(err, source.ErrNone) {
+		return builtWith(debug.ReadBuildInfo()), nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	return toolsIn(filepath.Join(root, "go.mod"))
+}
+
+// toolsIn are the tools of a go.mod.
+func toolsIn(file string) ([]Component, error) {
+	content, err := os.ReadFile(file)
+	var mod *modfile.File
 	if err == nil {
-		err = json.Unmarshal(out, &mod)
+		mod, err = modfile.Parse(file, content, nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the tools in go.mod: %w", err)
@@ -87,8 +101,8 @@ func Versions(ctx context.Context) ([]Component, error) {
 	found := []Component{}
 	for _, module := range mod.Require {
 		for _, tool := range mod.Tool {
-			if strings.HasPrefix(tool.Path+"/", module.Path+"/") {
-				found = append(found, Component{Name: path.Base(versionSuffix.ReplaceAllString(module.Path, "")), Version: release(module.Path, module.Version)})
+			if strings.HasPrefix(tool.Path+"/", module.Mod.Path+"/") {
+				found = append(found, component(module.Mod.Path, module.Mod.Version))
 				break
 			}
 		}
@@ -96,11 +110,31 @@ func Versions(ctx context.Context) ([]Component, error) {
 	return found, nil
 }
 
+// builtWith are Alertmanager and Prometheus as a program has them.
+func builtWith(info *debug.BuildInfo, _ bool) []Component {
+	found := []Component{}
+	if info == nil {
+		return found
+	}
+	for _, module := range info.Deps {
+		if module.Path == "github.com/prometheus/alertmanager" || module.Path == prometheusModule {
+			found = append(found, component(module.Path, module.Version))
+		}
+	}
+	return found
+}
+
+func component(module, version string) Component {
+	return Component{Name: path.Base(versionSuffix.ReplaceAllString(module, "")), Version: release(module, version)}
+}
+
+const prometheusModule = "github.com/prometheus/prometheus"
+
 // release is the version of a project's release: Prometheus 3.16.0 is the module's v0.316.0,
 // https://github.com/prometheus/prometheus#prometheus-code-base
 func release(module, version string) string {
 	number := strings.TrimPrefix(version, "v")
-	if minor, ok := strings.CutPrefix(number, "0.3"); ok && module == "github.com/prometheus/prometheus" && len(minor) > 2 {
+	if minor, ok := strings.CutPrefix(number, "0.3"); ok && module == prometheusModule && len(minor) > 2 {
 		return "3." + strings.TrimPrefix(minor[:2], "0") + minor[2:]
 	}
 	return number

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -62,9 +63,19 @@ func TestVersions(t *testing.T) {
 	t.Chdir(t.TempDir())
 	writeFile(t, "go.mod", "module m\ntool (\n\tgithub.com/prometheus/prometheus/cmd/prometheus\n\tgithub.com/prometheus/prometheus/cmd/promtool\n\texample.com/lint/v2/cmd/lint\n)\n"+
 		"require (\n\texample.com/li v1.0.0\n\texample.com/lint/v2 v2.10.1\n\tgithub.com/prometheus/prometheus v0.316.0\n)\n")
-	found, err := Versions(t.Context())
+	found, err := toolsIn("go.mod")
 	if want := []Component{{"lint", "2.10.1"}, {"prometheus", "3.16.0"}}; err != nil || !slices.Equal(found, want) {
 		t.Errorf("%v, %v, want %v", found, err, want)
+	}
+	found, err = Versions(t.Context()) // of Firedrill's go.mod, and not of m's
+	if err != nil || !slices.ContainsFunc(found, func(c Component) bool { return c.Name == "alertmanager" }) {
+		t.Errorf("%v, %v, want Alertmanager's among them", found, err)
+	}
+	info := &debug.BuildInfo{Deps: []*debug.Module{
+		{Path: "example.com/lint", Version: "v1.0.0"}, {Path: "github.com/prometheus/alertmanager", Version: "v0.34.2"}, {Path: prometheusModule, Version: "v0.316.0"},
+	}}
+	if found, want := builtWith(info, true), []Component{{"alertmanager", "0.34.2"}, {"prometheus", "3.16.0"}}; !slices.Equal(found, want) {
+		t.Errorf("%v, want %v", found, want)
 	}
 	for module, want := range map[string]string{"v0.316.0": "3.16.0", "v0.305.1": "3.5.1", "v0.400.0": "0.400.0", "v0.55.0": "0.55.0"} {
 		if got := release("github.com/prometheus/prometheus", module); got != want {

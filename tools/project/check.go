@@ -15,6 +15,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/cli"
 
+	"github.com/stemedb/firedrill/tools/image"
 	"github.com/stemedb/firedrill/tools/nearest"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
@@ -251,6 +252,7 @@ func (c *checker) compose() {
 		c.wrong(&c.Compose[0], "the compose file cannot be used: "+text, "fix it until docker compose config accepts it")
 		return
 	}
+	c.Images = image.Asked(model)
 	services, _ := model["services"].(map[string]any)
 	volumes, _ := model["volumes"].(map[string]any)
 	c.services, c.volumes = []string{}, []string{}

@@ -25,6 +25,7 @@ import (
 	_ "embed"
 	"time"
 
+	"github.com/stemedb/firedrill/tools/image"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 )
@@ -41,6 +42,8 @@ var Schema []byte
 type Project struct {
 	File string   `yaml:"-"` // as it was given to Load
 	Set  rule.Set `yaml:"-"` // what the rule files hold; their names are relative to File's folder
+	// Images are those that the compose files ask for, by ${FIREDRILL_IMAGE_…}.
+	Images []image.Name `yaml:"-"`
 
 	// Rules are rule files, globs of them, or folders. A *_test.yml, and a file that is plainly something else, is passed over.
 	Rules []string `yaml:"rules,required" example:"rules/*.yml"`

@@ -60,7 +60,7 @@ func (t *Testbed) configure() error {
 
 func (t *Testbed) startAlertmanager(ctx context.Context) (err error) {
 	t.alertmanager, err = t.Run(ctx, Service{
-		Name: "alertmanager", Image: t.images.Ref(image.Alertmanager),
+		Name: "alertmanager", Image: t.config.Images.Ref(image.Alertmanager),
 		Command: []string{"--config.file=" + alertFile, "--storage.path=/alertmanager", "--cluster.listen-address="},
 		Files:   []File{{Path: alertFile, Content: t.configuration.alertmanager, Mode: 0o644}},
 	})
@@ -86,7 +86,7 @@ func (t *Testbed) startPrometheus(ctx context.Context, data io.Reader) error {
 	t.Touch() // what another Prometheus said counts no more
 	var err error
 	t.prometheus, err = t.Run(ctx, Service{
-		Name: "prometheus", Image: t.images.Ref(image.Prometheus), Volumes: volumes,
+		Name: "prometheus", Image: t.config.Images.Ref(image.Prometheus), Volumes: volumes,
 		Command: []string{
 			"--config.file=" + promFile, "--storage.tsdb.path=" + dataDir,
 			// A leap ends with alerts that are due: without it, Prometheus waits 10 minutes more.

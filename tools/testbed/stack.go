@@ -2,9 +2,11 @@ package testbed
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -14,12 +16,14 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go/modules/compose"
+
+	"github.com/stemedb/firedrill/tools/image"
 )
 
-// load reads the compose file of the system under test, and changes in memory what isolation demands: its services are on
-// the testbed's network alone, publish nothing on this machine, and carry the testbed's name and labels.
+// load reads the compose file of the system under test, and makes the images of its services ready.
 func (t *Testbed) load(ctx context.Context) (*types.Project, error) {
-	options, err := cli.NewProjectOptions(t.config.Compose, cli.WithName(t.prefix()), cli.WithEnv(t.images.Environ()))
+	options, err := cli.NewProjectOptions(t.config.Compose, cli.WithName(t.prefix()), cli.WithEnv(t.config.Images.Environ()),
+		cli.WithOsEnv, cli.WithEnvFiles(), cli.WithDotEnv)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.composeFiles(), err)
 	}
@@ -30,6 +34,15 @@ func (t *Testbed) load(ctx context.Context) (*types.Project, error) {
 	if _, ok := project.Services[t.config.Operator]; !ok {
 		return nil, fmt.Errorf("%s: no service %q, in which the runbooks' steps are typed: it has %q", t.composeFiles(), t.config.Operator, slices.Sorted(maps.Keys(project.Services)))
 	}
+	if err := image.EnsureServices(ctx, cmp.Or(t.config.Progress, io.Discard), project); err != nil {
+		return nil, fmt.Errorf("%s: %w", t.composeFiles(), err)
+	}
+	return project, nil
+}
+
+// isolate changes in memory what isolation demands: the services are on the testbed's network alone, publish nothing on
+// this machine, and carry the testbed's name and labels.
+func (t *Testbed) isolate(project *types.Project) {
 	for name, service := range project.Services {
 		aliases := []string{name}
 		for _, network := range service.Networks {
@@ -50,7 +63,6 @@ func (t *Testbed) load(ctx context.Context) (*types.Project, error) {
 		volume.Labels = t.labels()
 		project.Volumes[name] = volume
 	}
-	return project, nil
 }
 
 func (t *Testbed) composeFiles() string { return strings.Join(t.config.Compose, ", ") }
@@ -62,6 +74,7 @@ func (t *Testbed) Up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	t.isolate(project)
 	file, err := project.MarshalYAML()
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.composeFiles(), err)
@@ -69,6 +82,7 @@ func (t *Testbed) Up(ctx context.Context) error {
 	if err := t.closeStack(); err != nil {
 		return err
 	}
+	file = bytes.ReplaceAll(file, []byte("$"), []byte("$$")) // its variables are replaced already
 	t.stack, err = compose.NewDockerComposeWith(compose.WithStackReaders(bytes.NewReader(file)), compose.StackIdentifier(t.prefix()))
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.composeFiles(), err)

@@ -57,6 +57,8 @@ type Config struct {
 	Runbooks string          // folder of runbooks
 	Grammar  runbook.Grammar // of the runbooks
 
+	Images image.Set // the images of every testbed, and those that the compose files name
+
 	Prometheus   string // Prometheus's configuration, as deployed
 	Alertmanager string // Alertmanager's configuration, as deployed
 
@@ -93,7 +95,6 @@ const (
 type Testbed struct {
 	config Config
 	engine *dockerEngine
-	images image.Set
 	closed chan struct{}
 
 	configuration configuration
@@ -129,10 +130,15 @@ func Start(ctx context.Context, config Config) (*Testbed, error) {
 	if err := t.configure(); err != nil {
 		return nil, err
 	}
+	for _, name := range []image.Name{image.Prometheus, image.Alertmanager, image.Receiver} {
+		if config.Images.Ref(name) == "" {
+			return nil, fmt.Errorf("testbed %s: no %s image in Config.Images: resolve it, too", config.Name, name)
+		}
+	}
 	if t.engine, err = connect(); err != nil {
 		return nil, err
 	}
-	if t.images, err = image.Resolve(ctx); err != nil {
+	if _, err := t.load(ctx); err != nil { // what cannot be loaded, built or pulled is told before anything starts
 		return nil, err
 	}
 	go t.closeWithRun(os.Getppid())
@@ -189,7 +195,7 @@ func (t *Testbed) startReceiver(ctx context.Context) (err error) {
 		}
 		forward[port] = target
 	}
-	receiver := Service{Name: "receiver", Image: t.images.Ref(image.Receiver), Publish: []int{portReceiver}}
+	receiver := Service{Name: "receiver", Image: t.config.Images.Ref(image.Receiver), Publish: []int{portReceiver}}
 	for port, target := range forward {
 		receiver.Command = append(receiver.Command, "--forward", fmt.Sprintf(":%d=%s", port, target))
 		receiver.Publish = append(receiver.Publish, port)
@@ -332,7 +338,7 @@ func (t *Testbed) Dial(port int) func(context.Context, string, string) (net.Conn
 func (t *Testbed) Endpoint(port int) string { return t.endpoints[port] }
 
 // Image is the reference of an image of the project.
-func (t *Testbed) Image(name image.Name) string { return t.images.Ref(name) }
+func (t *Testbed) Image(name image.Name) string { return t.config.Images.Ref(name) }
 
 // Leapt is how much time Prometheus has been given since Begin.
 func (t *Testbed) Leapt() time.Duration {

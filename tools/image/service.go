@@ -1,0 +1,274 @@
+package image
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/compose-spec/compose-go/v2/template"
+	"github.com/compose-spec/compose-go/v2/types"
+	dockercli "github.com/docker/cli/cli"
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/flags"
+	"github.com/docker/compose/v5/pkg/api"
+	"github.com/docker/compose/v5/pkg/compose"
+	"golang.org/x/sync/errgroup"
+)
+
+// Asked are the images that compose files ask for by ${FIREDRILL_IMAGE_…}, sorted. model is what compose files hold, before
+// variables are replaced.
+func Asked(model map[string]any) []Name {
+	var names []Name
+	for variable := range template.ExtractVariables(model, nil) {
+		if rest, ours := strings.CutPrefix(variable, Name("").variable()); ours && rest != "" {
+			names = append(names, Name(strings.ToLower(rest)))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// serviceImage is the image of services of a compose project.
+type serviceImage struct {
+	ref      string
+	services []string // by name
+	build    *types.BuildConfig
+	config   string // build as text; "" for an image that is pulled
+	policy   string // when to pull
+}
+
+// ensured are the service images that this process has built or pulled, or the errors of that.
+var ensured = struct {
+	turn chan struct{} // held by the call that builds and pulls
+	errs map[string]error
+}{make(chan struct{}, 1), map[string]error{}}
+
+// EnsureServices builds the images of a compose project's services that have a build section, and pulls those that are
+// missing. Each is built or pulled once per process: calls that need the same at the same time wait for it. What is built is
+// built even if it exists, since its Dockerfile may have changed; the Engine's cache makes that quick.
+//
+// The services then name these images, have no build section, and are not pulled again. An image that a compose file does
+// not name gets a name that no other folder's has, and the labels of what firedrill made.
+//
+// out gets what is being built or pulled, and how long it took. The error of a failed build ends with the build's last lines.
+func EnsureServices(ctx context.Context, out io.Writer, project *types.Project) error {
+	named, images, err := serviceImages(project)
+	if err != nil {
+		return err
+	}
+	select {
+	case ensured.turn <- struct{}{}:
+		defer func() { <-ensured.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	missing := slices.DeleteFunc(slices.Clone(images), func(i *serviceImage) bool {
+		_, tried := ensured.errs[i.key()]
+		return tried
+	})
+	if err := ensureAll(ctx, out, named, missing); err != nil {
+		return err
+	}
+	for _, i := range images {
+		if err := ensured.errs[i.key()]; err != nil {
+			return err
+		}
+		for _, name := range i.services {
+			service := project.Services[name]
+			service.Image, service.Build, service.PullPolicy = i.ref, nil, types.PullPolicyNever
+			project.Services[name] = service
+		}
+	}
+	return nil
+}
+
+// ensureAll builds and pulls images, and notes how each ended that was not interrupted.
+func ensureAll(ctx context.Context, out io.Writer, project *types.Project, images []*serviceImage) error {
+	if len(images) == 0 {
+		return nil
+	}
+	cli, err := command.NewDockerCli(command.WithCombinedStreams(io.Discard))
+	if err == nil {
+		err = cli.Initialize(flags.NewClientOptions())
+	}
+	if err != nil {
+		return fmt.Errorf("connecting compose to the Docker Engine: %w", err)
+	}
+	defer cli.Client().Close()
+	log := newProgress(out)
+	defer log.stop()
+	var mu sync.Mutex
+	g, making := errgroup.WithContext(ctx)
+	g.SetLimit(2)
+	for _, i := range images {
+		g.Go(func() error {
+			ensure := i.ensurePulled
+			if i.build != nil {
+				ensure = i.ensureBuilt
+			}
+			err := ensure(making, cli, project, log)
+			if making.Err() != nil {
+				return making.Err()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			ensured.errs[i.key()] = err
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// serviceImages are the images of a project's services, and the project with a name and labels for each that is built.
+func serviceImages(project *types.Project) (named *types.Project, images []*serviceImage, err error) {
+	if named, err = project.WithServicesEnabled(); err != nil { // a copy
+		return nil, nil, err
+	}
+	byRef := map[string]*serviceImage{}
+	add := func(i serviceImage, service string) *serviceImage {
+		if byRef[i.ref] == nil {
+			byRef[i.ref] = &i
+			images = append(images, &i)
+		}
+		byRef[i.ref].services = append(byRef[i.ref].services, service)
+		return byRef[i.ref]
+	}
+	names := slices.Sorted(maps.Keys(named.Services))
+	for _, name := range names {
+		service := named.Services[name]
+		if service.Build == nil {
+			continue
+		}
+		config, err := json.Marshal(service.Build)
+		if err != nil {
+			return nil, nil, fmt.Errorf("reading the build section of the service %s: %w", name, err)
+		}
+		// What is built on Base inherits its labels. An image that the user names is not ours.
+		labels := map[string]string{Label: "", labelImage: ""}
+		if service.Image == "" {
+			repository := "firedrill-build/" + repositoryName(project.WorkingDir)
+			service.Image = fmt.Sprintf("%s:%.12s", repository, digest(project.WorkingDir, string(config)))
+			labels = map[string]string{Label: LabelValue, labelImage: repository}
+		}
+		i := add(serviceImage{ref: service.Image, build: service.Build, config: string(config)}, name)
+		if i.config != string(config) {
+			return nil, nil, fmt.Errorf("the services %s build the image %s differently: give each another image, or the same build section", strings.Join(i.services, " and "), i.ref)
+		}
+		if service.Build.Labels == nil {
+			service.Build.Labels = types.Labels{}
+		}
+		maps.Copy(service.Build.Labels, labels)
+		named.Services[name] = service
+	}
+	for _, name := range names {
+		service := named.Services[name]
+		// compose itself looks for an image of another platform than the Engine's.
+		if service.Build == nil && service.Image != "" && service.Platform == "" {
+			add(serviceImage{ref: service.Image, policy: service.PullPolicy}, name)
+		}
+	}
+	return named, images, nil
+}
+
+var noRepositoryName = regexp.MustCompile(`[^a-z0-9]+`)
+
+// repositoryName is a folder's name as a repository of images may have it.
+func repositoryName(folder string) string {
+	return cmp.Or(strings.Trim(noRepositoryName.ReplaceAllString(strings.ToLower(filepath.Base(folder)), "-"), "-"), "compose")
+}
+
+func (i *serviceImage) key() string { return i.ref + "\n" + i.config }
+
+// String names the image in messages.
+func (i *serviceImage) String() string { return "the image of " + strings.Join(i.services, ", ") }
+
+// ensureBuilt builds an image, with BuildKit where Docker's buildx is installed, else with the classic builder.
+func (i *serviceImage) ensureBuilt(ctx context.Context, cli command.Cli, project *types.Project, log *progress) error {
+	var last tail
+	project, err := project.WithServicesEnabled() // a build changes its project
+	if err != nil {
+		return err
+	}
+	builder, err := compose.NewComposeService(cli, compose.WithOutputStream(&last), compose.WithErrorStream(&last))
+	if err != nil {
+		return err
+	}
+	end := log.start(i.String(), "building", "")
+	err = builder.Build(ctx, project, api.BuildOptions{Services: i.services[:1], Progress: "plain", Out: &last})
+	end(outcome(ctx, err))
+	if err != nil {
+		return i.buildError(err, &last)
+	}
+	return nil
+}
+
+// buildError is the error of a build, with its last lines.
+func (i *serviceImage) buildError(err error, last *tail) error {
+	why := strings.TrimSpace(err.Error())
+	if status, ok := errors.AsType[dockercli.StatusError](err); ok && strings.HasPrefix(why, "The command ") {
+		// The message repeats the whole command, with which the log ends already.
+		why = fmt.Sprintf("a step of its Dockerfile ended with exit status %d", status.StatusCode)
+	} else if before, line, several := cutLast(why, "\n"); several {
+		fmt.Fprintln(last, before)
+		why = line
+	}
+	where := "its build section"
+	if filepath.IsAbs(i.build.Context) && i.build.DockerfileInline == "" {
+		where = filepath.Join(i.build.Context, i.build.Dockerfile)
+		if filepath.IsAbs(i.build.Dockerfile) {
+			where = i.build.Dockerfile
+		}
+	}
+	text := fmt.Sprintf("%v cannot be built (%s): fix %s", i, why, where)
+	if lines := last.end(); len(lines) > 0 {
+		text += ". The build's last lines:\n  | " + strings.Join(lines, "\n  | ")
+	}
+	return errors.New(text)
+}
+
+// cutLast cuts a text at the last separator.
+func cutLast(s, separator string) (before, after string, found bool) {
+	if at := strings.LastIndex(s, separator); at >= 0 {
+		return s[:at], s[at+len(separator):], true
+	}
+	return "", s, false
+}
+
+// ensurePulled pulls an image that is missing, or that its service says to pull always.
+func (i *serviceImage) ensurePulled(ctx context.Context, cli command.Cli, project *types.Project, log *progress) error {
+	_, found, err := inspect(ctx, cli.Client(), i.ref)
+	if err != nil || found && i.policy != types.PullPolicyAlways {
+		return err
+	}
+	fix := "correct its name, load it with `docker load`, or give the service a build section"
+	switch i.policy {
+	case types.PullPolicyNever:
+		return fmt.Errorf("%v (%s) does not exist, and its pull_policy is never: %s", i, i.ref, fix)
+	case types.PullPolicyAlways:
+		fix = "correct its name, or remove its pull_policy"
+	}
+	puller, err := compose.NewComposeService(cli)
+	if err != nil {
+		return err
+	}
+	service := project.Services[i.services[0]]
+	service.PullPolicy = types.PullPolicyAlways
+	one := *project
+	one.Services = types.Services{service.Name: service}
+	end := log.start(i.String(), "pulling "+i.ref, "")
+	err = puller.Pull(ctx, &one, api.PullOptions{Quiet: true})
+	end(outcome(ctx, err))
+	if err != nil {
+		return fmt.Errorf("%v (%s) cannot be pulled (%s): %s", i, i.ref, strings.Join(strings.Fields(err.Error()), " "), fix)
+	}
+	return nil
+}
