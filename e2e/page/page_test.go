@@ -51,7 +51,7 @@ var _ = Describe("The report of what really happened", Label("report"), func() {
 			Journal: journal.Journal{Schema: journal.Schema, Kind: journal.KindProof, Proofs: []journal.Proof{p},
 				Run:      journal.Run{Started: p.Started, Ended: p.Ended, Command: []string{"firedrill", "prove"}, Firedrill: "v1", Go: "go1.26"},
 				Versions: []journal.Component{}, Images: []journal.Image{}, Inputs: []journal.Input{}},
-			JUnit: []byte(junit), Evidence: evidence, Secrets: secrets,
+			JUnit: [][]byte{[]byte(junit)}, Evidence: evidence, Secrets: secrets,
 		})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(report.Verify(folder)).To(BeEmpty())

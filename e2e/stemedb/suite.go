@@ -112,7 +112,10 @@ func evidenceOf(spec string) string {
 
 // start starts the environment as firedrill prove asks for it in the environment's variables.
 func (e *Environment) start(ctx SpecContext, evidence string) (err error) {
-	run, _ := strconv.Atoi(os.Getenv("FIREDRILL_RUN")) // 0 where the suite is run by hand
+	run, err := strconv.Atoi(os.Getenv("FIREDRILL_RUN"))
+	if err != nil { // the suite is run by hand
+		run = os.Getppid()
+	}
 	var progress io.Writer = GinkgoWriter
 	if pipe := os.Getenv("FIREDRILL_PROGRESS"); pipe != "" {
 		if progress, err = os.OpenFile(pipe, os.O_WRONLY|os.O_APPEND, 0); err != nil {

@@ -22,8 +22,9 @@ type Action = func(context.Context) error
 
 // Drill is one branch of one runbook: the fault, and what is to be seen around it.
 type Drill struct {
-	Alert  string
-	Branch string // its heading in the alert's runbook
+	Alert   string
+	Runbook string // the name of the runbook that has the branch, where it is not the alert's
+	Branch  string // its heading in the runbook
 	// Prepare makes the system what it is before the fault: its load, its settings. Nil for nothing.
 	Prepare Action
 	// Fault breaks something real.
@@ -40,6 +41,8 @@ type Drill struct {
 	Investigation string
 	// Allow are the dangerous side effects of the branch that are no failure, as sideeffect.Dangerous takes them.
 	Allow []string
+	// HandOver leaves it to people to follow the branch, and returns once they have. Nil: the drill follows it.
+	HandOver func(context.Context, testbed.Notification) error
 	// Verify is called before the branch is followed. What it returns is called once the alert is resolved, and says what
 	// is not well. Nil for nothing.
 	Verify func(context.Context) (Action, error)
@@ -54,6 +57,9 @@ type Error struct {
 func (e *Error) Error() string { return e.Step + ": " + e.Err.Error() }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// handOver is how long people have to follow a branch.
+const handOver = 4 * time.Hour
 
 // Run runs a drill in a testbed that has begun. It returns how the drill went as far as it came, with the verdict, and an
 // *Error where a step failed.
@@ -112,6 +118,9 @@ func (r *run) run(ctx context.Context) (err error) {
 	for _, step := range r.book.Steps() {
 		following += step.Timeout
 	}
+	if r.drill.HandOver != nil {
+		following = handOver
+	}
 	for _, step := range []struct {
 		name  string
 		limit time.Duration
@@ -163,7 +172,12 @@ func (r *run) find() (err error) {
 		}
 		r.also = append(r.also, alert)
 	}
-	if r.book, err = r.alert.Runbook(); err != nil {
+	if r.drill.Runbook == "" {
+		r.book, err = r.alert.Runbook()
+	} else {
+		r.book, err = r.Testbed.Runbook(r.drill.Runbook)
+	}
+	if err != nil {
 		return err
 	}
 	r.branch, err = r.book.Branch(r.drill.Branch)
@@ -354,6 +368,9 @@ func (r *run) observe(ctx context.Context) (err error) {
 }
 
 func (r *run) follow(ctx context.Context) error {
+	if r.drill.HandOver != nil {
+		return r.drill.HandOver(ctx, r.notification)
+	}
 	_, err := r.Follow(ctx, r.branch, r.notification.Labels)
 	return err
 }

@@ -13,9 +13,8 @@ import (
 func initCommand() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
-		Use:    "init",
-		Hidden: true, // until prove reads the file
-		Short:  "Write a " + project.FileName + " by looking at the folder's compose file, rules and runbooks",
+		Use:   "init",
+		Short: "Write a " + project.FileName + " by looking at the folder's compose file, rules and runbooks",
 		Long: `Write a ` + project.FileName + ` by looking at the files of this folder and of those below it: the compose file,
 rule files, runbooks that are named after alerts, and the configurations of Prometheus and
 Alertmanager. Where there is no configuration of Prometheus and the compose file tells what to

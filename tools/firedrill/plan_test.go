@@ -107,11 +107,11 @@ func TestShardOfTooFewSpecsFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, expect := range []int{0, 2} {
-		if err := (proof{expect: expect}).shortfall(found); err != nil {
+		if err := (proof{expect: expect}).shortfall(found.Proofs); err != nil {
 			t.Errorf("of %d: %v", expect, err)
 		}
 	}
-	err = proof{expect: 3}.shortfall(found)
+	err = proof{expect: 3}.shortfall(found.Proofs)
 	if err == nil || err.Error() != "2 specs ran, and not 3: has one another text in each run?" {
 		t.Errorf("of 3: %v", err)
 	}

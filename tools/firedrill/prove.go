@@ -1,21 +1,16 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/onsi/ginkgo/v2/types"
@@ -24,7 +19,8 @@ import (
 
 	"github.com/stemedb/firedrill/tools/image"
 	"github.com/stemedb/firedrill/tools/journal"
-	"github.com/stemedb/firedrill/tools/redact"
+	"github.com/stemedb/firedrill/tools/project"
+	"github.com/stemedb/firedrill/tools/prove"
 	"github.com/stemedb/firedrill/tools/report"
 )
 
@@ -47,32 +43,45 @@ const (
 
 // proof is what one run is to prove, and how.
 type proof struct {
-	inputs
-	focus   string
-	labels  string
-	keep    bool
-	procs   int
-	expect  int           // how many specs have to run; 0 leaves it open
-	timeout time.Duration // of all suites together; an hour where it is 0
+	inputs   // of the suites
+	focus    string
+	labels   string
+	keep     bool
+	procs    int
+	expect   int           // how many specs have to run; 0 leaves it open
+	timeout  time.Duration // of all suites together; an hour where it is 0
+	suites   []string      // folders
+	projects []selection
 	// environment is what the suites are told beside that.
 	environment []string
-	suites      []string
+	exercise    prove.Exercise // how the scenarios of projects are rehearsed
 }
 
 func proveCommand() *cobra.Command {
 	var p proof
 	cmd := &cobra.Command{
-		Use:   "prove [suite folder...]",
-		Short: "Check the rules, build the images, run the suites, print what they proved and leave a report",
-		RunE: func(cmd *cobra.Command, suites []string) error {
-			p.suites = suitesOr(suites)
+		Use:   "prove [folder...]",
+		Short: "Check the rules, build the images, prove each drill, print what was proven and leave a report",
+		Long: `Prove what the folders hold: the drills of a ` + project.FileName + `, or a Ginkgo suite. Without a folder, the ` + project.FileName + `
+here or, where there is none, the suites of ` + everySuite + `.
+
+First the rules and the runbooks are checked, and the images built that are missing. Then testbeds start, side by side:
+in each, one drill after the other breaks something, waits for the alert, follows the runbook and sees the alert
+resolved. The report is in ` + reportDir + `/.`,
+		Example: `  firedrill prove
+  firedrill prove --focus "DiskFull"
+  firedrill prove --labels "DiskFull || SiteDown" --keep`,
+		RunE: func(cmd *cobra.Command, folders []string) error {
+			if err := p.choose(folders); err != nil {
+				return err
+			}
 			return p.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	p.inputs.addFlags(cmd)
-	cmd.Flags().StringVar(&p.focus, "focus", "", "run only the specs whose text matches this regular expression")
-	cmd.Flags().StringVar(&p.labels, "labels", "", "run only the specs whose labels match this Ginkgo label filter, as in \"CertificateExpired || CertificateExpiringSoon\"")
-	cmd.Flags().IntVar(&p.expect, "expect", 0, "fail unless that many specs run, as for a shard of firedrill plan")
+	cmd.Flags().StringVar(&p.focus, "focus", "", "run only the drills and specs whose text matches this regular expression")
+	cmd.Flags().StringVar(&p.labels, "labels", "", "run only those whose labels, the names of alerts, match this Ginkgo label filter, as in \"DiskFull || SiteDown\"")
+	cmd.Flags().IntVar(&p.expect, "expect", 0, "fail unless that many run, as for a shard of firedrill plan")
 	p.addTestbedFlags(cmd)
 	return cmd
 }
@@ -90,52 +99,82 @@ func suitesOr(named []string) []string {
 
 // addTestbedFlags adds the flags of the testbeds that specs run in.
 func (p *proof) addTestbedFlags(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&p.keep, "keep", false, "leave the testbed up and print how to enter it")
+	cmd.Flags().BoolVar(&p.keep, "keep", false, "leave the testbeds up and print how to enter them")
 	// A testbed waits as long as it works: two for each processor keep it busy.
 	cmd.Flags().IntVar(&p.procs, "procs", min(4, 2*runtime.NumCPU()), "testbeds to run side by side")
 }
 
-// run judges what costs little first: the arguments, the rules, Docker; then images, then suites.
-func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
+// choose tells the suites from the projects among the folders of a command line, and selects the drills.
+func (p *proof) choose(folders []string) error {
+	if len(folders) == 0 {
+		folders = suitesOr(nil)
+		if _, err := os.Stat(project.FileName); err == nil {
+			folders = []string{"."}
+		}
+	}
+	for _, folder := range folders {
+		loaded, err := loadProject(folder)
+		switch {
+		case err != nil:
+			return err
+		case loaded == nil:
+			p.suites = append(p.suites, folder)
+		default:
+			p.projects = append(p.projects, selection{Project: loaded})
+		}
+	}
 	if err := p.validate(); err != nil {
 		return err
 	}
-	if info, err := os.Stat(p.Runbooks); err != nil || !info.IsDir() { // a check can do without, a proof cannot
-		return fmt.Errorf("the folder of runbooks %q does not exist: name it with --runbooks", p.Runbooks)
+	for i := range p.projects {
+		if err := p.projects[i].choose(p.focus, p.labels); err != nil {
+			return err
+		}
+		if len(p.suites)+len(p.projects) == 1 && len(p.projects[i].drills) == 0 {
+			return p.projects[i].noneMatches()
+		}
 	}
-	if err := p.inputs.check(ctx, stdout, output{format: "text"}); err != nil {
+	p.projects = slices.DeleteFunc(p.projects, func(s selection) bool { return len(s.drills) == 0 })
+	return nil
+}
+
+// run judges what costs little first: the rules and Docker; then images, then suites and drills.
+func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if err := p.check(ctx, stdout); err != nil {
 		return err
 	}
-	if info, err := os.Stat(p.Alertmanager); err != nil || info.IsDir() {
-		return fmt.Errorf("Alertmanager's configuration %q does not exist: name it with --alertmanager", p.Alertmanager)
+	// What the suites need, and what the projects need.
+	var suites, projects image.Set
+	var err error
+	if len(p.suites) > 0 {
+		if suites, err = image.Ensure(ctx, stdout); err != nil {
+			return err
+		}
 	}
-	images, err := image.Ensure(ctx, stdout)
-	if err != nil {
-		return err
+	if len(p.projects) > 0 {
+		if projects, err = image.Ensure(ctx, stdout, p.images()...); err != nil {
+			return err
+		}
 	}
-	record, err := p.begin(ctx, images, stdout)
+	record, err := p.begin(ctx, stdout, suites, projects)
 	if err != nil {
 		return err
 	}
 	defer record.close()
-
-	for _, name := range []string{jsonReport, junitReport} {
-		if err := os.Remove(filepath.Join(outputDir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("removing the report of the last run: %w", err)
+	if len(p.suites) > 0 {
+		if err := p.proveSuites(ctx, suites, record, stdout, stderr); err != nil {
+			return err
 		}
 	}
-	failure := p.runSuites(ctx, images, record, stdout, stderr)
-	if errors.Is(failure, errNotStarted) {
-		return failure
+	for _, s := range p.projects {
+		if err := p.proveProject(ctx, s, projects, record, stdout); err != nil {
+			return err
+		}
 	}
-	found, err := readGinkgo(filepath.Join(outputDir, jsonReport))
-	if err != nil {
-		return fmt.Errorf("the suites left no report (%w): see what they printed above", cmp.Or(failure, err))
+	if record.failure == nil {
+		record.failure = p.shortfall(record.journal.Proofs)
 	}
-	if failure == nil {
-		failure = p.shortfall(found)
-	}
-	j, err := record.end(found, failure)
+	j, err := record.end()
 	if err != nil {
 		return err
 	}
@@ -143,12 +182,45 @@ func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
 	return printTable(stdout, report.Summarize(j))
 }
 
-// shortfall is the error of suites that ran another number of specs than they were to.
-func (p proof) shortfall(found journal.Journal) error {
-	if p.expect == 0 || len(found.Proofs) == p.expect {
+// shortfall is the error of a run of another number of specs than it was to have.
+func (p proof) shortfall(proofs []journal.Proof) error {
+	if p.expect == 0 || len(proofs) == p.expect {
 		return nil
 	}
-	return fmt.Errorf("%d specs ran, and not %d: has one another text in each run?", len(found.Proofs), p.expect)
+	return fmt.Errorf("%d specs ran, and not %d: has one another text in each run?", len(proofs), p.expect)
+}
+
+// check compares the rules with the runbooks, of what is to be proven.
+func (p *proof) check(ctx context.Context, stdout io.Writer) error {
+	if len(p.suites) > 0 {
+		if info, err := os.Stat(p.Runbooks); err != nil || !info.IsDir() { // a check can do without, a proof cannot
+			return fmt.Errorf("the folder of runbooks %q does not exist: name it with --runbooks", p.Runbooks)
+		}
+		if err := p.inputs.check(ctx, stdout, output{format: "text"}); err != nil {
+			return err
+		}
+		if info, err := os.Stat(p.Alertmanager); err != nil || info.IsDir() {
+			return fmt.Errorf("Alertmanager's configuration %q does not exist: name it with --alertmanager", p.Alertmanager)
+		}
+	}
+	for _, s := range p.projects {
+		of := p.inputs
+		of.use(s.Project)
+		if err := of.check(ctx, stdout, output{format: "text"}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// images are the names of the images that the projects need.
+func (p *proof) images() []image.Name {
+	names := []image.Name{image.Prometheus, image.Alertmanager, image.Receiver}
+	for _, s := range p.projects {
+		names = append(names, s.Images...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // validate says which argument is of no use.
@@ -168,119 +240,6 @@ func (p proof) validate() error {
 		}
 	}
 	return nil
-}
-
-// errNotStarted is the error of suites that could not even be started.
-var errNotStarted = errors.New("the suites cannot be started")
-
-// runSuites runs the suites with the Ginkgo of go.mod. An interrupt is theirs to heed: they take down
-// their testbeds and write their report.
-func (p proof) runSuites(ctx context.Context, images image.Set, record *record, stdout, stderr io.Writer) error {
-	path, err := ginkgo(ctx)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errNotStarted, err)
-	}
-	variables, err := p.variables()
-	if err != nil {
-		return fmt.Errorf("%w: %w", errNotStarted, err)
-	}
-	progress, stop, err := relay(stdout)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errNotStarted, err)
-	}
-	defer stop()
-	variables = append(variables, images.Environ()...)
-	variables = append(variables, redact.Variable+"="+record.secrets.Name())
-	variables = append(variables, progressVariable+"="+progress, fmt.Sprintf("%s=%d", runVariable, os.Getpid()))
-	cmd := exec.Command(path, p.ginkgoArgs(isTerminal(stdout))...)
-	cmd.Stdout, cmd.Stderr = stdout, stderr
-	cmd.Env = append(os.Environ(), variables...)
-	// In a process group of their own, the suites get each interrupt once, whether it came from
-	// the terminal or from kill: a second one would cut their cleanup short.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
-	if ctx.Err() != nil {
-		return fmt.Errorf("%w: %w", errNotStarted, ctx.Err())
-	}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("%w: %w", errNotStarted, err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	for {
-		select {
-		case <-signals:
-			fmt.Fprintln(stdout, "interrupted: the suites are removing their testbeds")
-			syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
-		case err := <-ended:
-			return err
-		}
-	}
-}
-
-// ginkgo returns the path of the program itself, since with `go tool` something would stand between it and a signal.
-func ginkgo(ctx context.Context) (string, error) {
-	path, err := exec.CommandContext(ctx, "go", "tool", "-n", "ginkgo").Output()
-	if err != nil {
-		return "", fmt.Errorf("building Ginkgo: %w", err)
-	}
-	return strings.TrimSpace(string(path)), nil
-}
-
-// variables are the environment variables for the suites. Each suite runs in its own folder, so that
-// paths are absolute.
-func (p proof) variables() ([]string, error) {
-	var variables []string
-	for _, input := range []struct{ variable, path string }{
-		{rulesVariable, p.Rules}, {runbooksVariable, p.Runbooks}, {alertmanagerVariable, p.Alertmanager},
-	} {
-		path, err := filepath.Abs(input.path)
-		if err != nil {
-			return nil, err
-		}
-		variables = append(variables, input.variable+"="+path)
-	}
-	variables = append(variables, p.environment...)
-	if p.keep {
-		variables = append(variables, keepVariable+"=1")
-	}
-	return variables, nil
-}
-
-// ginkgoArgs is the command line of Ginkgo.
-func (p proof) ginkgoArgs(color bool) []string {
-	args := []string{
-		"run",
-		fmt.Sprintf("--procs=%d", p.procs),
-		"--randomize-all",
-		"--keep-going",
-		"--timeout=" + cmp.Or(p.timeout, time.Hour).String(),
-		"--output-dir=" + outputDir,
-		"--json-report=" + jsonReport,
-		"--junit-report=" + junitReport,
-	}
-	if !color {
-		args = append(args, "--no-color")
-	}
-	return append(args, p.selection()...)
-}
-
-// selection is the part of Ginkgo's command line that says which specs to run.
-func (p proof) selection() []string {
-	var args []string
-	if p.focus != "" {
-		args = append(args, "--focus="+p.focus)
-	}
-	if p.labels != "" {
-		args = append(args, "--label-filter="+p.labels)
-	}
-	if slices.Contains(p.suites, everySuite) {
-		args = append(args, "--skip-package="+filepath.Base(recoverySuite)) // firedrill drill is for disasters
-	}
-	return append(args, p.suites...)
 }
 
 func isTerminal(w io.Writer) bool {

@@ -22,6 +22,7 @@ import (
 	"github.com/stemedb/firedrill/tools/journal"
 	"github.com/stemedb/firedrill/tools/redact"
 	"github.com/stemedb/firedrill/tools/report"
+	"github.com/stemedb/firedrill/tools/rule"
 )
 
 // reportDir is the folder of a run's report.
@@ -150,17 +151,26 @@ func previousJournal(dir string, out io.Writer) (*journal.Journal, error) {
 	return &j, nil
 }
 
-// record holds what is known of a run before its suites start. It becomes the report once they have ended.
+// record holds what is known of a run, and what has been proven so far. It becomes the report at its end.
 type record struct {
-	journal  journal.Journal // without its proofs
+	journal  journal.Journal
 	previous *journal.Journal
-	secrets  *os.File // the file to which suites add their secrets
+	secrets  *os.File // the file to which those that prove add their secrets
+	junit    [][]byte
+	evidence []string // folders
+	left     []string // files and folders that stay beside the report
+	// temporary are folders that do not stay.
+	temporary []string
+	failure   error // why a run is not whole though each proof is
 }
 
 // begin records what the run proves, and with what. Problems that would prevent the report are errors now, not after an
 // hour.
-func (p proof) begin(ctx context.Context, images image.Set, out io.Writer) (*record, error) {
-	r := &record{journal: journal.Journal{Run: journal.Run{Started: time.Now().UTC(), Command: append([]string{"firedrill"}, os.Args[1:]...), Firedrill: version(), Go: runtime.Version()}}}
+func (p proof) begin(ctx context.Context, out io.Writer, images ...image.Set) (*record, error) {
+	r := &record{journal: journal.Journal{
+		Schema: journal.Schema, Kind: journal.KindProof, Proofs: []journal.Proof{},
+		Run: journal.Run{Started: time.Now().UTC(), Command: append([]string{"firedrill"}, os.Args[1:]...), Firedrill: version(), Go: runtime.Version()},
+	}}
 	err := report.Replaceable(reportDir)
 	if err != nil {
 		return nil, err
@@ -168,42 +178,73 @@ func (p proof) begin(ctx context.Context, images image.Set, out io.Writer) (*rec
 	if r.previous, err = previousJournal(reportDir, out); err != nil {
 		return nil, err
 	}
-	if r.journal.Inputs, err = journal.Inputs(p.Rules, p.Runbooks); err != nil {
+	if r.journal.Inputs, err = p.journalInputs(); err != nil {
 		return nil, err
 	}
 	if r.journal.Versions, err = journal.Versions(ctx); err != nil {
 		return nil, err
 	}
-	if r.journal.Images, err = digests(ctx, images); err != nil {
+	if r.journal.Images, err = digests(ctx, images...); err != nil {
 		return nil, err
 	}
 	r.journal.Run.Commit, r.journal.Run.Dirty = journal.Commit(ctx)
 	if r.secrets, err = os.CreateTemp("", "firedrill-secrets-"); err != nil {
-		return nil, fmt.Errorf("make a file for the suites' secrets: %w", err)
+		return nil, fmt.Errorf("make a file for the secrets: %w", err)
 	}
 	return r, nil
 }
 
-// close removes the secrets.
+// journalInputs are the files of the suites' rules and runbooks, and of those of the projects.
+func (p proof) journalInputs() ([]journal.Input, error) {
+	inputs := []journal.Input{}
+	if len(p.suites) > 0 {
+		set, err := rule.ReadDir(p.Rules)
+		if err != nil {
+			return nil, err
+		}
+		if inputs, err = journal.Inputs(set, p.Runbooks, p.Grammar); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range p.projects {
+		more, err := journal.Inputs(s.Set, s.Runbooks, s.Grammar(), s.File)
+		if err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, more...)
+	}
+	return inputs, nil
+}
+
+// close removes the secrets, and what is temporary.
 func (r *record) close() {
 	r.secrets.Close()
 	os.Remove(r.secrets.Name())
+	for _, folder := range r.temporary {
+		os.RemoveAll(folder)
+	}
 }
 
-// end writes the report of the suites' results, and returns its journal. failure is the error of running them.
-func (r *record) end(found journal.Journal, failure error) (journal.Journal, error) {
+// add adds what was proven, and the folder of its evidence.
+func (r *record) add(found journal.Journal, junit []byte, evidence string) {
+	r.journal.Proofs = append(r.journal.Proofs, found.Proofs...)
+	r.journal.Run.Testbeds = append(r.journal.Run.Testbeds, found.Run.Testbeds...)
+	r.junit, r.evidence = append(r.junit, junit), append(r.evidence, evidence)
+}
+
+// end writes the report, and returns its journal.
+func (r *record) end() (journal.Journal, error) {
 	j := r.journal
-	j.Schema, j.Kind, j.Proofs = found.Schema, found.Kind, found.Proofs
-	j.Run.Ended, j.Run.Testbeds = time.Now().UTC(), found.Run.Testbeds
-	if failure != nil && !slices.ContainsFunc(j.Proofs, func(p journal.Proof) bool { return p.Verdict != journal.True }) {
+	journal.Sort(j.Proofs)
+	j.Run.Ended = time.Now().UTC()
+	if slices.ContainsFunc(j.Proofs, func(p journal.Proof) bool { return p.Drill != nil }) {
+		j.Kind = journal.KindDrill
+	}
+	if r.failure != nil && !slices.ContainsFunc(j.Proofs, func(p journal.Proof) bool { return p.Verdict != journal.True }) {
 		j.Proofs = append(j.Proofs, journal.Proof{
 			Suite: "firedrill", Alert: "(the run)", Verdict: journal.Unknown, Started: j.Run.Started, Ended: j.Run.Ended,
-			Failure: fmt.Sprintf("a suite did not complete (%v): see its output", failure),
+			Failure: fmt.Sprintf("a suite did not complete (%v): see its output", r.failure),
 		})
-	}
-	junit, err := os.ReadFile(filepath.Join(outputDir, junitReport))
-	if err != nil {
-		return journal.Journal{}, fmt.Errorf("the suites left no JUnit report: %w", err)
 	}
 	secrets, err := redact.ReadNoted(r.secrets)
 	if err != nil {
@@ -213,17 +254,12 @@ func (r *record) end(found journal.Journal, failure error) (journal.Journal, err
 	if err != nil {
 		return journal.Journal{}, err
 	}
-	// Ginkgo's reports and the evidence are kept beside it, for the next plan, CI and people.
-	evidence := cmp.Or(os.Getenv("FIREDRILL_EVIDENCE"), filepath.Join(outputDir, "evidence"))
-	for _, left := range []string{filepath.Join(outputDir, jsonReport), filepath.Join(outputDir, junitReport), evidence} {
+	for _, left := range r.left {
 		if err := cleanse(left, redactor); err != nil {
 			return journal.Journal{}, fmt.Errorf("remove secrets from the suites' output: %w", err)
 		}
 	}
-	return report.Write(reportDir, report.Source{
-		Journal: j, JUnit: junit, Previous: r.previous, Secrets: redactor,
-		Evidence: []string{evidence},
-	})
+	return report.Write(reportDir, report.Source{Journal: j, JUnit: r.junit, Previous: r.previous, Secrets: redactor, Evidence: r.evidence})
 }
 
 // cleanse removes the secrets from a file, or from all files in a folder, if it exists.
@@ -251,15 +287,20 @@ func version() string {
 	return "(unknown)"
 }
 
-// digests returns the images with their digests in the Docker Engine.
-func digests(ctx context.Context, images image.Set) ([]journal.Image, error) {
+// digests returns the images of sets with their digests in the Docker Engine.
+func digests(ctx context.Context, sets ...image.Set) ([]journal.Image, error) {
 	cli, err := image.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer cli.Close()
 	found := []journal.Image{}
-	for _, variable := range images.Environ() { // such as FIREDRILL_IMAGE_HOST=reference
+	var variables []string
+	for _, images := range sets {
+		variables = append(variables, images.Environ()...)
+	}
+	slices.Sort(variables)
+	for _, variable := range slices.Compact(variables) { // such as FIREDRILL_IMAGE_HOST=reference
 		name, ref, _ := strings.Cut(variable, "=")
 		seen, err := cli.ImageInspect(ctx, ref)
 		if err != nil {

@@ -35,6 +35,7 @@ func begun(t *testing.T, junit string) *record {
 		t.Fatal(err)
 	}
 	return &record{secrets: secrets, journal: journal.Journal{
+		Schema: journal.Schema, Kind: journal.KindProof,
 		Run: journal.Run{Started: time.Now().UTC().Add(-time.Minute), Command: []string{"firedrill"}, Firedrill: version(), Go: "go", Commit: "c"}, Versions: []journal.Component{}, Images: []journal.Image{}, Inputs: []journal.Input{},
 	}}
 }
@@ -49,6 +50,14 @@ func found(t *testing.T, states ...types.SpecState) journal.Journal {
 	return j
 }
 
+// ended writes the report of a run of suites.
+func ended(r *record, found journal.Journal, failure error) (journal.Journal, error) {
+	if err := r.addSuites(found, failure); err != nil {
+		return journal.Journal{}, err
+	}
+	return r.end()
+}
+
 func TestRunWritesAReport(t *testing.T) {
 	t.Chdir(t.TempDir())
 	r := begun(t, "<testsuites>hunter22</testsuites>")
@@ -61,7 +70,7 @@ func TestRunWritesAReport(t *testing.T) {
 	}
 	ginkgo := found(t, types.SpecStatePassed, types.SpecStateFailed)
 	ginkgo.Proofs[1].Evidence, ginkgo.Proofs[1].Failure = "evidence/spec", "it says hunter22"
-	j, err := r.end(ginkgo, errors.New("exit status 1"))
+	j, err := ended(r, ginkgo, errors.New("exit status 1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +99,7 @@ func TestRunWritesAReport(t *testing.T) {
 
 func TestIncompleteRunIsNotProven(t *testing.T) {
 	t.Chdir(t.TempDir())
-	j, err := begun(t, "<testsuites/>").end(found(t, types.SpecStatePassed), errors.New("signal: killed"))
+	j, err := ended(begun(t, "<testsuites/>"), found(t, types.SpecStatePassed), errors.New("signal: killed"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +113,7 @@ func TestIncompleteRunIsNotProven(t *testing.T) {
 
 func TestReportVerify(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if _, err := begun(t, "<testsuites/>").end(found(t, types.SpecStatePassed), nil); err != nil {
+	if _, err := ended(begun(t, "<testsuites/>"), found(t, types.SpecStatePassed), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile("report/more.txt", nil, 0o644); err != nil {
@@ -123,7 +132,7 @@ func TestReportOpen(t *testing.T) {
 	if status, _, stderr := firedrill(t, t.Context(), "report", "open"); status != exitBadInput || !strings.Contains(stderr, "no report in report") {
 		t.Errorf("status %d, %s", status, stderr)
 	}
-	if _, err := begun(t, "<testsuites/>").end(found(t, types.SpecStatePassed), nil); err != nil {
+	if _, err := ended(begun(t, "<testsuites/>"), found(t, types.SpecStatePassed), nil); err != nil {
 		t.Fatal(err)
 	}
 	page, err := filepath.Abs("report/index.html")
@@ -157,7 +166,7 @@ func TestReportMerge(t *testing.T) {
 	for suite, state := range map[string]types.SpecState{"one": types.SpecStatePassed, "two": types.SpecStateFailed} {
 		j := found(t, state)
 		j.Proofs[0].Suite = suite
-		if _, err := begun(t, "<testsuites/>").end(j, nil); err != nil {
+		if _, err := ended(begun(t, "<testsuites/>"), j, nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Rename(reportDir, suite); err != nil {
@@ -189,7 +198,7 @@ func TestThePreviousRun(t *testing.T) {
 	if j, err := previousJournal(reportDir, &out); j != nil || err != nil {
 		t.Errorf("%v, %v", j, err)
 	}
-	if _, err := begun(t, "<testsuites/>").end(found(t, types.SpecStatePassed), nil); err != nil {
+	if _, err := ended(begun(t, "<testsuites/>"), found(t, types.SpecStatePassed), nil); err != nil {
 		t.Fatal(err)
 	}
 	if j, err := previousJournal(reportDir, &out); err != nil || j == nil || len(j.Proofs) != 1 {

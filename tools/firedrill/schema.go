@@ -8,9 +8,8 @@ import (
 
 func schemaCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:    "schema",
-		Hidden: true, // until prove reads the file
-		Short:  "Print the JSON Schema of " + project.FileName,
+		Use:   "schema",
+		Short: "Print the JSON Schema of " + project.FileName,
 		Long: `Print the JSON Schema (draft 2020-12) of ` + project.FileName + `, by which editors complete and check it. For those
 that use yaml-language-server:
 

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path"
@@ -20,31 +19,30 @@ import (
 	"golang.org/x/mod/modfile"
 
 	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/runbook"
 	"github.com/stemedb/firedrill/tools/source"
 )
 
-// Inputs are the rule files of a folder, and from another folder the runbooks of their alerts, with their hashes. A runbook
-// that is missing is left out.
-func Inputs(rules, runbooks string) ([]Input, error) {
-	set, err := rule.ReadDir(rules)
+// Inputs are the rule files of a set, the runbooks of its alerts from a folder, and other files, with their hashes. A runbook
+// that does not exist is left out.
+func Inputs(set rule.Set, runbooks string, grammar runbook.Grammar, others ...string) ([]Input, error) {
+	files := others
+	for _, f := range set.Files {
+		files = append(files, f.Path)
+	}
+	folder, err := runbook.ReadFolder(runbooks, grammar)
 	if err != nil {
 		return nil, err
 	}
-	var files []string
 	for _, alert := range set.Alerts {
-		files = append(files, alert.File)
-		files = append(files, filepath.Join(runbooks, alert.Name+".md"))
-	}
-	for _, recording := range set.Recordings {
-		files = append(files, recording.File)
+		if book, err := folder.For(alert.Name, alert.Annotations["runbook_url"]); err == nil {
+			files = append(files, book.Path)
+		}
 	}
 	slices.Sort(files)
 	found := []Input{}
 	for _, file := range slices.Compact(files) {
 		content, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
 		if err != nil {
 			return nil, fmt.Errorf("hashing rules and runbooks: %w", err)
 		}

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/runbook"
 )
 
 func writeFile(t *testing.T, path, content string) {
@@ -39,7 +42,11 @@ func TestInputs(t *testing.T) {
 		{"rules", "runbooks", "rules/a.yml rules/r.yml runbooks/A.md"},
 		{inside, elsewhere, filepath.ToSlash(elsewhere) + "/B.md rules/a.yml rules/r.yml"},
 	} {
-		found, err := Inputs(test.rules, test.runbooks)
+		set, err := rule.ReadDir(test.rules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := Inputs(set, test.runbooks, runbook.Grammar{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,8 +61,8 @@ func TestInputs(t *testing.T) {
 			t.Errorf("%q, want %q", got, test.want)
 		}
 	}
-	if _, err := Inputs("none", "runbooks"); err == nil {
-		t.Error("missing rules were read")
+	if _, err := Inputs(rule.Set{}, "runbooks", runbook.Grammar{}, "none"); err == nil {
+		t.Error("a file that does not exist was read")
 	}
 }
 

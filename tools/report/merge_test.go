@@ -23,7 +23,7 @@ func shards(t *testing.T, change func(second *journal.Journal)) []string {
 	second.Run.Started = second.Run.Started.Add(-1e9)
 	second.Run.Dirty = false
 	change(&second)
-	return []string{writtenTo(t, Source{Journal: first, JUnit: []byte(junit)}), writtenTo(t, Source{Journal: second, JUnit: []byte(junit), Evidence: []string{evidence}})}
+	return []string{writtenTo(t, Source{Journal: first, JUnit: [][]byte{[]byte(junit)}}), writtenTo(t, Source{Journal: second, JUnit: [][]byte{[]byte(junit)}, Evidence: []string{evidence}})}
 }
 
 func TestMerge(t *testing.T) {

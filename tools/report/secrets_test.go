@@ -86,7 +86,7 @@ func TestNoSecretIsInAReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := writtenTo(t, Source{
-		Journal: j, JUnit: []byte(`<testsuites><system-out note="` + escaped.String() + `">` + escaped.String() + `</system-out></testsuites>`),
+		Journal: j, JUnit: [][]byte{[]byte(`<testsuites><system-out note="` + escaped.String() + `">` + escaped.String() + `</system-out></testsuites>`)},
 		Evidence: []string{evidence}, Previous: &previous, Secrets: secrets,
 	})
 

@@ -30,7 +30,7 @@ const (
 // Source is what a report is made of.
 type Source struct {
 	Journal  journal.Journal
-	JUnit    []byte           // Ginkgo's
+	JUnit    [][]byte         // JUnit reports, which are joined
 	Evidence []string         // folders that hold the folders of evidence which the journal's proofs name
 	Previous *journal.Journal // the run to compare with; nil where there is none
 	Secrets  redact.Redactor
@@ -61,7 +61,11 @@ func Write(dir string, s Source) (journal.Journal, error) {
 		return journal.Journal{}, err
 	}
 	f.add(StatementFile, statement)
-	f.add(JUnitFile, s.JUnit)
+	junit, err := joinJUnit(s.JUnit)
+	if err != nil {
+		return journal.Journal{}, err
+	}
+	f.add(JUnitFile, junit)
 	for _, p := range j.Proofs {
 		if p.Evidence == "" {
 			continue

@@ -78,7 +78,7 @@ func TestWhatAReportHolds(t *testing.T) {
 	const folder = "CertificateExpiringSoon-If-Renewal-Fails"
 	writeFile(t, "renewal failed", evidence, folder, "logs", "renewal.txt")
 	writeFile(t, "of another run", evidence, "another", "alerts.txt")
-	dir := writtenTo(t, Source{Journal: example(t, "proof"), JUnit: []byte(junit), Evidence: []string{filepath.Join(evidence, "none"), evidence}})
+	dir := writtenTo(t, Source{Journal: example(t, "proof"), JUnit: [][]byte{[]byte(junit)}, Evidence: []string{filepath.Join(evidence, "none"), evidence}})
 	files := content(t, dir)
 	want := []string{ManifestFile, "evidence/" + folder + "/logs/renewal.txt", PageFile, JournalFile, JUnitFile, StatementFile}
 	if got := names(files); !slices.Equal(got, want) {
@@ -110,7 +110,7 @@ func TestWhatAReportHolds(t *testing.T) {
 }
 
 func TestAReportReplacesAReportOnly(t *testing.T) {
-	s := Source{Journal: example(t, "drill"), JUnit: []byte(junit)}
+	s := Source{Journal: example(t, "drill"), JUnit: [][]byte{[]byte(junit)}}
 	dir := writtenTo(t, s)
 	writeFile(t, "", dir, "old")
 	if _, err := Write(dir, s); err != nil {
@@ -151,7 +151,7 @@ func TestVerify(t *testing.T) {
 		}, "index.html is not a regular file"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := writtenTo(t, Source{Journal: example(t, "proof"), JUnit: []byte(junit), Evidence: []string{evidence}})
+			dir := writtenTo(t, Source{Journal: example(t, "proof"), JUnit: [][]byte{[]byte(junit)}, Evidence: []string{evidence}})
 			test.harm(dir)
 			wrong, err := Verify(dir)
 			if err != nil || len(wrong) != 1 || !strings.HasPrefix(wrong[0], test.says) {

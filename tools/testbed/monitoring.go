@@ -31,29 +31,37 @@ const (
 // configuration is what Prometheus or Alertmanager runs: the user's file with what time and place demand changed.
 type configuration struct{ prometheus, alertmanager []byte }
 
+// oneReceiver is Alertmanager's configuration where there is none: one receiver gets every notification.
+const oneReceiver = "route: {receiver: firedrill}\nreceivers: [{name: firedrill, webhook_configs: [{url: http://receiver}]}]\n"
+
 // configure reads both configurations and says what is changed in them.
 func (t *Testbed) configure() error {
 	var paths []string
 	for _, f := range t.config.Rules.Files {
 		paths = append(paths, rulesDir+f.Name)
 	}
-	adapt := func(file string, to *[]byte, with func(content []byte) ([]byte, []string, error)) error {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			return fmt.Errorf("read a configuration: %w", err)
+	adapt := func(file, otherwise string, to *[]byte, with func(content []byte) ([]byte, []string, error)) error {
+		content := []byte(otherwise)
+		if file != "" {
+			var err error
+			if content, err = os.ReadFile(file); err != nil {
+				return fmt.Errorf("read a configuration: %w", err)
+			}
 		}
 		adapted, changes, err := with(content)
-		for _, change := range changes {
-			t.Say("%s: %s", t.relative(file), change)
+		if file != "" {
+			for _, change := range changes {
+				t.Say("%s: %s", t.relative(file), change)
+			}
 		}
 		*to = adapted
 		return err
 	}
 	return errors.Join(
-		adapt(t.config.Prometheus, &t.configuration.prometheus, func(content []byte) ([]byte, []string, error) {
+		adapt(t.config.Prometheus, "", &t.configuration.prometheus, func(content []byte) ([]byte, []string, error) {
 			return prometheusConfig(t.config.Prometheus, content, paths, "alertmanager:9093", Interval)
 		}),
-		adapt(t.config.Alertmanager, &t.configuration.alertmanager, func(content []byte) ([]byte, []string, error) {
+		adapt(t.config.Alertmanager, oneReceiver, &t.configuration.alertmanager, func(content []byte) ([]byte, []string, error) {
 			return alertmanagerConfig(t.config.Alertmanager, content, fmt.Sprintf("http://receiver:%d", portReceiver))
 		}))
 }

@@ -60,7 +60,7 @@ type Config struct {
 	Images image.Set // the images of every testbed, and those that the compose files name
 
 	Prometheus   string // Prometheus's configuration, as deployed
-	Alertmanager string // Alertmanager's configuration, as deployed
+	Alertmanager string // Alertmanager's configuration, as deployed; empty: one receiver gets every notification
 
 	Compose  []string          // compose files of the system under test; in them, ${FIREDRILL_IMAGE_…} are the images as Set.Environ names them
 	Operator string            // the service in which the steps of runbooks are typed
@@ -80,7 +80,7 @@ type Config struct {
 	Evidence map[string]string
 
 	Progress io.Writer // gets a line for all that takes long, as it begins; nil for none
-	Run      int       // the process whose end is the end of the run, beside this process's parent; 0 for none
+	Run      int       // the process whose end is the end of the run, as is that of this process's parent; 0: this process is the run
 }
 
 // The ports of the receiver.
@@ -141,7 +141,9 @@ func Start(ctx context.Context, config Config) (*Testbed, error) {
 	if _, err := t.load(ctx); err != nil { // what cannot be loaded, built or pulled is told before anything starts
 		return nil, err
 	}
-	go t.closeWithRun(os.Getppid())
+	if config.Run != 0 {
+		go t.closeWithRun(os.Getppid())
+	}
 	if err := t.start(ctx); err != nil {
 		return nil, errors.Join(err, t.Close(context.WithoutCancel(ctx)))
 	}
@@ -159,7 +161,7 @@ func (t *Testbed) closeWithRun(parent int) {
 			return
 		case <-tick.C:
 		}
-		if os.Getppid() != parent || t.config.Run != 0 && !alive(t.config.Run) {
+		if os.Getppid() != parent || !alive(t.config.Run) {
 			ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 			defer cancel()
 			fmt.Fprintln(os.Stderr, "the run was killed: removing its testbed:", t.Close(ctx))
