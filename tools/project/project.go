@@ -41,6 +41,8 @@ var Schema []byte
 type Project struct {
 	File string   `yaml:"-"` // as it was given to Load
 	Set  rule.Set `yaml:"-"` // what the rule files hold; their names are relative to File's folder
+	// Sources are the files and folders, absolute, that the compose files name: what images are built of, what is mounted.
+	Sources []string `yaml:"-"`
 
 	// Rules are rule files, globs of them, or folders. A *_test.yml, and a file that is plainly something else, is passed over.
 	Rules []string `yaml:"rules,required" example:"rules/*.yml"`
@@ -100,6 +102,9 @@ type Drill struct {
 	// Allow are the side effects that are no failure in this drill; after Load, those of the project are among them.
 	Allow []string `yaml:"allow" example:"'unit-stopped: backup.service'"`
 }
+
+// Name is the drill's name, which no other drill of the project has: "WebDown: If The Process Died".
+func (d Drill) Name() string { return d.Alert + ": " + d.Branch }
 
 // Command is a bash script, run as root. In the file, a text alone is the script, and runs on the operator.
 type Command struct {
