@@ -1,6 +1,6 @@
 // Package change knows which alerts a git change touches: by their rules after parsing, the recording rules that these
-// use, their runbooks and their tests. Whatever is none of that and no documentation is part of the harness, and touches
-// every alert.
+// use, their runbooks, their tests and their drills in a firedrill.yml. Whatever is none of that and no documentation is
+// part of the harness, and touches every alert.
 package change
 
 import (
@@ -13,8 +13,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stemedb/firedrill/tools/project"
 	"github.com/stemedb/firedrill/tools/rule"
 )
+
+// Inputs is where alerts come from.
+type Inputs struct {
+	Rules    string           // folder of the rule files; empty for the rules of Project
+	Runbooks string           // folder of the runbooks; it need not exist
+	Project  *project.Project // the firedrill.yml of the working directory; nil where there is none
+}
 
 // Set is what a change touches.
 type Set struct {
@@ -27,9 +35,10 @@ type Set struct {
 
 // Since compares the working tree, files that are not committed yet among them, with the commit at which its branch left
 // rev. The project is what the working directory holds: of what lies outside of it in the repository, only the rules,
-// the runbooks and the workflows count. It is an error when rev is no revision, when the working directory is in no git
-// working tree, and when a rule file or a test as it is now cannot be read; that error names the file.
-func Since(ctx context.Context, rev, rulesDir, runbooksDir string) (*Set, error) {
+// the runbooks, the workflows and the files that a firedrill.yml and its compose files name count. It is an error when rev
+// is no revision, when the working directory is in no git working tree, and when a rule file, a runbook or a test as it is
+// now cannot be read; that error names the file.
+func Since(ctx context.Context, rev string, in Inputs) (*Set, error) {
 	repo, err := open(ctx)
 	if err != nil {
 		return nil, err
@@ -38,10 +47,11 @@ func Since(ctx context.Context, rev, rulesDir, runbooksDir string) (*Set, error)
 	if t.project, err = repo.relative("."); err != nil {
 		return nil, err
 	}
-	if t.rules, err = repo.relative(rulesDir); err != nil {
+	if t.runbooks, err = repo.relative(in.Runbooks); err != nil {
 		return nil, err
 	}
-	if t.runbooks, err = repo.relative(runbooksDir); err != nil {
+	set, err := t.use(in)
+	if err != nil {
 		return nil, err
 	}
 	commit, err := repo.base(ctx, rev)
@@ -52,20 +62,16 @@ func Since(ctx context.Context, rev, rulesDir, runbooksDir string) (*Set, error)
 	if err != nil {
 		return nil, err
 	}
-	set, err := rule.ReadDir(rulesDir)
-	if err != nil {
-		return nil, err
-	}
 	files := map[string][]rule.File{}
 	for _, f := range set.Files {
-		name, err := filepath.Rel(rulesDir, f.Path)
+		folder, err := repo.relative(filepath.Dir(f.Path)) // of a symbolic link, git has what it says
 		if err != nil {
-			return nil, fmt.Errorf("reading the folder of rules: %w", err)
+			return nil, err
 		}
-		name = path.Join(t.rules, filepath.ToSlash(name))
+		name := path.Join(folder, filepath.Base(f.Path))
 		files[name] = append(files[name], f)
 	}
-	return t.touched(ctx, changed, files)
+	return t.touched(ctx, changed, files, in)
 }
 
 // Alerts returns why each alert is touched that is, in a few words each, by its name. Alerts that are gone count.

@@ -35,8 +35,8 @@ const (
 	tlsTests = "rules/tls_test.yml"
 )
 
-// project has two alerts that share a recording rule, which uses another, and one that stands alone.
-var project = map[string]string{
+// projectFiles has two alerts that share a recording rule, which uses another, and one that stands alone.
+var projectFiles = map[string]string{
 	tlsRules: `# What pages us.
 groups:
   - name: tls
@@ -140,7 +140,7 @@ func commit(t *testing.T, folder string) {
 		return
 	}
 	git(t, "init", "--quiet", "--initial-branch=main")
-	for name, content := range project {
+	for name, content := range projectFiles {
 		write(t, filepath.Join(folder, name), content)
 	}
 	git(t, "add", "--all")
@@ -154,7 +154,7 @@ func commit(t *testing.T, folder string) {
 
 func since(t *testing.T, rev string) *Set {
 	t.Helper()
-	set, err := Since(t.Context(), rev, "rules", "runbooks")
+	set, err := Since(t.Context(), rev, Inputs{Rules: "rules", Runbooks: "runbooks"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +292,7 @@ func TestProjectBelowTheRoot(t *testing.T) {
 		g := NewWithT(t)
 		commit(t, "ops")
 		edit(t, "ops/"+tlsRules, "< 7", "< 8")
-		set, err := Since(t.Context(), "HEAD", "ops/rules", "ops/runbooks")
+		set, err := Since(t.Context(), "HEAD", Inputs{Rules: "ops/rules", Runbooks: "ops/runbooks"})
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(set.LabelFilter()).To(Equal("Soon"))
 	})
@@ -360,8 +360,8 @@ func TestOldVersionsThatCannotBeRead(t *testing.T) {
 	write(t, tlsRules, "groups: [")
 	write(t, tlsTests, "tests: [")
 	git(t, "commit", "--quiet", "--all", "--message=broken")
-	write(t, tlsRules, project[tlsRules])
-	write(t, tlsTests, project[tlsTests])
+	write(t, tlsRules, projectFiles[tlsRules])
+	write(t, tlsTests, projectFiles[tlsTests])
 	set := since(t, "HEAD")
 	g.Expect(set.LabelFilter()).To(Equal("Expired || Soon"))
 	g.Expect(set.String()).To(Equal("Expired: it is new; its tests in \"tls_test.yml\" have changed\nSoon: it is new; its tests in \"tls_test.yml\" have changed\n"))
@@ -453,7 +453,7 @@ func TestUnusable(t *testing.T) {
 			if c.prepare != nil {
 				c.prepare(t)
 			}
-			_, err := Since(t.Context(), c.rev, "rules", "runbooks")
+			_, err := Since(t.Context(), c.rev, Inputs{Rules: "rules", Runbooks: "runbooks"})
 			g.Expect(err).To(MatchError(ContainSubstring(c.says)))
 		})
 	}
@@ -461,7 +461,7 @@ func TestUnusable(t *testing.T) {
 		g := NewWithT(t)
 		commit(t, ".")
 		t.Setenv("PATH", "")
-		_, err := Since(t.Context(), "HEAD", "rules", "runbooks")
+		_, err := Since(t.Context(), "HEAD", Inputs{Rules: "rules", Runbooks: "runbooks"})
 		g.Expect(err).To(MatchError(ContainSubstring("the git program is needed: ")))
 	})
 	t.Run("interrupted", func(t *testing.T) {
@@ -469,7 +469,7 @@ func TestUnusable(t *testing.T) {
 		commit(t, ".")
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := Since(ctx, "HEAD", "rules", "runbooks")
+		_, err := Since(ctx, "HEAD", Inputs{Rules: "rules", Runbooks: "runbooks"})
 		g.Expect(err).To(MatchError(context.Canceled))
 	})
 }

@@ -23,8 +23,8 @@ func FuzzParseRaw(f *testing.F) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add([]byte(project[tlsRules]))
-	f.Add([]byte(project[tlsTests]))
+	f.Add([]byte(projectFiles[tlsRules]))
+	f.Add([]byte(projectFiles[tlsTests]))
 	f.Add([]byte("tests: [{? [a, 1] : .nan, promql_expr_test: [{expr: 'ALERTS{alertname=~\"A.*\"}'}]}]\n"))
 	f.Add([]byte("groups:\n- name: g\n  rules:\n  - record: a\n    expr: b\n  - record: b\n    expr: a\n  - alert: A\n    expr: a or ALERTS\n"))
 	f.Add([]byte("a: &a [*a]\ntests: *a\n"))

@@ -22,6 +22,7 @@ type rules []parsed
 // parsed is a rule as Prometheus understands it: without comments, order and layout.
 type parsed struct {
 	alert, record string // one of them is empty
+	runbookURL    string // as it is written
 	text          string // the same for rules that do the same
 	selectors     []*parser.VectorSelector
 }
@@ -50,7 +51,7 @@ func parseRules(content []byte) (rules, error) {
 			if err != nil {
 				return nil, fmt.Errorf("writing down %s%s: %w", r.Alert, r.Record, err)
 			}
-			all = append(all, parsed{alert: r.Alert, record: r.Record, text: string(text), selectors: selectors(expr)})
+			all = append(all, parsed{alert: r.Alert, record: r.Record, runbookURL: r.Annotations["runbook_url"], text: string(text), selectors: selectors(expr)})
 		}
 	}
 	return all, nil

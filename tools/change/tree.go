@@ -15,10 +15,62 @@ import (
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
-// tree is where things are in the repository: folders relative to its root.
+// tree is where things are in the repository: paths relative to its root.
 type tree struct {
-	repo                     repository
-	project, rules, runbooks string
+	repo     repository
+	project  string   // the folder
+	rules    []string // patterns of rule files, and of folders of them
+	tests    []string // patterns of promtool tests beside those
+	runbooks string   // the folder
+
+	file    string   // the firedrill.yml; empty where there is none
+	configs []string // files that it names
+	sources []string // files and folders that its compose files name
+}
+
+// use fills the tree, and returns what the rule files hold.
+func (t *tree) use(in Inputs) (rule.Set, error) {
+	if p := in.Project; p != nil {
+		var err error
+		if t.file, err = t.repo.relative(p.File); err != nil {
+			return rule.Set{}, err
+		}
+		t.configs = t.inRepository(append(slices.Clone(p.Compose), p.Prometheus, p.Alertmanager))
+		t.sources = t.inRepository(p.Sources)
+	}
+	if in.Rules != "" {
+		folder, err := t.repo.relative(in.Rules)
+		if err != nil {
+			return rule.Set{}, err
+		}
+		t.rules = []string{regexp.MustCompile(`[*?[\\]`).ReplaceAllString(folder, `\$0`)}
+		return rule.ReadDir(in.Rules)
+	}
+	for _, pattern := range in.Project.Rules {
+		if filepath.IsAbs(pattern) {
+			pattern, _ = filepath.Rel(t.repo.root, pattern) // both are absolute
+		} else {
+			pattern = path.Join(t.project, filepath.ToSlash(pattern))
+		}
+		t.rules = append(t.rules, pattern)
+		if path.Ext(pattern) != "" {
+			t.tests = append(t.tests, path.Join(path.Dir(pattern), "*"))
+		}
+	}
+	return in.Project.Set, nil
+}
+
+// inRepository returns the paths of files and folders as git stores them, without those that are outside of its tree.
+func (t tree) inRepository(files []string) (inside []string) {
+	for _, file := range files {
+		if file == "" {
+			continue
+		}
+		if name, err := t.repo.relative(file); err == nil {
+			inside = append(inside, name)
+		}
+	}
+	return inside
 }
 
 // kind is what a file is to us.
@@ -26,6 +78,7 @@ type kind int
 
 const (
 	harness kind = iota // and all that we know nothing of
+	projectFile
 	ruleFile
 	testFile
 	runbookFile
@@ -34,23 +87,29 @@ const (
 
 func (t tree) kind(file string) kind {
 	ext := path.Ext(file)
-	if name, err := filepath.Rel(t.rules, file); err == nil && filepath.IsLocal(name) {
-		if rule.IsTest(name) {
-			return testFile
-		}
-		if rule.IsFile(name) {
-			return ruleFile
-		}
-	}
-	if path.Dir(file) == t.runbooks && ext == ".md" { // a README is the runbook of no alert
-		return runbookFile
+	isSource := slices.ContainsFunc(t.sources, func(source string) bool { return file == source || under(file, source) })
+	switch {
+	case file == t.file:
+		return projectFile
+	case slices.Contains(t.configs, file):
+		return harness
+	case isNamed(t.rules, file, rule.IsTest), isNamed(t.tests, file, rule.IsTest):
+		return testFile
+	case isNamed(t.rules, file, rule.IsFile):
+		return ruleFile
+	case ext == ".md" && under(file, t.runbooks) && !strings.Contains(strings.TrimPrefix("/"+file, "/"+t.runbooks), "/."):
+		return runbookFile // or a README, which is the runbook of no alert
+	case ext == ".md" && t.file != "":
+		return documentation
+	case isSource:
+		return harness
 	}
 
 	inProject := file
 	if t.project != "." {
 		var isInside bool
 		inProject, isInside = strings.CutPrefix(file, t.project+"/")
-		isOurs := isInside || under(file, t.rules) || under(file, t.runbooks) || under(file, ".github")
+		isOurs := isInside || isNamed(t.rules, file, anyName) || under(file, t.runbooks) || under(file, ".github")
 		if !isOurs {
 			return documentation
 		}
@@ -63,27 +122,58 @@ func (t tree) kind(file string) kind {
 	return harness
 }
 
+func anyName(string) bool { return true }
+
+// isNamed reports whether one of the patterns matches a file, or a folder above it, and the name of the file from that
+// folder on is right.
+func isNamed(patterns []string, file string, isRight func(name string) bool) bool {
+	for _, pattern := range patterns {
+		name := path.Base(file)
+		for at := file; ; at = path.Dir(at) {
+			if at != file {
+				name = strings.TrimPrefix(file, at+"/")
+			}
+			if ok, _ := path.Match(pattern, at); ok && isRight(name) {
+				return true
+			}
+			if at == "." {
+				break
+			}
+		}
+	}
+	return false
+}
+
 func under(file, folder string) bool {
 	return folder == "." || strings.HasPrefix(file, folder+"/")
 }
 
 // touched says what changed files touch, with the rule files as they are now by their paths.
-func (t tree) touched(ctx context.Context, changed []file, now map[string][]rule.File) (*Set, error) {
+func (t tree) touched(ctx context.Context, changed []file, now map[string][]rule.File, in Inputs) (*Set, error) {
 	s := &Set{repo: t.repo, files: map[string]bool{}, alerts: map[string][]string{}}
 	olds := map[string]string{} // git's names of old rule files
-	var testFiles []file
-	var books []string
+	var testFiles, books []file
+	var drills []string // alerts whose drills have changed
 	for _, f := range changed {
 		s.files[f.path] = true
 		switch t.kind(f.path) {
 		case harness:
 			s.harness = append(s.harness, f.path)
+		case projectFile:
+			var rest bool
+			var err error
+			if drills, rest, err = t.changedDrills(ctx, f); err != nil {
+				return nil, err
+			}
+			if rest {
+				s.harness = append(s.harness, f.path)
+			}
 		case ruleFile:
 			olds[f.path] = f.old
 		case testFile:
 			testFiles = append(testFiles, f)
 		case runbookFile:
-			books = append(books, f.path)
+			books = append(books, f)
 		}
 	}
 	before, after, others, err := t.loadRules(ctx, now, olds)
@@ -105,16 +195,19 @@ func (t tree) touched(ctx context.Context, changed []file, now map[string][]rule
 			s.alerts[alert] = []string{why}
 		}
 	}
-	for _, book := range books {
-		alert := strings.TrimSuffix(path.Base(book), ".md")
-		if why, isKnown := s.alerts[alert]; isKnown {
-			s.alerts[alert] = append(why, "its runbook has changed")
-		} else if alert != "README" {
-			s.others = append(s.others, book)
+	followed, unused, err := t.changedRunbooks(ctx, books, slices.Concat(before, after), in)
+	if err != nil {
+		return nil, err
+	}
+	for alert := range s.alerts {
+		if followed[alert] {
+			s.alerts[alert] = append(s.alerts[alert], "its runbook has changed")
+		}
+		if slices.Contains(drills, alert) {
+			s.alerts[alert] = append(s.alerts[alert], "its drill has changed")
 		}
 	}
-	slices.Sort(s.others)
-	s.others = slices.Compact(s.others)
+	s.others = unused
 	for _, f := range testFiles {
 		groups, err := t.changedTests(ctx, f)
 		if err != nil {

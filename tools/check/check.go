@@ -24,21 +24,31 @@ var promql = parser.NewParser(parser.Options{})
 
 // Inputs is what is compared. All but the rules may be empty, and is left out then.
 type Inputs struct {
-	Rules        string // folder of the rule files
-	Runbooks     string // folder of the runbooks
+	Rules        string    // folder of the rule files
+	Set          *rule.Set // what the rule files hold, where it has been read; Rules is for messages then
+	Runbooks     string    // folder of the runbooks
 	Grammar      runbook.Grammar
-	Alertmanager string   // file of Alertmanager's configuration
-	Programs     string   // file that names the host's programs, one a line
-	Specs        string   // folder of the Go specs that follow the runbooks
-	Metrics      []string // expositions of what is exported, in files or behind URLs
-	Dashboards   string   // folder of Grafana's JSON
+	Alertmanager string      // file of Alertmanager's configuration
+	Programs     string      // file that names the host's programs, one a line
+	Specs        string      // folder of the Go specs that follow the runbooks, or the file that has the Drills
+	Drills       [][2]string // the alert and the branch of each drill; nil where Specs is a folder
+	Metrics      []string    // expositions of what is exported, in files or behind URLs
+	Dashboards   string      // folder of Grafana's JSON
+}
+
+// rules returns what the rule files hold.
+func (in Inputs) rules() (rule.Set, error) {
+	if in.Set != nil {
+		return *in.Set, nil
+	}
+	return rule.ReadDir(in.Rules)
 }
 
 // Run compares rules, runbooks, routing, the host, the specs, metrics and dashboards with each other. It returns the
 // findings, in the order of files and lines, and the rules. The error joins all that makes the input unusable, each with
 // its file and mostly its line; then nothing was compared.
 func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
-	set, rulesErr := rule.ReadDir(in.Rules)
+	set, rulesErr := in.rules()
 	alerts := set.Alerts
 	if rulesErr == nil && len(alerts) == 0 {
 		rulesErr = fmt.Errorf("%s: no alert in its rule files: there is nothing to check", in.Rules)
@@ -47,7 +57,7 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	index, indexErr := loadIndex(in.Runbooks)
 	routing, routingErr := loadRouting(in.Alertmanager)
 	programs, programsErr := loadPrograms(in.Programs)
-	specs, specsErr := loadSpecs(in.Specs, alerts, runbooks)
+	specs, specsErr := loadSpecs(in.Specs, in.Drills, alerts, runbooks)
 	inventory, metricsErr := loadInventory(ctx, in.Metrics)
 	dashboards, dashboardsErr := loadDashboards(in.Dashboards)
 	if err := errors.Join(rulesErr, runbooksErr, indexErr, routingErr, programsErr, specsErr, metricsErr, dashboardsErr); err != nil {

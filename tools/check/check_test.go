@@ -303,7 +303,7 @@ func TestRunbooksInSubfolders(t *testing.T) {
 	edit(t, rules, "runbooks/BackupTooOld.md", "runbooks/jobs/BackupTooOld.md")
 	edit(t, "runbooks/jobs/BackupTooOld.md", "](DisasterRecovery.md", "](../DisasterRecovery.md")
 	g.Expect(run(t)).To(BeEmpty())
-	g.Expect(Index("rules", "runbooks")).To(ContainSubstring("[If the timer was stopped](jobs/BackupTooOld.md#if-the-timer-was-stopped)"))
+	g.Expect(Index(Inputs{Rules: "rules", Runbooks: "runbooks"})).To(ContainSubstring("[If the timer was stopped](jobs/BackupTooOld.md#if-the-timer-was-stopped)"))
 
 	edit(t, "runbooks/jobs/notes.md", "", "# Notes\n\n```bash\nfi\n```\n")
 	g.Expect(run(t)).To(Equal([]string{

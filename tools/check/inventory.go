@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stemedb/firedrill/tools/metric"
+	"github.com/stemedb/firedrill/tools/nearest"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -85,8 +87,9 @@ func (c *checker) selector(q query, e *parser.VectorSelector) {
 		}
 		q.reported[name] = true
 		hint := "export it, or fix the name"
-		if nearest := c.series.nearest(name); nearest != "" {
-			hint = fmt.Sprintf("did you mean %s?", nearest)
+		names := slices.AppendSeq(c.series.inventory.Names(), maps.Keys(c.series.recordings))
+		if near := nearest.Within(len(name)/6, name, names); near != "" {
+			hint = fmt.Sprintf("did you mean %s?", near)
 		}
 		c.reportIn(q, start, "metric/unknown", "%s asks for %s, which no target exports and no rule records: %s", q.owner, name, hint)
 		return
@@ -309,48 +312,4 @@ func (s *series) role(e *parser.VectorSelector) metric.Role {
 	}
 	found, _ := s.inventory.Series(name)
 	return found.Role
-}
-
-// nearest returns the known metric whose name differs least, if it is near enough to be a misspelling.
-func (s *series) nearest(name string) string {
-	const longest = 200
-	if len(name) > longest {
-		return ""
-	}
-	best, least := "", len(name)/6+1
-	consider := func(other string) {
-		if len(other)-len(name) >= least || len(name)-len(other) >= least {
-			return
-		}
-		if d := distance(name, other); d < least || d == least && best != "" && other < best {
-			best, least = other, d
-		}
-	}
-	for _, other := range s.inventory.Names() {
-		consider(other)
-	}
-	for other := range s.recordings {
-		consider(other)
-	}
-	return best
-}
-
-// distance is Levenshtein's: how many letters to add, drop or change.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

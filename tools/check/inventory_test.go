@@ -103,13 +103,6 @@ func TestTemplateOfAKnownMetric(t *testing.T) {
 		`a.yml:4:94 template/label: the annotation "summary" of A shows nothing for $labels.floor, since the series of its expression have no labels but instance, job, room; keep that label in the expression, or leave it out of the template`}))
 }
 
-func TestDistance(t *testing.T) {
-	for pair, want := range map[string]int{"/": 0, "a/": 1, "/ab": 2, "kitten/sitting": 3, "abc/abc": 0, "abc/acb": 2} {
-		a, b, _ := strings.Cut(pair, "/")
-		NewWithT(t).Expect(distance(a, b)).To(Equal(want), pair)
-	}
-}
-
 const dashboardJSON = `{"title": "D", "uid": "d", "templating": {"list": [{"type": "datasource", "name": "logs", "query": "loki"}]},
  "panels": [
   {"title": "P", "datasource": {"type": "prometheus", "uid": "${ds}"}, "targets": [

@@ -36,7 +36,9 @@ func (c *checker) procedures(alerts []rule.Alert, programs *programs, specs *spe
 				c.variables(alert, expr, doc, scripts)
 			}
 		}
-		c.branches(name, doc, specs)
+		if specs != nil && !specs.areDrills { // a drill is of an alert
+			c.branches(name, doc, specs)
+		}
 	}
 }
 

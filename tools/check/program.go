@@ -3,12 +3,14 @@ package check
 import (
 	"bufio"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/stemedb/firedrill/tools/nearest"
 	"mvdan.cc/sh/v3/interp"
 	"mvdan.cc/sh/v3/syntax"
 )
@@ -111,12 +113,7 @@ func (c *checker) programs(scripts []script, host *programs) {
 			if own[name] || own[base] || host.names[base] || interp.IsBuiltin(name) {
 				return
 			}
-			hint := ""
-			for known := range host.names {
-				if slip(base, known) && (hint == "" || known < hint) {
-					hint = known
-				}
-			}
+			hint := nearest.Within(1, base, slices.Collect(maps.Keys(host.names)))
 			if hint != "" {
 				hint = fmt.Sprintf(" (it has %q)", hint)
 			}

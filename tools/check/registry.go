@@ -38,7 +38,7 @@ var Checks = []finding.Check{
 	{Name: "runbook/redirection", Severity: finding.Error, Help: "A step has no redirection that is certainly a mistake."},
 	{Name: "runbook/section", Severity: finding.Error, Help: "A runbook says what to do, and has the sections that most of the others have."},
 	{Name: "runbook/shell", Severity: finding.Error, Help: "A step is shell, with a command, and without a prompt."},
-	{Name: "runbook/spec", Severity: finding.Error, Help: "A spec follows each branch of each runbook."},
+	{Name: "runbook/spec", Severity: finding.Error, Help: "A spec, or a drill in firedrill.yml, follows each branch of each runbook."},
 	{Name: "runbook/unfinished", Severity: finding.Error, Help: "A runbook has no TODO left in it."},
 	{Name: "runbook/url", Severity: finding.Error, Help: "An alert's runbook_url leads to its runbook, and to a heading that is there."},
 	{Name: "runbook/variable", Severity: finding.Error, Help: "A shell variable in a step is a label of the alert, or set before in the same branch."},

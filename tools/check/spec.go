@@ -19,19 +19,29 @@ import (
 	"github.com/stemedb/firedrill/tools/scenario"
 )
 
-// specs are the Go specs in a folder: which branch of which alert's runbook, or of which procedure, they name.
+// specs are the Go specs in a folder, or drills in a file: which branch of which alert's runbook, or of which procedure,
+// they name.
 type specs struct {
-	dir   string
-	named map[[2]string]bool // alert and branch
+	path      string
+	areDrills bool
+	named     map[[2]string]bool // alert and branch
 }
 
 // loadSpecs reads the Go files in a folder and its subfolders. A file names a branch of an alert's runbook where both
 // names stand as string literals in the same composite literal or call, the innermost that holds both: a drill, a case of
 // a table, or a Describe. Where a field Alert holds the alert, other alerts in that literal do not count. A file of
-// scenarios beside them names branches as well, since a spec rehearses each. Without a path, there are none.
-func loadSpecs(dir string, alerts []rule.Alert, runbooks books) (*specs, error) {
-	if dir == "" {
+// scenarios beside them names branches as well, since a spec rehearses each. Where there are drills, nothing is read: they
+// are in the file of that path. Without a path, there are no specs.
+func loadSpecs(path string, drills [][2]string, alerts []rule.Alert, runbooks books) (*specs, error) {
+	if path == "" {
 		return nil, nil
+	}
+	s := &specs{path: path, areDrills: drills != nil, named: map[[2]string]bool{}}
+	if s.areDrills {
+		for _, drill := range drills {
+			s.named[drill] = true
+		}
+		return s, nil
 	}
 	isAlert, isBranch := map[string]bool{}, map[string]bool{}
 	for _, alert := range alerts {
@@ -47,7 +57,7 @@ func loadSpecs(dir string, alerts []rule.Alert, runbooks books) (*specs, error) 
 			isBranch[branch.Name] = true
 		}
 	}
-	s := &specs{dir: dir, named: map[[2]string]bool{}}
+	dir := path
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -159,7 +169,7 @@ func literal(n ast.Node, constants map[string]string) (string, bool) {
 	return "", false
 }
 
-// branches demands a spec for each branch of a runbook.
+// branches demands a spec, or a drill, for each branch of a runbook.
 func (c *checker) branches(alert string, doc *runbook.Runbook, specs *specs) {
 	if specs == nil {
 		return
@@ -169,7 +179,11 @@ func (c *checker) branches(alert string, doc *runbook.Runbook, specs *specs) {
 			continue
 		}
 		p := place{file: doc.Path, line: branch.Line}
-		c.reportPlace(p.around(c.line(p.file, p.line), branch.Name), "runbook/spec",
-			"no spec in %s follows the branch %q of %s: write one that names both", specs.dir, branch.Name, alert)
+		p = p.around(c.line(p.file, p.line), branch.Name)
+		if specs.areDrills {
+			c.reportPlace(p, "runbook/spec", "no drill in %s follows the branch %q of %s: add one, as in {alert: %[3]s, branch: %[2]q, fault: {kill: web}}", specs.path, branch.Name, alert)
+			continue
+		}
+		c.reportPlace(p, "runbook/spec", "no spec in %s follows the branch %q of %s: write one that names both", specs.path, branch.Name, alert)
 	}
 }

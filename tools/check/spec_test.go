@@ -43,23 +43,51 @@ func TestSpecs(t *testing.T) {
 			dir := t.TempDir()
 			g.Expect(os.MkdirAll(filepath.Join(dir, "tls"), 0o755)).To(Succeed())
 			g.Expect(os.WriteFile(filepath.Join(dir, "tls", "x_test.go"), []byte("package tls\n"+tc.source+"\n"), 0o644)).To(Succeed())
-			s, err := loadSpecs(dir, alerts, runbooks)
+			s, err := loadSpecs(dir, nil, alerts, runbooks)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(s.named[[2]string{"A", "One"}]).To(Equal(tc.one))
 		})
 	}
 }
 
+// Drills in a file are in the place of specs. A procedure has none.
+func TestDrills(t *testing.T) {
+	g := NewWithT(t)
+	copyGood(t)
+	in := all
+	in.Specs, in.Drills = "firedrill.yml", [][2]string{{"CertificateExpiringSoon", "If Using Let's Encrypt"}, {"Other", "If the timer was stopped"}}
+	stopped := backup + `:12:5 runbook/spec: no drill in firedrill.yml follows the branch "If the timer was stopped" of BackupTooOld: ` +
+		`add one, as in {alert: BackupTooOld, branch: "If the timer was stopped", fault: {kill: web}}`
+	g.Expect(runOn(t, in)).To(Equal([]string{stopped}))
+	in.Drills = [][2]string{}
+	g.Expect(runOn(t, in)).To(HaveExactElements(Equal(stopped), ContainSubstring(`the branch "If Using Let's Encrypt" of CertificateExpiringSoon: add one`)))
+	in.Drills = append(in.Drills, [2]string{"CertificateExpiringSoon", "If Using Let's Encrypt"}, [2]string{"BackupTooOld", "If the timer was stopped"})
+	g.Expect(runOn(t, in)).To(BeEmpty())
+}
+
+// The rules that have been read are the ones that are checked.
+func TestRulesThatWereRead(t *testing.T) {
+	g := NewWithT(t)
+	copyGood(t)
+	set, err := rule.ReadFiles(".", []string{rules})
+	g.Expect(err).NotTo(HaveOccurred())
+	in := all
+	in.Rules, in.Set = "rules/*.yml", &set
+	g.Expect(runOn(t, in)).To(BeEmpty())
+	g.Expect(os.WriteFile("runbooks/Gone.md", []byte("# Gone\n"), 0o644)).To(Succeed())
+	g.Expect(runOn(t, in)).To(ContainElement(ContainSubstring("no rule in rules/*.yml raises an alert Gone")))
+}
+
 func TestUnusableSpecs(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(t.TempDir())
-	_, err := loadSpecs("nowhere", nil, books{})
+	_, err := loadSpecs("nowhere", nil, nil, books{})
 	g.Expect(err).To(MatchError("reading the specs: lstat nowhere: no such file or directory"))
 	g.Expect(os.WriteFile("x.go", []byte("package x\nfunc {\n"), 0o644)).To(Succeed())
-	_, err = loadSpecs(".", nil, books{})
+	_, err = loadSpecs(".", nil, nil, books{})
 	g.Expect(err).To(MatchError("x.go:2:6: expected 'IDENT', found '{': fix it so that it compiles"))
 	g.Expect(os.Rename("x.go", "x.txt")).To(Succeed())
-	s, err := loadSpecs(".", nil, books{})
+	s, err := loadSpecs(".", nil, nil, books{})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(s.named).To(BeEmpty())
 }

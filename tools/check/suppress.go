@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stemedb/firedrill/tools/finding"
+	"github.com/stemedb/firedrill/tools/nearest"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 	"github.com/yuin/goldmark"
@@ -69,11 +70,13 @@ func (c *checker) apply(s suppression) {
 	}
 	name, reason := m[1], m[2]
 	if !isCheck(name) {
-		hint := ""
+		var names []string
 		for _, check := range Checks {
-			if slip(name, check.Name) {
-				hint = ", such as " + check.Name
-			}
+			names = append(names, check.Name)
+		}
+		hint := ""
+		if near := nearest.Within(1, name, names); near != "" {
+			hint = ", such as " + near
 		}
 		c.reportPlace(s.place, "suppression/unknown", "there is no check %q: name one that firedrill check --list lists%s", name, hint)
 		return
@@ -296,22 +299,4 @@ func begin(block ast.Node) int {
 		}
 	}
 	return 0
-}
-
-// slip reports whether a may be a misspelling of b: one character more, less or different, or two exchanged.
-func slip(a, b string) bool {
-	x, y := []rune(a), []rune(b)
-	for len(x) > 0 && len(y) > 0 && x[0] == y[0] {
-		x, y = x[1:], y[1:]
-	}
-	for len(x) > 0 && len(y) > 0 && x[len(x)-1] == y[len(y)-1] {
-		x, y = x[:len(x)-1], y[:len(y)-1]
-	}
-	switch {
-	case len(x) == 0 && len(y) == 0:
-		return false
-	case len(x) <= 1 && len(y) <= 1:
-		return true
-	}
-	return len(x) == 2 && len(y) == 2 && x[0] == y[1] && x[1] == y[0]
 }

@@ -94,19 +94,6 @@ func TestSuppressionsInAManifest(t *testing.T) {
 	g.Expect([]int{found[0].from, found[0].to, found[1].from, found[1].to}).To(Equal([]int{7, 8, 11, math.MaxInt}))
 }
 
-func TestSlip(t *testing.T) {
-	g := NewWithT(t)
-	for _, pair := range []string{"domain domian", "domain domin", "domain domaain", "domain domaim", "a b", "é e"} {
-		a, b, _ := strings.Cut(pair, " ")
-		g.Expect(slip(a, b)).To(BeTrue(), pair)
-		g.Expect(slip(b, a)).To(BeTrue(), pair)
-	}
-	for _, pair := range []string{"domain domain", "domain dimian", "abc bca", "ab cd", "ab "} {
-		a, b, _ := strings.Cut(pair, " ")
-		g.Expect(slip(a, b)).To(BeFalse(), pair)
-	}
-}
-
 func FuzzSuppressions(f *testing.F) {
 	rules, err := os.ReadFile("testdata/good/rules/shop.yml")
 	if err != nil {

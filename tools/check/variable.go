@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/stemedb/firedrill/tools/nearest"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 	"mvdan.cc/sh/v3/syntax"
@@ -93,7 +94,7 @@ func (c *checker) variables(alert rule.Alert, expr parser.Expr, doc *runbook.Run
 			}
 			place := c.placeOf(s, use.Pos(), use.End())
 			line, isElsewhere := anywhere[name]
-			near := nearest(name, known, anywhere)
+			near := meant(name, known, anywhere)
 			switch {
 			case isElsewhere:
 				c.reportPlace(place, "runbook/variable", "nothing has set $%s here: %s sets it on line %d, in a section that is followed in another shell; set it in this one too",
@@ -131,27 +132,23 @@ func isBare(use *syntax.ParamExp) bool {
 	return true
 }
 
-// nearest returns the name that may have been meant, out of labels and variables that are set.
-func nearest(name string, labels map[string]bool, set map[string]int) string {
+// meant returns the name that may have been meant, out of labels and variables that are set; "" for none.
+func meant(name string, labels map[string]bool, set map[string]int) string {
 	const shortest = 4 // too many shorter names differ in one character
-	var near []string
-	for _, candidates := range [][]string{slices.Collect(maps.Keys(labels)), slices.Collect(maps.Keys(set))} {
-		for _, candidate := range candidates {
-			if len(name) < shortest || len(candidate) < shortest {
-				continue
-			}
-			// host1 and host2 are meant to differ, host and hosts too.
-			isNumbered := strings.TrimRight(name, "0123456789") == strings.TrimRight(candidate, "0123456789")
-			isPlural := name+"s" == candidate || candidate+"s" == name
-			if strings.EqualFold(name, candidate) && name != candidate || slip(name, candidate) && !isNumbered && !isPlural {
-				near = append(near, candidate)
-			}
-		}
-	}
-	if len(near) == 0 {
+	if len(name) < shortest {
 		return ""
 	}
-	return slices.Min(near)
+	isUpper := func(name string) bool { return name == strings.ToUpper(name) }
+	names := slices.AppendSeq(slices.Collect(maps.Keys(labels)), maps.Keys(set))
+	return nearest.Within(1, name, slices.DeleteFunc(names, func(other string) bool {
+		if strings.EqualFold(name, other) {
+			return false
+		}
+		// host1 and host2 are meant to differ, host and hosts too, and a name in capitals is no label.
+		isNumbered := strings.EqualFold(strings.TrimRight(name, "0123456789"), strings.TrimRight(other, "0123456789"))
+		isPlural := strings.EqualFold(name+"s", other) || strings.EqualFold(other+"s", name)
+		return len(other) < shortest || isNumbered || isPlural || isUpper(name) && !isUpper(other)
+	}))
 }
 
 // sets returns the variables that a script sets anywhere. One that is set before a command is set for that command only.

@@ -16,13 +16,15 @@ import (
 	"github.com/stemedb/firedrill/tools/change"
 	"github.com/stemedb/firedrill/tools/check"
 	"github.com/stemedb/firedrill/tools/finding"
+	"github.com/stemedb/firedrill/tools/project"
 )
 
 // inputs are the rules, the runbooks, the routing, the host and the specs.
 type inputs struct {
 	check.Inputs
-	changed *change.Set    // nil to check all
-	cmd     *cobra.Command // whose flags they are
+	project *project.Project // that they are filled from; nil without a firedrill.yml
+	changed *change.Set      // nil to check all
+	cmd     *cobra.Command   // whose flags they are
 }
 
 // The defaults of --metrics and --dashboards. They belong to the default of --rules, and are not used for other rules.
@@ -34,10 +36,15 @@ const (
 // optional are the inputs that are left out where a flag empties them, or where no flag names them and they do not exist.
 var optional = []string{"runbooks", "alertmanager", "programs", "specs"}
 
-func (in *inputs) addFlags(cmd *cobra.Command) {
+// addFolderFlags adds the flags of the rules and the runbooks alone.
+func (in *inputs) addFolderFlags(cmd *cobra.Command) {
 	in.cmd = cmd
 	cmd.Flags().StringVar(&in.Rules, "rules", "rules", "folder of the rule files")
 	cmd.Flags().StringVar(&in.Runbooks, "runbooks", "runbooks", "folder of the runbooks")
+}
+
+func (in *inputs) addFlags(cmd *cobra.Command) {
+	in.addFolderFlags(cmd)
 	cmd.Flags().StringVar(&in.Alertmanager, "alertmanager", "fixtures/alertmanager/alertmanager.yml", "Alertmanager's configuration")
 	cmd.Flags().StringVar(&in.Programs, "programs", "fixtures/inventory/programs.txt", "file with the names of the host's programs, one a line")
 	cmd.Flags().StringVar(&in.Specs, "specs", "e2e", "folder of the Go specs that follow the runbooks")
@@ -57,7 +64,7 @@ func (in *inputs) present() (check.Inputs, []string) {
 			out = append(out, "--"+optional[i])
 		}
 	}
-	if !in.cmd.Flags().Changed("rules") {
+	if in.project == nil && !in.cmd.Flags().Changed("rules") {
 		if !in.cmd.Flags().Changed("metrics") {
 			found.Metrics, _ = filepath.Glob(inventory) // a pattern that is well formed
 		}
@@ -135,6 +142,9 @@ func checkCommand() *cobra.Command {
 started. An input that a flag empties (--runbooks=) is left out, and so is one that no flag
 names and whose default does not exist.
 
+In a folder with a ` + project.FileName + `, the rules, the runbooks and Alertmanager's configuration are those that it
+names, its drills are the specs, and programs, metrics and dashboards are left out, unless flags name them.
+
 A finding is suppressed by a comment with the reason, right before the rule or among its lines,
 before a paragraph, fence or heading of a runbook, or at the top of a file:
 
@@ -153,8 +163,11 @@ Exit status: 0 no errors, though there may be warnings; 1 errors, or with --stri
 				}
 				return nil
 			}
+			if err := in.load(); err != nil {
+				return err
+			}
 			if cmd.Flags().Changed("changed-since") {
-				if in.changed, err = change.Since(cmd.Context(), changedSince, in.Rules, in.Runbooks); err != nil {
+				if in.changed, err = in.since(cmd.Context(), changedSince); err != nil {
 					return err
 				}
 			}

@@ -13,7 +13,7 @@ import (
 )
 
 func indexCommand() *cobra.Command {
-	var rules, runbooks string
+	var in inputs
 	cmd := &cobra.Command{
 		Use:   "index",
 		Short: "Write the index of the runbooks, as the README of their folder",
@@ -22,14 +22,17 @@ the branches of its runbook and the labels that nearly all alerts have, and the 
 From then on firedrill check reports an index that is out of date. A ` + check.IndexFile + ` that is not such an index is left as it is.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if runbooks == "" {
+			if err := in.load(); err != nil {
+				return err
+			}
+			if in.Runbooks == "" {
 				return errors.New("--runbooks is empty: name the folder of the runbooks")
 			}
-			content, err := check.Index(rules, runbooks)
+			content, err := check.Index(in.Inputs)
 			if err != nil {
 				return err
 			}
-			file := filepath.Join(runbooks, check.IndexFile)
+			file := filepath.Join(in.Runbooks, check.IndexFile)
 			old, err := os.ReadFile(file)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("reading the existing index: %w", err)
@@ -44,7 +47,6 @@ From then on firedrill check reports an index that is out of date. A ` + check.I
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&rules, "rules", "rules", "folder of the rule files")
-	cmd.Flags().StringVar(&runbooks, "runbooks", "runbooks", "folder of the runbooks")
+	in.addFolderFlags(cmd)
 	return cmd
 }

@@ -9,11 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/onsi/ginkgo/v2/types"
 	"github.com/spf13/cobra"
 
+	"github.com/stemedb/firedrill/tools/project"
+	"github.com/stemedb/firedrill/tools/report"
 	"github.com/stemedb/firedrill/tools/shard"
 )
 
@@ -33,12 +36,14 @@ A machine runs its shard by
 
   firedrill prove --focus "$FOCUS" --expect "$SPECS" $SUITES
 
+In a folder with a ` + project.FileName + `, the specs are its drills, unless suites are named, and "suites" is ".".
+
 Each spec is in exactly one shard. Specs of a suite stay together where that costs no time, and those of an
 Ordered container always. With fewer specs than machines there are fewer shards. "seconds" is the estimated
 work of all processes of a machine together, not the time until it is done.
 
---durations is Ginkgo's JSON report of an earlier run, as firedrill prove writes it to ` + outputDir + `/` + jsonReport + `. A spec
-that is not in it, or did not pass, is estimated at the median of the others.`,
+--durations is Ginkgo's JSON report of an earlier run, as firedrill prove writes it to ` + outputDir + `/` + jsonReport + `, or the
+journal of its report, ` + reportDir + `/` + report.JournalFile + `. A spec that is not in it, or did not pass, is estimated at the median of the others.`,
 		RunE: func(cmd *cobra.Command, suites []string) error {
 			if shards < 1 || shards > shard.MaxShards {
 				return fmt.Errorf("--shards %d: give 1 to %d, GitHub Actions' limit for a matrix", shards, shard.MaxShards)
@@ -47,8 +52,7 @@ that is not in it, or did not pass, is estimated at the median of the others.`,
 			if err != nil {
 				return err
 			}
-			p.suites = suitesOr(suites)
-			listed, err := p.list(cmd.Context())
+			listed, err := p.specs(cmd.Context(), suites)
 			if err != nil {
 				return err
 			}
@@ -63,7 +67,7 @@ that is not in it, or did not pass, is estimated at the median of the others.`,
 		},
 	}
 	cmd.Flags().IntVar(&shards, "shards", 0, "number of machines")
-	cmd.Flags().StringArrayVar(&durations, "durations", nil, "Ginkgo's JSON report of an earlier run; repeat it for each of its shards")
+	cmd.Flags().StringArrayVar(&durations, "durations", nil, "JSON report or journal of an earlier run; repeat it for each of its shards")
 	cmd.Flags().StringVar(&p.labels, "labels", "", "plan only the specs whose labels match this Ginkgo label filter")
 	_ = cmd.MarkFlagRequired("shards") // it exists
 	return cmd
@@ -92,6 +96,40 @@ func readDurations(files []string) ([]types.Report, error) {
 		all = append(all, reports...)
 	}
 	return all, nil
+}
+
+// specs lists the selected specs: those of the named suites or, where none is named, the drills of the working directory's
+// firedrill.yml, or else those of all suites.
+func (p proof) specs(ctx context.Context, suites []string) ([]types.Report, error) {
+	if len(suites) == 0 || slices.Equal(suites, []string{"."}) {
+		from, err := loadProject(".")
+		if err != nil {
+			return nil, err
+		}
+		if from != nil {
+			return p.listDrills(from)
+		}
+	}
+	p.suites = suitesOr(suites)
+	return p.list(ctx)
+}
+
+// listDrills returns the selected drills of a project as the specs of a suite, as a dry run of one would report them.
+func (p proof) listDrills(from *project.Project) ([]types.Report, error) {
+	if err := p.validate(); err != nil {
+		return nil, err
+	}
+	isSelected, err := types.ParseLabelFilter(p.labels)
+	if err != nil {
+		return nil, err
+	}
+	suite := types.Report{SuitePath: ".", SuiteDescription: project.FileName}
+	for _, drill := range from.Drills {
+		if isSelected([]string{drill.Alert}) {
+			suite.SpecReports = append(suite.SpecReports, types.SpecReport{LeafNodeType: types.NodeTypeIt, LeafNodeText: drill.Name(), State: types.SpecStatePassed})
+		}
+	}
+	return []types.Report{suite}, nil
 }
 
 // list returns the reports of a dry run of the selected specs: all pass, since nothing runs. The paths of the suites are as

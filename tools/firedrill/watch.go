@@ -42,11 +42,14 @@ func (in *inputs) watch(ctx context.Context, w io.Writer) error {
 		return fmt.Errorf("watching for saves: %w", err)
 	}
 	defer watcher.Close()
+	if err := in.load(); err != nil {
+		return err
+	}
 	folders, err := in.watchFolders(watcher)
 	if err != nil {
 		return err
 	}
-	in.checkNow(ctx, w, "watching "+strings.Join(in.watched(), ", "))
+	in.checkNow(ctx, w, "watching "+strings.Join(in.watched(), ", "), nil)
 
 	var saved []string
 	due := time.NewTimer(quiet)
@@ -66,36 +69,60 @@ func (in *inputs) watch(ctx context.Context, w io.Writer) error {
 			}
 			due.Reset(quiet) // too many events to tell which
 		case <-due.C:
+			err := in.load()
 			folders, _ = in.watchFolders(watcher) // a folder that was replaced; of one that is gone, the check tells
 			slices.Sort(saved)
-			in.checkNow(ctx, w, "saved "+strings.Join(slices.Compact(saved), ", "))
+			in.checkNow(ctx, w, "saved "+strings.Join(slices.Compact(saved), ", "), err)
 			saved = nil
 		}
 	}
 }
 
-// watched are the folders and files whose change calls for a check.
+// rulePaths are the folder of the rules, or the rule files, folders and patterns of them that a firedrill.yml names.
+func (in *inputs) rulePaths() []string {
+	if in.Set == nil {
+		return []string{filepath.Clean(in.Rules)}
+	}
+	return in.project.Rules
+}
+
+// watched are the folders, files and patterns of them whose change calls for a check.
 func (in *inputs) watched() []string {
 	present, _ := in.present()
-	var paths []string
-	for _, path := range []string{present.Rules, present.Runbooks, present.Alertmanager, present.Programs} {
-		if path != "" {
-			paths = append(paths, filepath.Clean(path))
-		}
+	paths := append(slices.Clone(in.rulePaths()), present.Runbooks, present.Alertmanager, present.Programs)
+	if in.project != nil {
+		paths = append(append(paths, in.project.File), in.project.Compose...)
+	}
+	paths = slices.DeleteFunc(paths, func(path string) bool { return path == "" })
+	for i := range paths {
+		paths[i] = filepath.Clean(paths[i])
 	}
 	return paths
 }
 
-// watchFolders watches the folders of what is watched, and the folders above: an editor saves a file by putting another
-// in its place, and git does the same with a folder. To watch one twice is to watch it once. It returns the folders in
-// which there may be rule files.
+// watchFolders watches what is watched, and the folders above: an editor saves a file by putting another in its place, and
+// git does the same with a folder. To watch one twice is to watch it once. It returns the folders in which there may be
+// rule files or runbooks.
 func (in *inputs) watchFolders(watcher *fsnotify.Watcher) ([]string, error) {
-	folders, _, err := rule.Walk(in.Rules)
-	errs := []error{err}
+	var folders []string
+	var errs []error
 	for _, path := range in.watched() {
-		errs = append(errs, watcher.Add(filepath.Dir(path)))
-		if path == filepath.Clean(in.Runbooks) {
-			errs = append(errs, watcher.Add(path))
+		found, _ := filepath.Glob(path) // of a pattern, what it matches
+		if len(found) == 0 {
+			found = []string{path}
+		}
+		for _, name := range found {
+			errs = append(errs, watcher.Add(filepath.Dir(name)))
+			info, err := os.Stat(name)
+			switch {
+			case err != nil:
+				errs = append(errs, err)
+			case info.IsDir():
+				below, _, err := rule.Walk(name)
+				folders, errs = append(folders, below...), append(errs, err)
+			case slices.Contains(in.rulePaths(), path):
+				folders = append(folders, filepath.Dir(name))
+			}
 		}
 	}
 	for _, folder := range folders {
@@ -108,7 +135,7 @@ func (in *inputs) watchFolders(watcher *fsnotify.Watcher) ([]string, error) {
 }
 
 // reads reports whether an event is about something that a check reads, and not, say, an editor's swap file. The folders
-// are those that may hold rule files.
+// are those that may hold rule files or runbooks.
 func (in *inputs) reads(event fsnotify.Event, folders []string) bool {
 	if event.Op == fsnotify.Chmod {
 		return false
@@ -117,22 +144,25 @@ func (in *inputs) reads(event fsnotify.Event, folders []string) bool {
 	if slices.Contains(in.watched(), path) || slices.Contains(folders, path) {
 		return true
 	}
-	if name, err := filepath.Rel(in.Rules, path); err == nil && filepath.IsLocal(name) {
-		if info, err := os.Stat(path); rule.IsFile(name) || err == nil && info.IsDir() {
-			return true
-		}
+	if !slices.Contains(folders, filepath.Dir(path)) {
+		return false
 	}
-	return filepath.Dir(path) == filepath.Clean(in.Runbooks) && filepath.Ext(path) == ".md"
+	info, err := os.Stat(path)
+	return rule.IsFile(filepath.Base(path)) || filepath.Ext(path) == ".md" || err == nil && info.IsDir()
 }
 
-// checkNow prints one block: when and why, what the check says, and how long it took.
-func (in *inputs) checkNow(ctx context.Context, w io.Writer, why string) {
+// checkNow prints one block: when and why, what the check says, and how long it took. There is no check where err says why
+// the inputs cannot be read.
+func (in *inputs) checkNow(ctx context.Context, w io.Writer, why string, err error) {
 	if isTerminal(w) {
 		fmt.Fprint(w, "\x1b[H\x1b[2J\x1b[3J") // to the top of a screen that is empty
 	}
 	began := time.Now()
 	fmt.Fprintf(w, "%s %s\n", began.Format(time.TimeOnly), why)
-	if err := in.check(ctx, w, output{format: "text"}); err != nil && !errors.Is(err, errFound) {
+	if err == nil {
+		err = in.check(ctx, w, output{format: "text"})
+	}
+	if err != nil && !errors.Is(err, errFound) {
 		for line := range strings.Lines(err.Error()) {
 			fmt.Fprintf(w, "check: %s\n", strings.TrimRight(line, "\n"))
 		}

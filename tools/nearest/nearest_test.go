@@ -2,6 +2,7 @@ package nearest
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -22,6 +23,37 @@ func TestChoice(t *testing.T) {
 	} {
 		if got := Choice(asked, test.names); got != test.want {
 			t.Errorf("%s: %s, want %s", asked, got, test.want)
+		}
+	}
+}
+
+func TestWithin(t *testing.T) {
+	for _, test := range []struct {
+		most        int
+		asked, want string
+	}{
+		{1, "domian", "domain"},
+		{1, "domin", "domain"},
+		{1, "DOMAIN", "domain"},
+		{1, "dimian", ""},
+		{2, "dimian", "domain"},
+		{1, "host", "host1"}, // and host2
+		{9, "host1", "host1"},
+		{0, "hosts", ""},
+	} {
+		if got := Within(test.most, test.asked, []string{"host2", "host1", "domain"}); got != test.want {
+			t.Errorf("%d, %s: %q, want %q", test.most, test.asked, got, test.want)
+		}
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for pair, want := range map[string]int{
+		"/": 0, "a/": 1, "/ab": 2, "kitten/sitting": 3, "abc/abc": 0, "abc/acb": 1, "abc/bca": 2, "ab/cd": 2, "é/e": 1, "Ab/aB": 0, "ca/abc": 3,
+	} {
+		a, b, _ := strings.Cut(pair, "/")
+		if distance(a, b) != want || distance(b, a) != want {
+			t.Errorf("%s: %d and %d, want %d", pair, distance(a, b), distance(b, a), want)
 		}
 	}
 }

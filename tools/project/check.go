@@ -265,6 +265,29 @@ func (c *checker) compose() {
 	c.volumes = slices.AppendSeq(c.volumes, maps.Keys(volumes))
 	slices.Sort(c.services)
 	slices.Sort(c.volumes)
+	c.Sources = paths(model, nil)
+	slices.Sort(c.Sources)
+	c.Sources = slices.Compact(c.Sources)
+}
+
+// paths adds the absolute paths of this machine that a value of a compose file holds: compose has made those relative to the
+// file absolute.
+func paths(value any, found []string) []string {
+	switch value := value.(type) {
+	case string:
+		if _, err := os.Stat(value); err == nil && filepath.IsAbs(value) {
+			return append(found, value)
+		}
+	case []any:
+		for _, element := range value {
+			found = paths(element, found)
+		}
+	case map[string]any:
+		for _, element := range value {
+			found = paths(element, found)
+		}
+	}
+	return found
 }
 
 // composeModel is the content of compose files, merged. The error is one line.

@@ -44,6 +44,8 @@ type Project struct {
 	Set  rule.Set `yaml:"-"` // what the rule files hold; their names are relative to File's folder
 	// Images are those that the compose files ask for, by ${FIREDRILL_IMAGE_…}.
 	Images []image.Name `yaml:"-"`
+	// Sources are the files and folders, absolute, that the compose files name: what images are built of, what is mounted.
+	Sources []string `yaml:"-"`
 
 	// Rules are rule files, globs of them, or folders. A *_test.yml, and a file that is plainly something else, is passed over.
 	Rules []string `yaml:"rules,required" example:"rules/*.yml"`

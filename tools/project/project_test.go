@@ -125,6 +125,28 @@ func TestLoadFromElsewhere(t *testing.T) {
 	}
 }
 
+// Of the compose files' sources, those that are there.
+func TestSources(t *testing.T) {
+	in(t, nil)
+	content := "services:\n  host: {build: {context: ..}, env_file: [web.env, {path: none.env, required: false}], volumes: [./rules:/rules, data:/data]}\n" +
+		"  web: {build: ., volumes: [/dev/null:/tmp/null]}\n  cache: {image: redis}\nvolumes: {textfiles: {}, data: {}}\n"
+	for name, content := range map[string]string{"compose.yml": content, "web.env": ""} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := Load(FileName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, _ := os.Getwd()
+	for _, want := range []string{here, filepath.Dir(here), filepath.Join(here, "web.env"), filepath.Join(here, "rules"), "/dev/null"} {
+		if !slices.Contains(p.Sources, want) {
+			t.Errorf("%s is not in %q", want, p.Sources)
+		}
+	}
+}
+
 // Where a fault and a kill leave something out, and aliases.
 func TestDefaults(t *testing.T) {
 	in(t, []byte(`rules: [rules, rules/web.yml]

@@ -10,17 +10,23 @@ import (
 	"time"
 
 	"github.com/onsi/ginkgo/v2/types"
+
+	"github.com/stemedb/firedrill/tools/journal"
 )
 
 // maxSpec is longer than any spec: Ginkgo ends a run after an hour.
 const maxSpec = 24 * time.Hour
 
-// Read reads Ginkgo's JSON report of a run, as "firedrill prove" writes it. An error names what is wrong and, if known,
-// the line; name is used in messages only.
+// Read reads the durations of a run: Ginkgo's JSON report or a journal, as "firedrill prove" writes them. Of a journal,
+// each proof is the report of a spec. An error names what is wrong and, if known, the line; name is used in messages only.
 func Read(name string, r io.Reader) ([]types.Report, error) {
 	content, err := io.ReadAll(r)
 	if err != nil {
 		return nil, fmt.Errorf("read the durations: %w", err)
+	}
+	var j struct{ Schema string }
+	if json.Unmarshal(content, &j) == nil && j.Schema != "" {
+		return readJournal(name, content)
 	}
 	var reports []types.Report
 	if err := json.Unmarshal(content, &reports); err != nil {
@@ -34,7 +40,7 @@ func Read(name string, r io.Reader) ([]types.Report, error) {
 		if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			place, reason = lineAt(mismatch.Offset), fmt.Sprintf("its %s is a %s", cmp.Or(mismatch.Field, "whole"), mismatch.Value)
 		}
-		return nil, fmt.Errorf("%s: not Ginkgo's JSON report of a run (%s): name the build/e2e.json of one", place, reason)
+		return nil, fmt.Errorf("%s: not Ginkgo's JSON report of a run (%s): name the build/e2e.json or the report/journal.json of one", place, reason)
 	}
 	for _, suite := range reports {
 		for _, spec := range suite.SpecReports {
@@ -42,6 +48,25 @@ func Read(name string, r io.Reader) ([]types.Report, error) {
 				return nil, fmt.Errorf("%s: the spec %q has a RunTime of %s: it must be in nanoseconds, from 0 to a day", name, textOf(suite, spec), spec.RunTime)
 			}
 		}
+	}
+	return reports, nil
+}
+
+func readJournal(name string, content []byte) ([]types.Report, error) {
+	j, err := journal.Read(bytes.NewReader(content))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	var reports []types.Report
+	for _, proof := range j.Proofs {
+		spec := types.SpecReport{LeafNodeType: types.NodeTypeIt, LeafNodeText: proof.Spec, State: types.SpecStateFailed, RunTime: proof.Ended.Sub(proof.Started)}
+		if proof.Verdict == journal.True {
+			spec.State = types.SpecStatePassed
+		}
+		if spec.RunTime > maxSpec {
+			return nil, fmt.Errorf("%s: the proof %q took %s: it must be at most a day", name, proof.Spec, spec.RunTime)
+		}
+		reports = append(reports, types.Report{SuiteDescription: proof.Suite, SpecReports: types.SpecReports{spec}})
 	}
 	return reports, nil
 }

@@ -257,10 +257,10 @@ func TestShardIsAnElementOfAMatrix(t *testing.T) {
 func TestRead(t *testing.T) {
 	for content, want := range map[string]string{
 		`[]`:                                  "",
-		``:                                    `e2e.json:1: not Ginkgo's JSON report of a run (unexpected end of JSON input): name the build/e2e.json of one`,
-		"[\n{\n":                              `e2e.json:3: not Ginkgo's JSON report of a run (unexpected end of JSON input): name the build/e2e.json of one`,
-		`[] []`:                               `e2e.json:1: not Ginkgo's JSON report of a run (invalid character '[' after top-level value): name the build/e2e.json of one`,
-		"[\n{\"SuitePath\": 1}]":              `e2e.json:2: not Ginkgo's JSON report of a run (its SuitePath is a number): name the build/e2e.json of one`,
+		``:                                    `e2e.json:1: not Ginkgo's JSON report of a run (unexpected end of JSON input): name the build/e2e.json or the report/journal.json of one`,
+		"[\n{\n":                              `e2e.json:3: not Ginkgo's JSON report of a run (unexpected end of JSON input): name the build/e2e.json or the report/journal.json of one`,
+		`[] []`:                               `e2e.json:1: not Ginkgo's JSON report of a run (invalid character '[' after top-level value): name the build/e2e.json or the report/journal.json of one`,
+		"[\n{\"SuitePath\": 1}]":              `e2e.json:2: not Ginkgo's JSON report of a run (its SuitePath is a number): name the build/e2e.json or the report/journal.json of one`,
 		`{"include": []}`:                     `e2e.json:1: not Ginkgo's JSON report of a run (`,
 		spec(`"RunTime": 5`):                  "",
 		spec(`"RunTime": -5`):                 `e2e.json: the spec "A b" has a RunTime of -5ns: it must be in nanoseconds, from 0 to a day`,

@@ -1,0 +1,93 @@
+package change
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"github.com/stemedb/firedrill/tools/project"
+	"github.com/stemedb/firedrill/tools/runbook"
+)
+
+// changedRunbooks returns the alerts whose runbooks, as they were or as they are, are among the changed Markdown files in
+// the folder of runbooks, and the files that are no alert's. Where there is a firedrill.yml, those are documentation.
+func (t tree) changedRunbooks(ctx context.Context, changed []file, alerting rules, in Inputs) (alerts map[string]bool, others []string, err error) {
+	if len(changed) == 0 {
+		return nil, nil, nil
+	}
+	var grammar runbook.Grammar
+	if in.Project != nil {
+		grammar = in.Project.Grammar()
+	}
+	after, err := runbook.ReadFolder(in.Runbooks, grammar)
+	if _, missing := os.Stat(in.Runbooks); err != nil && !errors.Is(missing, fs.ErrNotExist) {
+		return nil, nil, err
+	}
+	before := runbook.Folder{Dir: in.Runbooks}
+	used := map[string]bool{} // the changed files, and whether they are an alert's
+	for _, f := range changed {
+		used[f.path] = false
+		if f.old == "" {
+			continue
+		}
+		content, err := t.repo.read(ctx, f.old)
+		if err != nil {
+			return nil, nil, err
+		}
+		name, err := filepath.Rel(t.runbooks, f.path)
+		if err != nil {
+			return nil, nil, err
+		}
+		doc, err := runbook.Parse(filepath.Join(in.Runbooks, name), content, grammar)
+		if err == nil && (name != path.Base(name) || !doc.IsIndex()) { // one that cannot be read was of no alert
+			before.Runbooks = append(before.Runbooks, doc)
+		}
+	}
+	for _, doc := range after.Runbooks {
+		if _, isChanged := used[path.Join(t.runbooks, after.Rel(doc))]; !isChanged {
+			before.Runbooks = append(before.Runbooks, doc)
+		}
+	}
+	alerts = map[string]bool{}
+	for _, folder := range []runbook.Folder{before, after} {
+		for _, r := range alerting {
+			if r.alert == "" {
+				continue
+			}
+			if doc, err := folder.For(r.alert, r.runbookURL); err == nil {
+				name := path.Join(t.runbooks, folder.Rel(doc))
+				if _, isChanged := used[name]; isChanged {
+					used[name], alerts[r.alert] = true, true
+				}
+			}
+		}
+	}
+	for name, isUsed := range used {
+		if !isUsed && t.file == "" && path.Base(name) != "README.md" {
+			others = append(others, name)
+		}
+	}
+	slices.Sort(others)
+	return alerts, others, nil
+}
+
+// changedDrills returns the alerts whose drills in the firedrill.yml have changed; with rest, anything else in it has too.
+func (t tree) changedDrills(ctx context.Context, f file) (alerts []string, rest bool, err error) {
+	if f.old == "" {
+		return nil, true, nil
+	}
+	before, err := t.repo.read(ctx, f.old)
+	if err != nil {
+		return nil, false, err
+	}
+	after, err := t.now(f.path)
+	if err != nil {
+		return nil, false, err
+	}
+	alerts, rest = project.Changed(before, after)
+	return alerts, rest, nil
+}
