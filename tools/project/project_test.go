@@ -17,8 +17,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// update writes the messages of testdata/wrong.txtar as they are now: read each before you commit it.
-var update = flag.Bool("update", false, "write the expected messages")
+// rewrite has TestWrong write the messages of testdata/wrong.txtar as they are now: read each before you commit it.
+var rewrite = flag.Bool("rewrite", false, "write the expected messages")
 
 // schema is the schema as a validator of draft 2020-12 has it.
 func schema(t testing.TB) *jsonschema.Schema {
@@ -196,7 +196,7 @@ func TestWrong(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
-			if got := err.Error() + "\n"; *update {
+			if got := err.Error() + "\n"; *rewrite {
 				want.Data = []byte(got)
 			} else if got != string(want.Data) {
 				t.Errorf("got\n%swant\n%s", got, want.Data)
@@ -210,7 +210,7 @@ func TestWrong(t *testing.T) {
 			}
 		})
 	}
-	if *update {
+	if *rewrite {
 		if err := os.WriteFile(table, txtar.Format(archive), 0o600); err != nil {
 			t.Fatal(err)
 		}
