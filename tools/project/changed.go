@@ -3,39 +3,51 @@ package project
 import "reflect"
 
 // Changed compares two versions of a firedrill.yml by what they say, whatever their layout. It returns the alerts whose drills
-// differ, each once or more. With rest, anything else differs too, or one of them cannot be read.
+// or scenarios differ, each once or more. With rest, anything else differs too, or one of them cannot be read.
 func Changed(before, after []byte) (alerts []string, rest bool) {
 	was, d := parse(FileName, before)
 	is, e := parse(FileName, after)
 	if len(d.problems)+len(e.problems) > 0 {
 		return nil, true
 	}
-	old, now := was.drills(), is.drills()
-	for name, drill := range now {
-		if other, ok := old[name]; !ok || !reflect.DeepEqual(drill, other) {
-			alerts = append(alerts, drill.Alert)
+	old, now := was.scenarios(), is.scenarios()
+	for name, s := range now {
+		if other, ok := old[name]; !ok || !reflect.DeepEqual(s, other) {
+			alerts = append(alerts, s.Alert)
 		}
 	}
-	for name, drill := range old {
+	for name, s := range old {
 		if _, ok := now[name]; !ok {
-			alerts = append(alerts, drill.Alert)
+			alerts = append(alerts, s.Alert)
 		}
 	}
-	was.Drills, is.Drills = nil, nil
+	was.Drills, is.Drills, was.Scenarios, is.Scenarios = nil, nil, nil, nil
 	return alerts, !reflect.DeepEqual(was, is)
 }
 
-// drills returns the drills by their names, without the lines on which they stand.
-func (p *Project) drills() map[string]Drill {
-	all := map[string]Drill{}
-	for _, drill := range p.Drills {
-		drill.Line = 0
-		for _, faults := range [][]Fault{drill.Prepare, drill.Fault} {
-			for i := range faults {
-				faults[i].Line = 0
-			}
-		}
-		all[drill.Name()] = drill
+// scenarios returns the scenarios by their names, and the drills by theirs, which have a colon, as scenarios without a name. They
+// are without the lines on which they stand.
+func (p *Project) scenarios() map[string]Scenario {
+	all := map[string]Scenario{}
+	for _, d := range p.Drills {
+		all[d.Name()] = Scenario{Drill: d.withoutLines()}
+	}
+	for _, s := range p.Scenarios {
+		s.Drill = s.Drill.withoutLines()
+		all[s.Name] = s
 	}
 	return all
+}
+
+func (d Drill) withoutLines() Drill {
+	d.Line = 0
+	for _, faults := range [][]Fault{d.Prepare, d.Fault} {
+		for i := range faults {
+			faults[i].Line = 0
+		}
+	}
+	for i := range d.Responders {
+		d.Responders[i].Line = 0
+	}
+	return d
 }

@@ -23,10 +23,12 @@ func TestChanged(t *testing.T) {
 	}{
 		"nothing":                      {"", "", "", false},
 		"a comment above, and a style": {"rules: rules/*.yml", "# All.\n\nrules: ['rules/*.yml']", "", false},
-		"a fault":                      {"redis-cli -h redis flushall", "redis-cli -h redis flushdb", "LinksLost", false},
+		"a fault":                      {"{run: redis-cli -h redis flushall}\n    verify: *follow_link\n\n", "{run: redis-cli -h redis flushdb}\n    verify: *follow_link\n\n", "LinksLost", false},
 		"a drill less":                 {lost, "", "LinksLost", false},
 		"a drill at another place":     {lost, "", "", false}, // and added below
-		"a branch":                     {"If The Data Is Lost", "If Links Are Lost", "LinksLost", false},
+		"a branch":                     {"If The Disk Is Full", "If The Volume Is Full", "RedisDiskFull", false},
+		"a responder":                  {"test -s /var/spool/ca/web.csr", "test -e /var/spool/ca/web.csr", "SiteDown", false},
+		"a scenario":                   {"rto: 10m", "rto: 5m", "LinksLost", false},
 		"an anchor":                    {"https://docs.example.com/", "https://other.example.com/", "LinksLost RedisMemoryHigh RedisUnreachable SiteDown", false},
 		"what all drills use":          {"ready: curl", "ready: wget", "", true},
 		"that and a drill":             {"operator: web\n", "operator: redis\n", "", true},
@@ -37,7 +39,7 @@ func TestChanged(t *testing.T) {
 		}
 		after := strings.Replace(before, test.old, test.new, 1)
 		if name == "a drill at another place" {
-			after += "\n" + lost
+			after = strings.Replace(after, "scenarios:\n", lost+"\nscenarios:\n", 1)
 		}
 		for _, versions := range [][2]string{{before, after}, {after, before}} {
 			alerts, rest := Changed([]byte(versions[0]), []byte(versions[1]))
