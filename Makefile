@@ -17,7 +17,7 @@ help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 e2e: $(FIREDRILL) ## prove every alert and runbook; FOCUS=regexp LABELS=filter SUITE=tls PROCS=4 KEEP=1
-	$(FIREDRILL) prove $(if $(FOCUS),--focus "$$FOCUS") $(if $(LABELS),--labels "$$LABELS") $(if $(PROCS),--procs $(PROCS)) $(if $(KEEP),--keep) $(if $(SUITE),./e2e/$(SUITE))
+	$(FIREDRILL) prove $(if $(FOCUS),--focus "$$FOCUS") $(if $(LABELS),--labels "$$LABELS") $(if $(PROCS),--procs $(PROCS)) $(if $(KEEP),--keep) $(if $(SUITE),./e2e/$(SUITE),./e2e/... $(EXAMPLE))
 
 drill: $(FIREDRILL) ## rehearse disasters; SCENARIO=host-lost, or surprise; SEED=7 PAUSE=1 for a game day
 	$(FIREDRILL) drill $(if $(SCENARIO),--scenario "$$SCENARIO") $(if $(SEED),--seed "$$SEED") $(if $(PAUSE),--pause) $(if $(PROCS),--procs $(PROCS)) $(if $(KEEP),--keep)

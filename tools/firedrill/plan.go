@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/onsi/ginkgo/v2/types"
@@ -25,7 +24,7 @@ func planCommand() *cobra.Command {
 	var shards int
 	var durations []string
 	cmd := &cobra.Command{
-		Use:   "plan --shards N [suite folder...]",
+		Use:   "plan --shards N [folder...]",
 		Short: "Distribute the proofs to machines that run in parallel, as a matrix for GitHub Actions",
 		Long: `Plan lists the specs with a dry run of Ginkgo, which compiles the suites and runs nothing, distributes them to N
 machines by their last durations, and prints one line of JSON that fromJSON makes a matrix of:
@@ -36,7 +35,7 @@ A machine runs its shard by
 
   firedrill prove --focus "$FOCUS" --expect "$SPECS" $SUITES
 
-In a folder with a ` + project.FileName + `, the specs are its drills, unless suites are named, and "suites" is ".".
+Of a folder with a ` + project.FileName + `, the specs are its drills.
 
 Each spec is in exactly one shard. Specs of a suite stay together where that costs no time, and those of an
 Ordered container always. With fewer specs than machines there are fewer shards. "seconds" is the estimated
@@ -98,46 +97,37 @@ func readDurations(files []string) ([]types.Report, error) {
 	return all, nil
 }
 
-// specs lists the selected specs: those of the named suites or, where none is named, the drills of the working directory's
-// firedrill.yml, or else those of all suites.
-func (p proof) specs(ctx context.Context, suites []string) ([]types.Report, error) {
-	if len(suites) == 0 || slices.Equal(suites, []string{"."}) {
-		from, err := loadProject(".")
-		if err != nil {
+// specs lists what firedrill prove would prove with the same folders and labels.
+func (p proof) specs(ctx context.Context, folders []string) (listed []types.Report, err error) {
+	if err := p.choose(folders); err != nil {
+		return nil, err
+	}
+	if len(p.suites) > 0 {
+		if listed, err = p.list(ctx); err != nil {
 			return nil, err
 		}
-		if from != nil {
-			return p.listDrills(from)
-		}
 	}
-	p.suites = suitesOr(suites)
-	return p.list(ctx)
+	for _, s := range p.projects {
+		listed = append(listed, s.list())
+	}
+	return listed, nil
 }
 
-// listDrills returns the selected drills of a project as the specs of a suite, as a dry run of one would report them.
-func (p proof) listDrills(from *project.Project) ([]types.Report, error) {
-	if err := p.validate(); err != nil {
-		return nil, err
+// list returns the selected drills as the specs of a suite, as a dry run of one would report them.
+func (s selection) list() types.Report {
+	suite := types.Report{SuitePath: "./" + filepath.ToSlash(filepath.Dir(s.File)), SuiteDescription: s.File}
+	if suite.SuitePath == "./." {
+		suite.SuitePath = "."
 	}
-	isSelected, err := types.ParseLabelFilter(p.labels)
-	if err != nil {
-		return nil, err
+	for _, drill := range s.drills {
+		suite.SpecReports = append(suite.SpecReports, types.SpecReport{LeafNodeType: types.NodeTypeIt, LeafNodeText: drill.Name(), State: types.SpecStatePassed})
 	}
-	suite := types.Report{SuitePath: ".", SuiteDescription: project.FileName}
-	for _, drill := range from.Drills {
-		if isSelected([]string{drill.Alert}) {
-			suite.SpecReports = append(suite.SpecReports, types.SpecReport{LeafNodeType: types.NodeTypeIt, LeafNodeText: drill.Name(), State: types.SpecStatePassed})
-		}
-	}
-	return []types.Report{suite}, nil
+	return suite
 }
 
 // list returns the reports of a dry run of the selected specs: all pass, since nothing runs. The paths of the suites are as
 // firedrill prove takes them.
 func (p proof) list(ctx context.Context) ([]types.Report, error) {
-	if err := p.validate(); err != nil {
-		return nil, err
-	}
 	path, err := ginkgo(ctx)
 	if err != nil {
 		return nil, err

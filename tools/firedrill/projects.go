@@ -39,7 +39,7 @@ func (s *selection) choose(focus, labels string) error {
 		return err
 	}
 	for _, d := range s.Drills {
-		if matches.MatchString(project.FileName+" "+d.Name()) && filter([]string{d.Alert}) {
+		if matches.MatchString(s.File+" "+d.Name()) && filter([]string{d.Alert}) {
 			s.drills = append(s.drills, d)
 		}
 	}

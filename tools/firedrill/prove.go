@@ -89,14 +89,6 @@ resolved. The report is in ` + reportDir + `/.`,
 // everySuite is every suite that proves alerts, as Ginkgo takes it.
 const everySuite = "./e2e/..."
 
-// suitesOr returns the suite folders of a command line, or all of ours.
-func suitesOr(named []string) []string {
-	if len(named) == 0 {
-		return []string{everySuite}
-	}
-	return named
-}
-
 // addTestbedFlags adds the flags of the testbeds that specs run in.
 func (p *proof) addTestbedFlags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&p.keep, "keep", false, "leave the testbeds up and print how to enter them")
@@ -107,7 +99,7 @@ func (p *proof) addTestbedFlags(cmd *cobra.Command) {
 // choose tells the suites from the projects among the folders of a command line, and selects the drills.
 func (p *proof) choose(folders []string) error {
 	if len(folders) == 0 {
-		folders = suitesOr(nil)
+		folders = []string{everySuite}
 		if _, err := os.Stat(project.FileName); err == nil {
 			folders = []string{"."}
 		}

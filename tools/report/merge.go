@@ -13,8 +13,8 @@ import (
 )
 
 // Merge joins the reports of a run that was divided into shards into one, which it writes into dir. The shards must have
-// proven the same rules and runbooks, from the same commit and with the same versions, and each something else. Each is
-// verified first.
+// proven the same versions of rules and runbooks, from the same commit and with the same versions of programs, and each
+// something else. Each is verified first.
 func Merge(shards []string, dir string, previous *journal.Journal) (journal.Journal, error) {
 	s := Source{Previous: previous}
 	for i, shard := range shards {
@@ -53,8 +53,14 @@ func join(into *journal.Journal, j journal.Journal) error {
 	case into.Run.Firedrill != j.Run.Firedrill:
 		return fmt.Errorf("one was made by firedrill %s, the other by %s", into.Run.Firedrill, j.Run.Firedrill)
 	}
-	if err := same(into.Inputs, j.Inputs, func(i journal.Input) string { return i.Path }); err != nil {
-		return fmt.Errorf("they are about different rules or runbooks: %w", err)
+	for _, input := range j.Inputs { // each has those of what it proved
+		i := slices.IndexFunc(into.Inputs, func(other journal.Input) bool { return other.Path == input.Path })
+		switch {
+		case i < 0:
+			into.Inputs = append(into.Inputs, input)
+		case into.Inputs[i] != input:
+			return fmt.Errorf("they are about different rules or runbooks: %s is not the same in both", input.Path)
+		}
 	}
 	if err := same(into.Versions, j.Versions, func(c journal.Component) string { return c.Name }); err != nil {
 		return fmt.Errorf("their versions differ: %w", err)

@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/api"
@@ -34,6 +35,9 @@ type configuration struct{ prometheus, alertmanager []byte }
 // oneReceiver is Alertmanager's configuration where there is none: one receiver gets every notification.
 const oneReceiver = "route: {receiver: firedrill}\nreceivers: [{name: firedrill, webhook_configs: [{url: http://receiver}]}]\n"
 
+// said are the changes that a testbed of this process has printed: they are the same for all.
+var said sync.Map
+
 // configure reads both configurations and says what is changed in them.
 func (t *Testbed) configure() error {
 	var paths []string
@@ -49,9 +53,10 @@ func (t *Testbed) configure() error {
 			}
 		}
 		adapted, changes, err := with(content)
-		if file != "" {
-			for _, change := range changes {
-				t.Say("%s: %s", t.relative(file), change)
+		for _, change := range changes {
+			line := fmt.Sprintf("%s: %s", t.relative(file), change)
+			if _, said := said.LoadOrStore(line, true); !said && file != "" {
+				t.Say("%s", line)
 			}
 		}
 		*to = adapted
