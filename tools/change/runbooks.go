@@ -52,17 +52,24 @@ func (t tree) changedRunbooks(ctx context.Context, changed []file, alerting rule
 			before.Runbooks = append(before.Runbooks, doc)
 		}
 	}
+	page := func(folder runbook.Folder, r parsed) string {
+		doc, err := folder.For(r.alert, r.runbookURL)
+		if err != nil {
+			return ""
+		}
+		return path.Join(t.runbooks, folder.Rel(doc))
+	}
 	alerts = map[string]bool{}
-	for _, folder := range []runbook.Folder{before, after} {
-		for _, r := range alerting {
-			if r.alert == "" {
-				continue
-			}
-			if doc, err := folder.For(r.alert, r.runbookURL); err == nil {
-				name := path.Join(t.runbooks, folder.Rel(doc))
-				if _, isChanged := used[name]; isChanged {
-					used[name], alerts[r.alert] = true, true
-				}
+	for _, r := range alerting {
+		if r.alert == "" {
+			continue
+		}
+		was, is := page(before, r), page(after, r)
+		_, isChanged := used[is]
+		alerts[r.alert] = alerts[r.alert] || isChanged || was != is
+		for _, name := range []string{was, is} {
+			if _, isChanged := used[name]; isChanged {
+				used[name] = true
 			}
 		}
 	}
