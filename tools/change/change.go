@@ -71,7 +71,7 @@ func Since(ctx context.Context, rev string, in Inputs) (*Set, error) {
 		name := path.Join(folder, filepath.Base(f.Path))
 		files[name] = append(files[name], f)
 	}
-	return t.touched(ctx, changed, files, in)
+	return t.touched(ctx, changed, files, in.Runbooks)
 }
 
 // Alerts returns why each alert is touched that is, in a few words each, by its name. Alerts that are gone count.

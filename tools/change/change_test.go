@@ -278,8 +278,8 @@ func TestProjectBelowTheRoot(t *testing.T) {
 	for _, name := range []string{"a threshold", "a runbook", "a test group", "documentation", "a file that nobody knows", "odd names"} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			commit(t, "ops/fire drill")
-			t.Chdir("ops/fire drill")
+			commit(t, "ops/[fire] drill*")
+			t.Chdir("ops/[fire] drill*")
 			change := changes[name]
 			change.edit(t)
 			g.Expect(since(t, "HEAD").LabelFilter()).To(Equal(change.want))
@@ -323,6 +323,8 @@ func TestRunbooksOfManyAlerts(t *testing.T) {
 	write(t, "runbooks/tls/all.md", "# TLS\n\n## Expired\n\n## Soon\n")
 	edit(t, tlsRules, "summary: soon", "runbook_url: https://example.com/tls/all.md#soon")
 	edit(t, tlsRules, "expr: tls:seconds <= 0\n", "expr: tls:seconds <= 0\n        annotations: {runbook_url: https://example.com/tls/all.md}\n")
+	write(t, "rules/twice.yml", "groups:\n  - name: twice\n    rules:\n      - {alert: Twice, expr: up == 0, annotations: {runbook_url: https://example.com/tls/all.md}}\n      - {alert: Twice, expr: up == 1}\n")
+	write(t, "runbooks/.drafts/BackupTooOld.md", "# Draft\n")
 	git(t, "add", "--all")
 	git(t, "commit", "--quiet", "--message=second")
 	for name, c := range map[string]struct {
@@ -330,9 +332,10 @@ func TestRunbooksOfManyAlerts(t *testing.T) {
 		want string
 	}{
 		"nothing":                {func(*testing.T) {}, None},
-		"a word":                 {edited("runbooks/tls/all.md", "# TLS", "# Certificates"), "Expired || Soon"},
-		"a heading that is gone": {edited("runbooks/tls/all.md", "## Soon", "## Later"), "Expired || Soon"},
-		"the file is gone":       {removed("runbooks/tls/all.md"), "Expired || Soon"},
+		"a word":                 {edited("runbooks/tls/all.md", "# TLS", "# Certificates"), "Expired || Soon || Twice"},
+		"a heading that is gone": {edited("runbooks/tls/all.md", "## Soon", "## Later"), "Expired || Soon || Twice"},
+		"the file is gone":       {removed("runbooks/tls/all.md"), "Expired || Soon || Twice"},
+		"a hidden one is gone":   {removed("runbooks/.drafts"), None},
 		"one gets another":       {written("runbooks/Soon.md", "# Soon\n"), "Soon"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -150,8 +150,8 @@ func under(file, folder string) bool {
 	return folder == "." || strings.HasPrefix(file, folder+"/")
 }
 
-// touched says what changed files touch, with the rule files as they are now by their paths.
-func (t tree) touched(ctx context.Context, changed []file, now map[string][]rule.File, in Inputs) (*Set, error) {
+// touched says what changed files touch, with the rule files as they are now by their paths, and the folder of the runbooks.
+func (t tree) touched(ctx context.Context, changed []file, now map[string][]rule.File, runbooks string) (*Set, error) {
 	s := &Set{repo: t.repo, files: map[string]bool{}, alerts: map[string][]string{}}
 	olds := map[string]string{} // git's names of old rule files
 	var testFiles, books []file
@@ -197,7 +197,7 @@ func (t tree) touched(ctx context.Context, changed []file, now map[string][]rule
 			s.alerts[alert] = []string{why}
 		}
 	}
-	followed, unused, err := t.changedRunbooks(ctx, books, slices.Concat(before, after), in)
+	followed, unused, err := t.changedRunbooks(ctx, books, slices.Concat(before, after), runbooks)
 	if err != nil {
 		return nil, err
 	}
