@@ -350,6 +350,25 @@ func TestRunbooksOfManyAlerts(t *testing.T) {
 	}
 }
 
+func TestNoRunbooks(t *testing.T) {
+	g := NewWithT(t)
+	commit(t, ".")
+	edit(t, "runbooks/Soon.md", "# Soon", "# Too soon")
+	set, err := Since(t.Context(), "HEAD", Inputs{Rules: "rules"})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(set.String()).To(Equal("no alert is touched\n"))
+	remove(t, "runbooks")
+	set, err = Since(t.Context(), "HEAD", Inputs{Rules: "rules", Runbooks: "runbooks"})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(set.LabelFilter()).To(Equal("BackupTooOld || Expired || Soon"))
+}
+
+func TestNoFolderOfRules(t *testing.T) {
+	commit(t, ".")
+	_, err := Since(t.Context(), "HEAD", Inputs{Runbooks: "runbooks"})
+	NewWithT(t).Expect(err).To(MatchError(HavePrefix(": cannot be read as a folder of rules")))
+}
+
 func TestOnlyTheBranchCounts(t *testing.T) {
 	g := NewWithT(t)
 	commit(t, ".")

@@ -19,7 +19,7 @@ func (t tree) changedRunbooks(ctx context.Context, changed []file, alerting rule
 	if len(changed) == 0 {
 		return nil, nil, nil
 	}
-	var grammar runbook.Grammar // it is of no account for whose a runbook is
+	var grammar runbook.Grammar // which runbook is an alert's does not depend on it
 	after, err := runbook.ReadFolder(dir, grammar)
 	if _, missing := os.Stat(dir); err != nil && !errors.Is(missing, fs.ErrNotExist) {
 		return nil, nil, err

@@ -37,7 +37,7 @@ func (t *tree) use(in Inputs) (rule.Set, error) {
 		t.configs = t.inRepository(append(slices.Clone(p.Compose), p.Prometheus, p.Alertmanager))
 		t.sources = t.inRepository(p.Sources)
 	}
-	if in.Rules != "" {
+	if in.Rules != "" || in.Project == nil {
 		folder, err := t.repo.relative(in.Rules)
 		if err != nil {
 			return rule.Set{}, err
