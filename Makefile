@@ -34,7 +34,7 @@ test: check $(PROMTOOL) ## everything that needs no Docker
 
 check: $(FIREDRILL) ## rules and runbooks against each other
 	$(FIREDRILL) check
-	$(FIREDRILL) check --rules $(EXAMPLE)/rules --runbooks $(EXAMPLE)/runbooks --alertmanager $(EXAMPLE)/alertmanager.yml --programs= --specs=
+	cd $(EXAMPLE) && $(CURDIR)/$(FIREDRILL) check
 
 images: $(FIREDRILL) ## build the container images that are missing
 	$(FIREDRILL) images

@@ -20,7 +20,7 @@ import (
 // Inputs is where alerts come from.
 type Inputs struct {
 	Rules    string           // folder of the rule files; empty for the rules of Project
-	Runbooks string           // folder of the runbooks; it need not exist
+	Runbooks string           // folder of the runbooks; empty for none, and it need not exist
 	Project  *project.Project // the firedrill.yml of the working directory; nil where there is none
 }
 
@@ -47,8 +47,10 @@ func Since(ctx context.Context, rev string, in Inputs) (*Set, error) {
 	if t.project, err = repo.relative("."); err != nil {
 		return nil, err
 	}
-	if t.runbooks, err = repo.relative(in.Runbooks); err != nil {
-		return nil, err
+	if in.Runbooks != "" {
+		if t.runbooks, err = repo.relative(in.Runbooks); err != nil {
+			return nil, err
+		}
 	}
 	set, err := t.use(in)
 	if err != nil {
@@ -71,7 +73,7 @@ func Since(ctx context.Context, rev string, in Inputs) (*Set, error) {
 		name := path.Join(folder, filepath.Base(f.Path))
 		files[name] = append(files[name], f)
 	}
-	return t.touched(ctx, changed, files, in)
+	return t.touched(ctx, changed, files, in.Runbooks)
 }
 
 // Alerts returns why each alert is touched that is, in a few words each, by its name. Alerts that are gone count.

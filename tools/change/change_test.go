@@ -204,11 +204,17 @@ var changes = map[string]struct {
 			}
 		}
 	}, "Expired"},
-	"a recording rule":                    {edited(tlsRules, "/ 86400", "/ 3600"), "Soon"},
-	"a recording rule under another":      {edited(tlsRules, "min by", "max by"), "Expired || Soon"},
-	"a recording rule that nobody uses":   {written("rules/more.yml", "groups:\n  - name: more\n    rules:\n      - record: more:up\n        expr: up\n"), None},
-	"a runbook":                           {edited("runbooks/Expired.md", "# Expired", "# It has expired"), "Expired"},
-	"a runbook that is gone":              {removed("runbooks/Expired.md"), "Expired"},
+	"a recording rule":                  {edited(tlsRules, "/ 86400", "/ 3600"), "Soon"},
+	"a recording rule under another":    {edited(tlsRules, "min by", "max by"), "Expired || Soon"},
+	"a recording rule that nobody uses": {written("rules/more.yml", "groups:\n  - name: more\n    rules:\n      - record: more:up\n        expr: up\n"), None},
+	"a runbook":                         {edited("runbooks/Expired.md", "# Expired", "# It has expired"), "Expired"},
+	"a runbook that is gone":            {removed("runbooks/Expired.md"), "Expired"},
+	"a runbook in a folder below": {func(t *testing.T) {
+		write(t, "runbooks/tls/Expired.md", "# Expired\n")
+		remove(t, "runbooks/Expired.md")
+		write(t, "runbooks/.drafts/Soon.md", "# Soon\n")
+	}, "Expired"},
+	"a second runbook of an alert":        {written("runbooks/tls/Expired.md", "# Expired\n"), "Expired"},
 	"a runbook of no alert":               {written("runbooks/Nobody.md", "# Nobody\n"), None},
 	"a test group":                        {edited(tlsTests, "{eval_time: 1h, alertname: Soon}", "{eval_time: 2h, alertname: Soon}"), "Soon"},
 	"the layout of a test":                {edited(tlsTests, "{eval_time: 1h, alertname: Soon}", "alertname: Soon\n        eval_time: 1h # enough"), None},
@@ -272,8 +278,8 @@ func TestProjectBelowTheRoot(t *testing.T) {
 	for _, name := range []string{"a threshold", "a runbook", "a test group", "documentation", "a file that nobody knows", "odd names"} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			commit(t, "ops/fire drill")
-			t.Chdir("ops/fire drill")
+			commit(t, "ops/[fire] drill*")
+			t.Chdir("ops/[fire] drill*")
 			change := changes[name]
 			change.edit(t)
 			g.Expect(since(t, "HEAD").LabelFilter()).To(Equal(change.want))
@@ -307,6 +313,60 @@ func TestProjectBelowTheRoot(t *testing.T) {
 		edit(t, tlsRules, "< 7", "< 8")
 		g.Expect(since(t, "HEAD").LabelFilter()).To(Equal("Soon"))
 	})
+}
+
+// A file serves the alerts whose runbook_url leads to it, as it was and as it is.
+func TestRunbooksOfManyAlerts(t *testing.T) {
+	commit(t, ".")
+	remove(t, "runbooks/Soon.md")
+	remove(t, "runbooks/Expired.md")
+	write(t, "runbooks/tls/all.md", "# TLS\n\n## Expired\n\n## Soon\n")
+	edit(t, tlsRules, "summary: soon", "runbook_url: https://example.com/tls/all.md#soon")
+	edit(t, tlsRules, "expr: tls:seconds <= 0\n", "expr: tls:seconds <= 0\n        annotations: {runbook_url: https://example.com/tls/all.md}\n")
+	write(t, "rules/twice.yml", "groups:\n  - name: twice\n    rules:\n      - {alert: Twice, expr: up == 0, annotations: {runbook_url: https://example.com/tls/all.md}}\n      - {alert: Twice, expr: up == 1}\n")
+	write(t, "runbooks/.drafts/BackupTooOld.md", "# Draft\n")
+	git(t, "add", "--all")
+	git(t, "commit", "--quiet", "--message=second")
+	for name, c := range map[string]struct {
+		edit func(t *testing.T)
+		want string
+	}{
+		"nothing":                {func(*testing.T) {}, None},
+		"a word":                 {edited("runbooks/tls/all.md", "# TLS", "# Certificates"), "Expired || Soon || Twice"},
+		"a heading that is gone": {edited("runbooks/tls/all.md", "## Soon", "## Later"), "Expired || Soon || Twice"},
+		"the file is gone":       {removed("runbooks/tls/all.md"), "Expired || Soon || Twice"},
+		"a hidden one is gone":   {removed("runbooks/.drafts"), None},
+		"one gets another":       {written("runbooks/Soon.md", "# Soon\n"), "Soon"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			c.edit(t)
+			set := since(t, "HEAD")
+			g.Expect(set.LabelFilter()).To(Equal(c.want))
+			g.Expect(set.others).To(BeEmpty())
+			git(t, "checkout", "--quiet", ".")
+			git(t, "clean", "--quiet", "--force")
+		})
+	}
+}
+
+func TestNoRunbooks(t *testing.T) {
+	g := NewWithT(t)
+	commit(t, ".")
+	edit(t, "runbooks/Soon.md", "# Soon", "# Too soon")
+	set, err := Since(t.Context(), "HEAD", Inputs{Rules: "rules"})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(set.String()).To(Equal("no alert is touched\n"))
+	remove(t, "runbooks")
+	set, err = Since(t.Context(), "HEAD", Inputs{Rules: "rules", Runbooks: "runbooks"})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(set.LabelFilter()).To(Equal("BackupTooOld || Expired || Soon"))
+}
+
+func TestNoFolderOfRules(t *testing.T) {
+	commit(t, ".")
+	_, err := Since(t.Context(), "HEAD", Inputs{Runbooks: "runbooks"})
+	NewWithT(t).Expect(err).To(MatchError(HavePrefix(": cannot be read as a folder of rules")))
 }
 
 func TestOnlyTheBranchCounts(t *testing.T) {
@@ -445,6 +505,7 @@ func TestUnusable(t *testing.T) {
 		"a test":               {edited(tlsTests, "tests:", "\ttests:"), "HEAD", "rules/tls_test.yml:2: found a tab"},
 		"a test of many":       {edited(tlsTests, "tests:", "- tests:"), "HEAD", "rules/tls_test.yml:"},
 		"a folder for a test":  {func(t *testing.T) { remove(t, tlsTests); write(t, tlsTests+"/x", "") }, "HEAD", ""},
+		"a runbook":            {written("runbooks/Soon.md", "# Soon \xff\n"), "HEAD", "runbooks/Soon.md:1"},
 		"rules of another one": {func(t *testing.T) { remove(t, "rules"); _ = os.Symlink(t.TempDir(), "rules") }, "HEAD", "rules is outside of the git working tree"},
 	} {
 		t.Run(name, func(t *testing.T) {

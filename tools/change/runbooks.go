@@ -15,19 +15,16 @@ import (
 
 // changedRunbooks returns the alerts whose runbooks, as they were or as they are, are among the changed Markdown files in
 // the folder of runbooks, and the files that are no alert's. Where there is a firedrill.yml, those are documentation.
-func (t tree) changedRunbooks(ctx context.Context, changed []file, alerting rules, in Inputs) (alerts map[string]bool, others []string, err error) {
+func (t tree) changedRunbooks(ctx context.Context, changed []file, alerting rules, dir string) (alerts map[string]bool, others []string, err error) {
 	if len(changed) == 0 {
 		return nil, nil, nil
 	}
-	var grammar runbook.Grammar
-	if in.Project != nil {
-		grammar = in.Project.Grammar()
-	}
-	after, err := runbook.ReadFolder(in.Runbooks, grammar)
-	if _, missing := os.Stat(in.Runbooks); err != nil && !errors.Is(missing, fs.ErrNotExist) {
+	var grammar runbook.Grammar // which runbook is an alert's does not depend on it
+	after, err := runbook.ReadFolder(dir, grammar)
+	if _, missing := os.Stat(dir); err != nil && !errors.Is(missing, fs.ErrNotExist) {
 		return nil, nil, err
 	}
-	before := runbook.Folder{Dir: in.Runbooks}
+	before := runbook.Folder{Dir: dir}
 	used := map[string]bool{} // the changed files, and whether they are an alert's
 	for _, f := range changed {
 		used[f.path] = false
@@ -42,7 +39,7 @@ func (t tree) changedRunbooks(ctx context.Context, changed []file, alerting rule
 		if err != nil {
 			return nil, nil, err
 		}
-		doc, err := runbook.Parse(filepath.Join(in.Runbooks, name), content, grammar)
+		doc, err := runbook.Parse(filepath.Join(dir, name), content, grammar)
 		if err == nil && (name != path.Base(name) || !doc.IsIndex()) { // one that cannot be read was of no alert
 			before.Runbooks = append(before.Runbooks, doc)
 		}
@@ -52,17 +49,24 @@ func (t tree) changedRunbooks(ctx context.Context, changed []file, alerting rule
 			before.Runbooks = append(before.Runbooks, doc)
 		}
 	}
+	page := func(folder runbook.Folder, r parsed) string {
+		doc, err := folder.For(r.alert, r.runbookURL)
+		if err != nil {
+			return ""
+		}
+		return path.Join(t.runbooks, folder.Rel(doc))
+	}
 	alerts = map[string]bool{}
-	for _, folder := range []runbook.Folder{before, after} {
-		for _, r := range alerting {
-			if r.alert == "" {
-				continue
-			}
-			if doc, err := folder.For(r.alert, r.runbookURL); err == nil {
-				name := path.Join(t.runbooks, folder.Rel(doc))
-				if _, isChanged := used[name]; isChanged {
-					used[name], alerts[r.alert] = true, true
-				}
+	for _, r := range alerting {
+		if r.alert == "" {
+			continue
+		}
+		was, is := page(before, r), page(after, r)
+		_, isChanged := used[is]
+		alerts[r.alert] = alerts[r.alert] || isChanged || was != is
+		for _, name := range []string{was, is} {
+			if _, isChanged := used[name]; isChanged {
+				used[name] = true
 			}
 		}
 	}

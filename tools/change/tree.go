@@ -20,7 +20,6 @@ type tree struct {
 	repo     repository
 	project  string   // the folder
 	rules    []string // patterns of rule files, and of folders of them
-	tests    []string // patterns of promtool tests beside those
 	runbooks string   // the folder
 
 	file    string   // the firedrill.yml; empty where there is none
@@ -38,12 +37,12 @@ func (t *tree) use(in Inputs) (rule.Set, error) {
 		t.configs = t.inRepository(append(slices.Clone(p.Compose), p.Prometheus, p.Alertmanager))
 		t.sources = t.inRepository(p.Sources)
 	}
-	if in.Rules != "" {
+	if in.Rules != "" || in.Project == nil {
 		folder, err := t.repo.relative(in.Rules)
 		if err != nil {
 			return rule.Set{}, err
 		}
-		t.rules = []string{regexp.MustCompile(`[*?[\\]`).ReplaceAllString(folder, `\$0`)}
+		t.rules = []string{only(folder)}
 		return rule.ReadDir(in.Rules)
 	}
 	for _, pattern := range in.Project.Rules {
@@ -53,12 +52,12 @@ func (t *tree) use(in Inputs) (rule.Set, error) {
 			pattern = path.Join(t.project, filepath.ToSlash(pattern))
 		}
 		t.rules = append(t.rules, pattern)
-		if path.Ext(pattern) != "" {
-			t.tests = append(t.tests, path.Join(path.Dir(pattern), "*"))
-		}
 	}
 	return in.Project.Set, nil
 }
+
+// only is the pattern that matches one path.
+func only(name string) string { return regexp.MustCompile(`[*?[\\]`).ReplaceAllString(name, `\$0`) }
 
 // inRepository returns the paths of files and folders as git stores them, without those that are outside of its tree.
 func (t tree) inRepository(files []string) (inside []string) {
@@ -93,11 +92,11 @@ func (t tree) kind(file string) kind {
 		return projectFile
 	case slices.Contains(t.configs, file):
 		return harness
-	case isNamed(t.rules, file, rule.IsTest), isNamed(t.tests, file, rule.IsTest):
+	case rule.IsTest(path.Base(file)) && isNamed(t.rules, strings.TrimSuffix(file, "_test"+ext)+ext, rule.IsFile):
 		return testFile
 	case isNamed(t.rules, file, rule.IsFile):
 		return ruleFile
-	case ext == ".md" && under(file, t.runbooks) && !strings.Contains(strings.TrimPrefix("/"+file, "/"+t.runbooks), "/."):
+	case ext == ".md" && isNamed([]string{only(t.runbooks)}, file, isShown):
 		return runbookFile // or a README, which is the runbook of no alert
 	case ext == ".md" && t.file != "":
 		return documentation
@@ -124,6 +123,9 @@ func (t tree) kind(file string) kind {
 
 func anyName(string) bool { return true }
 
+// isShown reports whether a file is not hidden, nor in a hidden folder.
+func isShown(name string) bool { return !strings.Contains("/"+name, "/.") }
+
 // isNamed reports whether one of the patterns matches a file, or a folder above it, and the name of the file from that
 // folder on is right.
 func isNamed(patterns []string, file string, isRight func(name string) bool) bool {
@@ -148,8 +150,8 @@ func under(file, folder string) bool {
 	return folder == "." || strings.HasPrefix(file, folder+"/")
 }
 
-// touched says what changed files touch, with the rule files as they are now by their paths.
-func (t tree) touched(ctx context.Context, changed []file, now map[string][]rule.File, in Inputs) (*Set, error) {
+// touched says what changed files touch, with the rule files as they are now by their paths, and the folder of the runbooks.
+func (t tree) touched(ctx context.Context, changed []file, now map[string][]rule.File, runbooks string) (*Set, error) {
 	s := &Set{repo: t.repo, files: map[string]bool{}, alerts: map[string][]string{}}
 	olds := map[string]string{} // git's names of old rule files
 	var testFiles, books []file
@@ -195,7 +197,7 @@ func (t tree) touched(ctx context.Context, changed []file, now map[string][]rule
 			s.alerts[alert] = []string{why}
 		}
 	}
-	followed, unused, err := t.changedRunbooks(ctx, books, slices.Concat(before, after), in)
+	followed, unused, err := t.changedRunbooks(ctx, books, slices.Concat(before, after), runbooks)
 	if err != nil {
 		return nil, err
 	}

@@ -182,8 +182,9 @@ func (c *checker) branches(alert string, doc *runbook.Runbook, specs *specs) {
 		p = p.around(c.line(p.file, p.line), branch.Name)
 		if specs.areDrills {
 			c.reportPlace(p, "runbook/spec", "no drill in %s follows the branch %q of %s: add one, as in {alert: %[3]s, branch: %[2]q, fault: {kill: web}}", specs.path, branch.Name, alert)
-			continue
+		} else {
+			c.reportPlace(p, "runbook/spec", "no spec in %s follows the branch %q of %s: write one that names both", specs.path, branch.Name, alert)
 		}
-		c.reportPlace(p, "runbook/spec", "no spec in %s follows the branch %q of %s: write one that names both", specs.path, branch.Name, alert)
+		c.findings[len(c.findings)-1].Alert = alert // the file may serve others as well
 	}
 }

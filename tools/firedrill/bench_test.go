@@ -15,7 +15,7 @@ func BenchmarkWatch(b *testing.B) {
 		}
 	}
 	b.Chdir(dir)
-	until, end := watching(b, "fixtures/alertmanager/alertmanager.yml")
+	until, end := watching(b, "--alertmanager=fixtures/alertmanager/alertmanager.yml")
 	until()
 	content, err := os.ReadFile("rules/tls.yml")
 	if err != nil {

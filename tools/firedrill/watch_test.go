@@ -25,13 +25,13 @@ const blockLimit = 30 * time.Second
 
 // watching runs firedrill watch. until returns the next printed block that contains all texts (a slow save may be seen
 // half done, in a block by itself), and fails the test after blockLimit. end interrupts watch and returns its exit status.
-func watching(t testing.TB, alertmanager string) (until func(texts ...string) string, end func() int) {
+func watching(t testing.TB, flags ...string) (until func(texts ...string) string, end func() int) {
 	t.Helper()
 	ctx, interrupt := context.WithCancel(t.Context())
 	out, w := io.Pipe()
 	status := make(chan int, 1)
 	go func() {
-		status <- run(ctx, []string{"watch", "--alertmanager=" + alertmanager}, w, w)
+		status <- run(ctx, append([]string{"watch"}, flags...), w, w)
 		w.Close()
 	}()
 	t.Cleanup(interrupt)
@@ -66,7 +66,7 @@ func watching(t testing.TB, alertmanager string) (until func(texts ...string) st
 func TestWatch(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(lay(t, watchedFiles))
-	until, end := watching(t, "routes.yml")
+	until, end := watching(t, "--alertmanager=routes.yml")
 	g.Expect(until()).To(MatchRegexp(`^\d\d:\d\d:\d\d watching rules, runbooks, routes.yml\n(?s:.*)check: 1 alerts, 1 errors, 0 warnings(?:; .*)?\n$`))
 
 	replace(t, "rules/tls.yml", "alert: CertificateExpiringSoon", "alert: CertificateSoon")
@@ -94,6 +94,14 @@ func TestWatch(t *testing.T) {
 	g.Expect(os.Remove("runbooks/CertificateExpiringSoon.md")).To(Succeed())
 	until("saved runbooks/CertificateExpiringSoon.md\n", "check: 1 alerts, 1 errors, 0 warnings")
 
+	// In a folder of runbooks that is new.
+	g.Expect(os.Mkdir("runbooks/tls", 0o755)).To(Succeed())
+	until("saved runbooks/tls\n")
+	g.Expect(os.WriteFile("runbooks/tls/CertificateExpiringSoon.md", []byte("# Soon\n"), 0o644)).To(Succeed())
+	until("saved runbooks/tls/CertificateExpiringSoon.md\n", "--> runbooks/tls/CertificateExpiringSoon.md:1")
+	g.Expect(os.RemoveAll("runbooks/tls")).To(Succeed())
+	until("check: 1 alerts, 1 errors, 0 warnings")
+
 	replace(t, "routes.yml", "receiver: page", "receiver: nobody")
 	until("saved routes.yml\n", `undefined receiver "nobody"`)
 	replace(t, "routes.yml", "receiver: nobody", "receiver: page")
@@ -102,12 +110,49 @@ func TestWatch(t *testing.T) {
 	g.Expect(end()).To(Equal(exitProven))
 }
 
+// In a folder with a firedrill.yml, what it names is watched, as it is after each save.
+func TestWatchAProject(t *testing.T) {
+	g := NewWithT(t)
+	t.Chdir(lay(t, map[string]string{
+		"firedrill.yml": "rules: ['rules/*.yml', more.yml]\nrunbooks: docs\ncompose: compose.yml\noperator: host\nprometheus: prometheus.yml\ndrills:\n" +
+			"  - {alert: Down, branch: If It Is Down, fault: {kill: host}}\n",
+		"compose.yml": "services: {host: {image: debian}}\n", "prometheus.yml": "",
+		"rules/web.yml": "groups: [{name: web, rules: [{alert: Down, expr: up == 0}]}]\n", "more.yml": "groups: [{name: more, rules: [{record: a, expr: up}]}]\n",
+		"others/new.yml":   "groups: [{name: new, rules: [{record: b, expr: up}]}]\n",
+		"docs/web/Down.md": "# Down: up\n\n## Fix\n\n### If It Is Down\n\n```bash\ntrue\n```\n",
+	}))
+	until, end := watching(t)
+	g.Expect(until()).To(MatchRegexp(`^\S+ watching rules/\*\.yml, more\.yml, docs, firedrill\.yml, compose\.yml\ncheck: 1 alerts, 0 errors, 0 warnings; left out: `))
+	replace(t, "rules/web.yml", "alert: Down", "alert: Gone")
+	until("saved rules/web.yml\n", `check: firedrill.yml:7:13: no rule has this alert ("Down"): the only one is "Gone"`)
+	replace(t, "rules/web.yml", "alert: Gone", "alert: Down")
+	until("saved rules/web.yml\n", "check: 1 alerts, 0 errors")
+	replace(t, "docs/web/Down.md", "### If It Is Down", "### If It Is Up\n\n```bash\ntrue\n```\n\n### If It Is Down")
+	until("saved docs/web/Down.md\n", `no drill in firedrill.yml follows the branch "If It Is Up" of Down`)
+	replace(t, "firedrill.yml", "drills:\n", "drills:\n  - {alert: Down, branch: If It Is Up, fault: {kill: host}}\n")
+	until("saved firedrill.yml\n", "check: 1 alerts, 0 errors")
+	replace(t, "compose.yml", "host:", "web:")
+	until("saved compose.yml\n", "check: firedrill.yml:4:11: the compose file has no such service")
+	replace(t, "compose.yml", "web:", "host:")
+	until("saved compose.yml\n", "check: 1 alerts, 0 errors")
+
+	// A folder that the file names from now on is watched from now on.
+	replace(t, "firedrill.yml", "more.yml", "others/*.yml")
+	until("saved firedrill.yml\n", "check: 1 alerts")
+	replace(t, "others/new.yml", "record: b", "alert: New")
+	until("saved others/new.yml\n", "check: 2 alerts")
+
+	g.Expect(os.Remove("firedrill.yml")).To(Succeed())
+	until("saved firedrill.yml\n", "check: firedrill.yml: does not exist")
+	g.Expect(end()).To(Equal(exitProven))
+}
+
 // git puts other folders in the place of ours.
 func TestWatchAFolderThatIsReplaced(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(lay(t, watchedFiles))
 	g.Expect(os.Mkdir("rules/more", 0o755)).To(Succeed())
-	until, end := watching(t, "routes.yml")
+	until, end := watching(t, "--alertmanager=routes.yml")
 	until()
 	g.Expect(os.CopyFS("others", os.DirFS("rules"))).To(Succeed())
 	g.Expect(os.Rename("rules", "old")).To(Succeed())
