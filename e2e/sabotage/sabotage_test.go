@@ -146,7 +146,7 @@ var _ = Describe("The harness fails when", Label("sabotage"), func() {
 	for _, s := range append(sabotages, leftBehind()...) {
 		if s.check != "" {
 			It(s.what+", before anything starts", func(ctx SpecContext) {
-				prove(s.what, "")
+				note(s.what, "")
 				folder := s.commit()
 				findings, _, err := check.Run(ctx, check.Inputs{
 					Rules: filepath.Join(folder, "rules"), Runbooks: filepath.Join(folder, "runbooks"), Alertmanager: "../../fixtures/alertmanager/alertmanager.yml",
@@ -157,7 +157,7 @@ var _ = Describe("The harness fails when", Label("sabotage"), func() {
 					found = append(found, fmt.Sprintf("%s %s:%d:%d", f.Check, strings.TrimPrefix(f.File, folder+"/"), f.Line, f.Column))
 				}
 				Expect(found).To(ContainElement(s.check + " " + s.at))
-				prove(s.what, "found before anything starts")
+				note(s.what, "found before anything starts")
 			})
 		}
 		if s.live != "" {
@@ -166,7 +166,7 @@ var _ = Describe("The harness fails when", Label("sabotage"), func() {
 				priority = 1 // so that nothing waits for it in the end
 			}
 			It(s.what+", by what really happens", priority, SpecTimeout(10*time.Minute), func(ctx SpecContext) {
-				prove(s.what, "")
+				note(s.what, "")
 				folder := s.commit()
 				proofs := live(ctx, folder, "^TLS certificates "+regexp.QuoteMeta(s.live)+"$")
 				Expect(proofs).To(HaveLen(1), "that spec ran, and no other")
@@ -175,14 +175,14 @@ var _ = Describe("The harness fails when", Label("sabotage"), func() {
 				for _, reason := range s.because {
 					Expect(proofs[0].Failure).To(ContainSubstring(reason))
 				}
-				prove(s.what, "failed, and named the cause")
+				note(s.what, "failed, and named the cause")
 			})
 		}
 	}
 
 	It("the testbed does not start, once and with the cause", SpecTimeout(10*time.Minute), func(ctx SpecContext) {
 		const what = "the testbed does not start"
-		prove(what, "")
+		note(what, "")
 		folder := sabotage{}.commit()
 		missing := filepath.Join(folder, "none.yml")
 		proofs := live(ctx, folder, "The threshold of", "FIREDRILL_ALERTMANAGER="+missing)
@@ -195,7 +195,7 @@ var _ = Describe("The harness fails when", Label("sabotage"), func() {
 		Expect(failures).To(ConsistOf(
 			And(HavePrefix("aborted: start the testbed: "), ContainSubstring("open "+missing+": no such file or directory")),
 			"it did not run: skipped", "it did not run: skipped"))
-		prove(what, "said once, with the cause")
+		note(what, "said once, with the cause")
 	})
 })
 
@@ -221,7 +221,7 @@ func live(ctx SpecContext, folder, focus string, variables ...string) []journal.
 	return j.Proofs
 }
 
-func prove(what, how string) {
+func note(what, how string) {
 	AddReportEntry(journal.EntryName, ReportEntryVisibilityNever, journal.Entry{Alert: "(sabotage)", Branch: what, What: how})
 }
 

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/stemedb/firedrill/tools/drill"
 	"github.com/stemedb/firedrill/tools/project"
 	"github.com/stemedb/firedrill/tools/testbed"
@@ -120,15 +122,13 @@ func respondersOf(all []project.Responder) (made responders) {
 	return made
 }
 
-// respond lets the responders of the drill under way act, until the context ends.
+// respond lets the responders of the drill under way act, until the context ends or one fails.
 func (w *worker) respond(ctx context.Context) error {
-	errs := make([]error, len(w.responders))
-	var acting sync.WaitGroup
-	for i, r := range w.responders {
-		acting.Go(func() { errs[i] = w.await(ctx, r) })
+	acting, ctx := errgroup.WithContext(ctx)
+	for _, r := range w.responders {
+		acting.Go(func() error { return w.await(ctx, r) })
 	}
-	acting.Wait()
-	return errors.Join(errs...)
+	return acting.Wait()
 }
 
 // look is how often a responder looks whether it is to act.

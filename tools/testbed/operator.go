@@ -2,7 +2,6 @@ package testbed
 
 import (
 	"context"
-	"errors"
 
 	"github.com/stemedb/firedrill/tools/runbook"
 )
@@ -31,15 +30,27 @@ func (t *Testbed) Follow(ctx context.Context, branch runbook.Branch, labels map[
 	return transcript, err
 }
 
-// WithResponders has others respond to the operator while do runs, and returns its error, or theirs.
+// WithResponders has others respond to the operator while do runs, and returns its error. Where they fail, do is interrupted,
+// and their error returned.
 func (t *Testbed) WithResponders(ctx context.Context, do func(context.Context) error) error {
 	if t.config.Respond == nil {
 		return do(ctx)
 	}
+	doing, interrupt := context.WithCancel(ctx)
+	defer interrupt()
 	responding, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- t.config.Respond(responding) }()
-	err := do(ctx)
+	go func() {
+		err := t.config.Respond(responding)
+		if err != nil {
+			interrupt()
+		}
+		ended <- err
+	}()
+	err := do(doing)
 	stop()
-	return errors.Join(err, <-ended)
+	if failed := <-ended; failed != nil {
+		return failed
+	}
+	return err
 }
