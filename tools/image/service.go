@@ -16,7 +16,6 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/template"
 	"github.com/compose-spec/compose-go/v2/types"
-	dockercli "github.com/docker/cli/cli"
 	"github.com/docker/cli/cli/command"
 	"github.com/docker/cli/cli/flags"
 	"github.com/docker/compose/v5/pkg/api"
@@ -133,6 +132,7 @@ func serviceImages(project *types.Project) (named *types.Project, images []*serv
 	if named, err = project.WithServicesEnabled(); err != nil { // a copy
 		return nil, nil, err
 	}
+	named.Name = "firedrill" // it is a label of what is built, which is the same in each testbed
 	byRef := map[string]*serviceImage{}
 	add := func(i serviceImage, service string) *serviceImage {
 		if byRef[i.ref] == nil {
@@ -214,12 +214,12 @@ func (i *serviceImage) ensureBuilt(ctx context.Context, cli command.Cli, project
 // buildError is the error of a build, with its last lines.
 func (i *serviceImage) buildError(err error, last *tail) error {
 	why := strings.TrimSpace(err.Error())
-	if status, ok := errors.AsType[dockercli.StatusError](err); ok && strings.HasPrefix(why, "The command ") {
-		// The message repeats the whole command, with which the log ends already.
-		why = fmt.Sprintf("a step of its Dockerfile ended with exit status %d", status.StatusCode)
-	} else if before, line, several := cutLast(why, "\n"); several {
-		fmt.Fprintln(last, before)
-		why = line
+	if at := strings.LastIndexByte(why, '\n'); at >= 0 { // buildx puts the lines of the Dockerfile before it
+		fmt.Fprintln(last, why[:at])
+		why = why[at+1:]
+	}
+	if status := stepStatus.FindStringSubmatch(why); status != nil {
+		why = "a step of its Dockerfile ended with exit status " + status[1]
 	}
 	where := "its build section"
 	if filepath.IsAbs(i.build.Context) && i.build.DockerfileInline == "" {
@@ -235,13 +235,8 @@ func (i *serviceImage) buildError(err error, last *tail) error {
 	return errors.New(text)
 }
 
-// cutLast cuts a text at the last separator.
-func cutLast(s, separator string) (before, after string, found bool) {
-	if at := strings.LastIndex(s, separator); at >= 0 {
-		return s[:at], s[at+len(separator):], true
-	}
-	return "", s, false
-}
+// stepStatus is how both builders end the message of a step that failed, which repeats the whole command.
+var stepStatus = regexp.MustCompile(`(?:returned a non-zero code|exit code): (\d+)$`)
 
 // ensurePulled pulls an image that is missing, or that its service says to pull always.
 func (i *serviceImage) ensurePulled(ctx context.Context, cli command.Cli, project *types.Project, log *progress) error {
