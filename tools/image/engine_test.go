@@ -23,7 +23,6 @@ type engine struct {
 	requests []string          // what was asked that changes something
 	filters  []string          // the filters of all listings
 	imported []byte            // the body of the last import
-	built    string            // the answer to a build
 }
 
 // serve serves handler on a Unix socket and points DOCKER_HOST there.
@@ -87,10 +86,6 @@ func (e *engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.requests = append(e.requests, "IMPORT "+r.URL.Query().Get("repo"))
 		e.images[r.URL.Query().Get("repo")] = "sha256:imported"
 		fmt.Fprint(w, `{"status":"sha256:imported"}`)
-	case path == "/build":
-		io.Copy(io.Discard, r.Body)
-		e.requests = append(e.requests, "BUILD "+r.URL.Query().Get("t")+" "+r.URL.Query().Get("labels"))
-		fmt.Fprint(w, e.built)
 	case path == "/images/create":
 		e.requests = append(e.requests, "PULL "+r.URL.Query().Get("fromImage")+":"+r.URL.Query().Get("tag"))
 		w.WriteHeader(http.StatusInternalServerError)

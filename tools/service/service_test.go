@@ -1,9 +1,13 @@
-package image
+package service
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -13,29 +17,22 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
-)
 
-func TestAsked(t *testing.T) {
-	model := map[string]any{
-		"services": map[string]any{
-			"web":  map[string]any{"image": "${FIREDRILL_IMAGE_HOST}", "environment": []any{"A=$FIREDRILL_IMAGE_MY_APP", "B=${TAG}", "C=$${FIREDRILL_IMAGE_NONE}"}},
-			"site": map[string]any{"build": map[string]any{"args": map[string]any{"BASE": "${FIREDRILL_IMAGE_BASE:-debian:bookworm}", "OTHER": "${FIREDRILL_IMAGE_}"}}},
-			"db":   map[string]any{"image": "x:${TAG:-${FIREDRILL_IMAGE_HOST}}", "mem_limit": 3},
-		},
-	}
-	if got, want := Asked(model), []Name{Base, "host", "my_app"}; !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
-	}
-	if got := Asked(nil); len(got) > 0 {
-		t.Errorf("nothing asks for %q", got)
-	}
-}
+	"github.com/stemedb/firedrill/tools/progress"
+)
 
 // composeProject is a compose file in a new folder of that name, which has Dockerfiles in image and other.
 func composeProject(t *testing.T, folder, file string) *types.Project {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), folder)
-	writeFiles(t, dir, map[string]string{"compose.yml": file, "image/Dockerfile": "FROM x\n", "other/Dockerfile": "FROM x\n"})
+	for name, content := range map[string]string{"compose.yml": file, "image/Dockerfile": "FROM x\n", "other/Dockerfile": "FROM x\n"} {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	options, err := cli.NewProjectOptions([]string{filepath.Join(dir, "compose.yml")}, cli.WithName("test"))
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +44,7 @@ func composeProject(t *testing.T, folder, file string) *types.Project {
 	return project
 }
 
-func TestServiceImages(t *testing.T) {
+func TestImagesOf(t *testing.T) {
 	const file = `
 services:
   web: {build: {context: image, args: {A: a}}}
@@ -59,7 +56,7 @@ services:
   pulled: {image: "redis:7"}
 `
 	project := composeProject(t, "My Shop!", file)
-	named, images, err := serviceImages(project)
+	named, images, err := imagesOf(project)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +81,7 @@ services:
 		t.Error("the project was changed")
 	}
 
-	_, images, err = serviceImages(composeProject(t, "My Shop!", file))
+	_, images, err = imagesOf(composeProject(t, "My Shop!", file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +89,7 @@ services:
 		t.Errorf("another folder's image is %s, too", shared)
 	}
 
-	_, _, err = serviceImages(composeProject(t, "shop", "services: {a: {build: image, image: shop}, b: {build: other, image: shop}}"))
+	_, _, err = imagesOf(composeProject(t, "shop", "services: {a: {build: image, image: shop}, b: {build: other, image: shop}}"))
 	mention(t, err, "a and b build the image shop differently")
 }
 
@@ -104,18 +101,73 @@ func TestRepositoryName(t *testing.T) {
 	}
 }
 
-// classic is an Engine whose builder is the classic one, and which no image was built or pulled in yet.
-func classic(t *testing.T, e *engine) *engine {
+// engine is a Docker Engine that holds images, answers builds and pulls nothing.
+type engine struct {
+	images []string // their references
+	built  string   // the answer to a build
+
+	mu       sync.Mutex
+	requests []string // builds and pulls
+}
+
+// serve has this process use the Engine, with its classic builder, as if it had built and pulled nothing yet.
+func serve(t *testing.T, e *engine) *engine {
 	t.Helper()
-	ensured.errs = map[string]error{}
+	server := httptest.NewServer(e)
+	t.Cleanup(server.Close)
+	t.Setenv("DOCKER_HOST", "tcp://"+server.Listener.Addr().String())
 	t.Setenv("DOCKER_BUILDKIT", "0")
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
-	serve(t, e)
+	ensured.errs = map[string]error{}
 	return e
 }
 
+func (e *engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	path := r.URL.Path
+	if strings.HasPrefix(path, "/v1.") {
+		path = path[strings.Index(path[1:], "/")+1:]
+	}
+	switch {
+	case path == "/_ping":
+		w.Header().Set("Api-Version", "1.41")
+		w.Header().Set("Ostype", "linux")
+	case path == "/build":
+		io.Copy(io.Discard, r.Body)
+		e.requests = append(e.requests, "BUILD "+r.URL.Query().Get("t")+" "+r.URL.Query().Get("labels"))
+		fmt.Fprint(w, e.built)
+	case path == "/images/create":
+		e.requests = append(e.requests, "PULL "+r.URL.Query().Get("fromImage")+":"+r.URL.Query().Get("tag"))
+		w.WriteHeader(http.StatusInternalServerError)
+		fmt.Fprint(w, `{"message":"no registry here"}`)
+	case slices.Contains(e.images, strings.TrimSuffix(strings.TrimPrefix(path, "/images/"), "/json")):
+		fmt.Fprint(w, `{"Id":"sha256:1"}`)
+	default:
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"message":"no such image"}`)
+	}
+}
+
+// mention fails the test unless err is one sentence that holds all of the parts.
+func mention(t *testing.T, err error, parts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("there is no error")
+	}
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("%q is more than one line", err)
+	}
+	for _, part := range parts {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not say %q", err, part)
+		}
+	}
+}
+
 func TestServicesAreBuiltOncePerProcess(t *testing.T) {
-	e := classic(t, &engine{images: map[string]string{"redis:7": "sha256:redis"}, built: `{"stream":"Successfully built\n"}`})
+	e := serve(t, &engine{images: []string{"redis:7"}, built: `{"stream":"Successfully built\n"}`})
 	project := composeProject(t, "shop", `
 services:
   web: {build: image, pull_policy: build}
@@ -131,7 +183,7 @@ services:
 			t.Fatal(err)
 		}
 		wg.Go(func() {
-			if err := EnsureServices(t.Context(), &outs[n], projects[n]); err != nil {
+			if err := EnsureImages(t.Context(), &outs[n], projects[n]); err != nil {
 				t.Error(err)
 			}
 		})
@@ -164,7 +216,7 @@ func TestAServiceThatCannotBeBuilt(t *testing.T) {
 		{`{"code":100,"message":"The command '/bin/sh -c apt-get' returned a non-zero code: 100"}`, "a step of its Dockerfile ended with exit status 100"},
 		{`{"message":"dockerfile parse error line 1: unknown instruction: FORM"}`, "dockerfile parse error line 1: unknown instruction: FORM"},
 	} {
-		e := classic(t, &engine{images: map[string]string{}, built: stream.String() + `{"errorDetail":` + test.message + `,"error":"..."}`})
+		e := serve(t, &engine{built: stream.String() + `{"errorDetail":` + test.message + `,"error":"..."}`})
 		project := composeProject(t, "shop", "services: {web: {build: image}}")
 		dockerfile := filepath.Join(project.WorkingDir, "image", "Dockerfile")
 		var lines []string
@@ -173,7 +225,7 @@ func TestAServiceThatCannotBeBuilt(t *testing.T) {
 		}
 		want := "the image of web cannot be built (" + test.want + "): fix " + dockerfile + ". The build's last lines:\n" + strings.Join(lines, "\n")
 		for range 2 { // the second caller gets the same
-			if err := EnsureServices(t.Context(), new(strings.Builder), project); err == nil || err.Error() != want {
+			if err := EnsureImages(t.Context(), new(strings.Builder), project); err == nil || err.Error() != want {
 				t.Errorf("the error is\n%v\nwant\n%s", err, want)
 			}
 		}
@@ -185,7 +237,7 @@ func TestAServiceThatCannotBeBuilt(t *testing.T) {
 
 func TestBuildErrorOfBuildx(t *testing.T) {
 	i := &serviceImage{services: []string{"web"}, build: &types.BuildConfig{Context: "https://example.com/shop.git"}}
-	var log tail
+	var log progress.Tail
 	fmt.Fprintln(&log, "#5 ERROR")
 	err := i.buildError(errors.New("Dockerfile:2\n   2 | >>> RUN false\ntarget web: failed to solve: process \"/bin/sh -c false\" did not complete successfully: exit code: 1\n"), &log)
 	want := "the image of web cannot be built (a step of its Dockerfile ended with exit status 1): fix its build section. The build's last lines:\n  | #5 ERROR\n  | Dockerfile:2\n  |    2 | >>> RUN false"
@@ -208,12 +260,12 @@ func TestAServiceThatCannotBePulled(t *testing.T) {
 		{"pull_policy: never", false, []string{"does not exist, and its pull_policy is never", "docker load"}, 0},
 	} {
 		t.Run(test.policy, func(t *testing.T) {
-			e := classic(t, &engine{images: map[string]string{}})
+			e := serve(t, &engine{})
 			if test.exists {
-				e.images["shop:1"] = "sha256:shop"
+				e.images = []string{"shop:1"}
 			}
 			project := composeProject(t, "shop", "services:\n  db:\n    image: shop:1\n    "+test.policy+"\n")
-			err := EnsureServices(t.Context(), new(strings.Builder), project)
+			err := EnsureImages(t.Context(), new(strings.Builder), project)
 			mention(t, err, append(test.wants, "the image of db (shop:1)")...)
 			if len(e.requests) != test.pulls {
 				t.Errorf("the Engine was asked for %q", e.requests)
@@ -223,19 +275,19 @@ func TestAServiceThatCannotBePulled(t *testing.T) {
 }
 
 func TestAnInterruptedBuildIsRepeated(t *testing.T) {
-	e := classic(t, &engine{images: map[string]string{}})
+	e := serve(t, &engine{})
 	project := composeProject(t, "shop", "services: {web: {build: image}}")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := EnsureServices(ctx, new(strings.Builder), project); !errors.Is(err, context.Canceled) {
+	if err := EnsureImages(ctx, new(strings.Builder), project); !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
 	ensured.turn <- struct{}{} // another call builds
-	if err := EnsureServices(ctx, new(strings.Builder), project); !errors.Is(err, context.Canceled) {
+	if err := EnsureImages(ctx, new(strings.Builder), project); !errors.Is(err, context.Canceled) {
 		t.Errorf("waiting for another, the error is %v", err)
 	}
 	<-ensured.turn
-	if err := EnsureServices(t.Context(), new(strings.Builder), project); err != nil || len(e.requests) != 1 {
+	if err := EnsureImages(t.Context(), new(strings.Builder), project); err != nil || len(e.requests) != 1 {
 		t.Errorf("error %v after %q", err, e.requests)
 	}
 }
