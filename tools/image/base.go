@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
+
+	"github.com/stemedb/firedrill/tools/progress"
 )
 
 // debian is the published image that is the base where it exists or can be pulled.
@@ -58,7 +60,7 @@ func (b *builder) ensureBase(ctx context.Context) (baseImage, error) {
 		return baseImage{}, err
 	}
 
-	end := b.log.start("base", "pulling "+debian, "")
+	end := b.log.Start("base", "pulling "+debian, "")
 	unpulled := pull(ctx, b.cli, debian)
 	if ctx.Err() != nil {
 		end("stopped")
@@ -108,8 +110,8 @@ func (b *builder) ensureMmdebstrap(ctx context.Context) error {
 	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
 		return missing
 	}
-	var log tail
-	end := b.log.start("mmdebstrap", "installing with apt-get", "")
+	var log progress.Tail
+	end := b.log.Start("mmdebstrap", "installing with apt-get", "")
 	err := func() error {
 		for _, args := range [][]string{{"update"}, {"install", "--yes", "--no-install-recommends", bootstrap[0], "debian-archive-keyring"}} {
 			cmd := exec.CommandContext(ctx, "apt-get", args...)
@@ -122,9 +124,9 @@ func (b *builder) ensureMmdebstrap(ctx context.Context) error {
 		}
 		return nil
 	}()
-	end(outcome(ctx, err))
+	end(progress.Outcome(ctx, err))
 	if err != nil {
-		b.log.quote(log.end())
+		b.log.Quote(log.Lines())
 		return missing
 	}
 	return nil

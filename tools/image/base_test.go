@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stemedb/firedrill/tools/progress"
 )
 
 // bootstrapper is a builder on an Engine that holds the images, with script as the mmdebstrap of the
@@ -22,8 +24,8 @@ func bootstrapper(t *testing.T, e *engine, script string) (*builder, *strings.Bu
 	cli := serve(t, e)
 	t.Setenv("PATH", dir)
 	var out strings.Builder
-	log := newProgress(&out)
-	t.Cleanup(log.stop)
+	log := progress.New(&out)
+	t.Cleanup(log.Stop)
 	return &builder{plan: &plan{cli: cli, arch: "amd64"}, log: log, room: func() error { return nil }}, &out
 }
 

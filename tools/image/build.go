@@ -28,7 +28,7 @@ const nobody = 65534
 
 // labels are the labels of an image.
 func labels(name Name) map[string]string {
-	return map[string]string{Label: LabelValue, labelImage: string(name)}
+	return map[string]string{Label: LabelValue, LabelImage: string(name)}
 }
 
 // instructions are the Dockerfile instructions that configure an image that is made without a Dockerfile: of a program, or

@@ -14,8 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
-	"time"
+
+	"github.com/stemedb/firedrill/tools/progress"
 )
 
 // fakeBinary writes the smallest ELF file for amd64 that passes for a program, changed by change.
@@ -167,53 +167,16 @@ func TestARootThatBreaksOffIsNoImage(t *testing.T) {
 }
 
 func TestFollow(t *testing.T) {
-	var log tail
+	var log progress.Tail
 	stream := `{"stream":"Step 1/2\n"}{"stream":"\u001b[91mE: no such package\n\u001b[0m"}`
 	if err := follow(strings.NewReader(stream), &log); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"Step 1/2", "E: no such package"}; !slices.Equal(log.lines, want) {
-		t.Errorf("the log is %q, want %q", log.lines, want)
+	if want := []string{"Step 1/2", "E: no such package"}; !slices.Equal(log.Lines(), want) {
+		t.Errorf("the log is %q, want %q", log.Lines(), want)
 	}
 	mention(t, follow(strings.NewReader(stream+`{"errorDetail":{"code":100,"message":"The command '/bin/sh -c apt-get' returned a non-zero code: 100"},"error":"..."}`), &log),
 		"a step of its Dockerfile ended with exit status 100")
 	mention(t, follow(strings.NewReader(`{"errorDetail":{"message":"no space left on device"}}`), &log), "no space left on device")
 	mention(t, follow(strings.NewReader(`{"stream":`), &log), "reading the Docker Engine's report")
-}
-
-func TestTailKeepsTheEnd(t *testing.T) {
-	var log tail
-	for i := range 100 {
-		fmt.Fprintf(&log, "line %d\r\n\n", i)
-	}
-	if len(log.lines) != tailLines || log.lines[0] != "line 80" || log.lines[tailLines-1] != "line 99" {
-		t.Errorf("it keeps %q", log.lines)
-	}
-}
-
-func TestProgress(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var out strings.Builder
-		p := newProgress(&out)
-		defer p.stop()
-		endA := p.start("prometheus v1", "building", "2 minutes when cold")
-		time.Sleep(10 * time.Second)
-		endB := p.start("base", "pulling x", "")
-		time.Sleep(6 * time.Second)
-		endB("failed")
-		time.Sleep(15 * time.Second)
-		endA("ready")
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		want := `prometheus v1: building (2 minutes when cold)
-base: pulling x
-  still building: prometheus v1 for 15s, base for 5s
-base: failed after 6s
-  still building: prometheus v1 for 30s
-prometheus v1: ready after 31s
-`
-		if out.String() != want {
-			t.Errorf("it prints\n%swant\n%s", out.String(), want)
-		}
-	})
 }

@@ -7,11 +7,15 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 
+	"github.com/compose-spec/compose-go/v2/template"
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/stemedb/firedrill/tools/progress"
 )
 
 // Name is the name of an image. The environment variable FIREDRILL_IMAGE_<NAME>, in capitals,
@@ -32,8 +36,21 @@ const (
 	LabelValue = "1"
 )
 
-// labelImage is the label whose value is the Name of an image.
-const labelImage = Label + ".image"
+// LabelImage is the label whose value is the Name of an image, or the repository of one that a compose file describes.
+const LabelImage = Label + ".image"
+
+// Asked are the images that compose files ask for by ${FIREDRILL_IMAGE_…}, sorted. model is what compose files hold, before
+// variables are replaced.
+func Asked(model map[string]any) []Name {
+	var names []Name
+	for variable := range template.ExtractVariables(model, nil) {
+		if rest, ours := strings.CutPrefix(variable, Name("").variable()); ours && rest != "" {
+			names = append(names, Name(strings.ToLower(rest)))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 // Set is the images of one testbed.
 type Set struct {
@@ -65,12 +82,12 @@ func Ensure(ctx context.Context, out io.Writer, names ...Name) (Set, error) {
 	}
 	defer cli.Close()
 
-	log := newProgress(out)
-	defer log.stop()
+	log := progress.New(out)
+	defer log.Stop()
 
-	end := log.start("images", "reading their inputs", "")
+	end := log.Start("images", "reading their inputs", "")
 	p, err := newPlan(ctx, cli, names)
-	end(outcome(ctx, err))
+	end(progress.Outcome(ctx, err))
 	if err != nil {
 		return Set{}, err
 	}
@@ -99,7 +116,7 @@ func Ensure(ctx context.Context, out io.Writer, names ...Name) (Set, error) {
 	if err := b.removeReplaced(ctx); err != nil {
 		return Set{}, err
 	}
-	log.line("images: all %d ready, %d built", len(p.images), len(b.built))
+	log.Line("images: all %d ready, %d built", len(p.images), len(b.built))
 	return set, nil
 }
 
@@ -153,7 +170,7 @@ func (p *plan) set() Set {
 // builder builds the images of a plan that are missing.
 type builder struct {
 	*plan
-	log  *progress
+	log  *progress.Log
 	room func() error // checks, before the first build, that the disk has space
 	base func() (baseImage, error)
 
@@ -211,13 +228,13 @@ func (b *builder) unlessPresent(ctx context.Context, name Name, ref, version, ta
 	if version != "" {
 		what += " " + version
 	}
-	var log tail
-	end := b.log.start(what, "building", takes)
+	var log progress.Tail
+	end := b.log.Start(what, "building", takes)
 	err := build(&log)
-	end(outcome(ctx, err))
+	end(progress.Outcome(ctx, err))
 	if err != nil {
 		if ctx.Err() == nil {
-			b.log.quote(log.end())
+			b.log.Quote(log.Lines())
 		}
 		return fmt.Errorf("building the %s image: %w", name, err)
 	}
@@ -232,9 +249,9 @@ func (b *builder) ensureGiven(ctx context.Context, name Name, ref string) error 
 	if _, ok, err := inspect(ctx, b.cli, ref); ok || err != nil {
 		return err
 	}
-	end := b.log.start(string(name), "pulling "+ref, "")
+	end := b.log.Start(string(name), "pulling "+ref, "")
 	err := pull(ctx, b.cli, ref)
-	end(outcome(ctx, err))
+	end(progress.Outcome(ctx, err))
 	if err != nil {
 		return fmt.Errorf("the image %q that %s names does not exist and cannot be pulled (%w): load it, or unset the variable", ref, name.variable(), err)
 	}
@@ -246,7 +263,7 @@ func (b *builder) ensureGiven(ctx context.Context, name Name, ref string) error 
 func (b *builder) removeReplaced(ctx context.Context) error {
 	for _, image := range slices.Backward(b.built) { // an image before those that it is built on
 		list, err := b.cli.ImageList(ctx, client.ImageListOptions{
-			Filters: client.Filters{}.Add("label", Label+"="+LabelValue, labelImage+"="+string(image.name)),
+			Filters: client.Filters{}.Add("label", Label+"="+LabelValue, LabelImage+"="+string(image.name)),
 		})
 		if err != nil {
 			return fmt.Errorf("listing the old %s images: %w", image.name, err)
@@ -265,7 +282,7 @@ func (b *builder) removeReplaced(ctx context.Context) error {
 }
 
 // inspect returns the ID of an image, and whether it exists.
-func inspect(ctx context.Context, cli client.APIClient, ref string) (id string, ok bool, err error) {
+func inspect(ctx context.Context, cli *client.Client, ref string) (id string, ok bool, err error) {
 	found, err := cli.ImageInspect(ctx, ref)
 	switch {
 	case errdefs.IsNotFound(err):

@@ -351,3 +351,19 @@ func TestReplacedImagesAreRemoved(t *testing.T) {
 		}
 	}
 }
+
+func TestAsked(t *testing.T) {
+	model := map[string]any{
+		"services": map[string]any{
+			"web":  map[string]any{"image": "${FIREDRILL_IMAGE_HOST}", "environment": []any{"A=$FIREDRILL_IMAGE_MY_APP", "B=${TAG}", "C=$${FIREDRILL_IMAGE_NONE}"}},
+			"site": map[string]any{"build": map[string]any{"args": map[string]any{"BASE": "${FIREDRILL_IMAGE_BASE:-debian:bookworm}", "OTHER": "${FIREDRILL_IMAGE_}"}}},
+			"db":   map[string]any{"image": "x:${TAG:-${FIREDRILL_IMAGE_HOST}}", "mem_limit": 3},
+		},
+	}
+	if got, want := Asked(model), []Name{Base, "host", "my_app"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := Asked(nil); len(got) > 0 {
+		t.Errorf("nothing asks for %q", got)
+	}
+}

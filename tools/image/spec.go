@@ -70,8 +70,8 @@ func specs(root string) ([]*spec, error) {
 	return slices.Insert(all, 1, theirs...), err
 }
 
-// projectFile lists the images of a project's environment, in the order in which they are built. It is slash-separated,
-// below the module's root:
+// projectFile lists the images of the environment of Firedrill's own suites, in the order in which they are built. It is
+// slash-separated, below the root of Firedrill's source tree; another module's is not read:
 //
 //	NAME:                      lower-case letters and digits
 //	  program:                 an image of one Go program, run as root

@@ -15,6 +15,8 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/stemedb/firedrill/tools/image"
 )
 
 // rewrite has TestWrong write the messages of testdata/wrong.txtar as they are now: read each before you commit it.
@@ -82,6 +84,7 @@ func TestLoad(t *testing.T) {
 	}
 	for _, test := range []struct{ got, want any }{
 		{p.Compose, []string{"compose.yml"}},
+		{p.Images, []image.Name{image.Base}},
 		{p.Runbooks, "runbooks"},
 		{*p.Ready, Command{"curl -fsS http://web/healthz", "host"}},
 		{*p.Load.Command, Command{"while sleep 0.1; do curl -s http://web/; done", "host"}},

@@ -103,8 +103,11 @@ func download(ctx context.Context, module, version string) (string, error) {
 	} else if err == nil {
 		err = wrong
 	}
-	if err != nil {
-		return "", fmt.Errorf("download %s@%s: %s", module, version, strings.Join(strings.Fields(err.Error()), " "))
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return "", errors.New("Go, which could download it, is not installed")
+	case err != nil:
+		return "", fmt.Errorf("downloading it: %s", strings.Join(strings.Fields(err.Error()), " "))
 	}
 	return found.Dir, nil
 }

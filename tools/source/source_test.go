@@ -30,13 +30,18 @@ func compiledIn(root string) string {
 
 func TestOrder(t *testing.T) {
 	ours, other, compiled, moved, cache := tree(t, module), tree(t, "example.com/other"), tree(t, module), t.TempDir(), t.TempDir()
+	below := filepath.Join(ours, "a") // a module in the source tree
+	if err := os.Rename(filepath.Join(tree(t, "example.com/below"), "go.mod"), filepath.Join(below, "go.mod")); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		name   string
 		places places
 		want   string // "" for ErrNone
 	}{
 		{"in the source tree", places{dir: ours, file: compiledIn(compiled), version: "v1.0.0"}, ours},
-		{"in a folder of the source tree", places{dir: filepath.Join(ours, "a", "b"), file: compiledIn(compiled), version: "v1.0.0"}, ours},
+		{"in a folder of the source tree", places{dir: filepath.Join(ours, "c", "d"), file: compiledIn(compiled), version: "v1.0.0"}, ours},
+		{"in another module in the source tree", places{dir: filepath.Join(below, "b"), file: compiledIn(compiled), version: "v1.0.0"}, compiled},
 		{"in another module", places{dir: filepath.Join(other, "a"), file: compiledIn(compiled), version: "v1.0.0"}, compiled},
 		{"in no module", places{dir: moved, file: compiledIn(compiled), version: "v1.0.0"}, compiled},
 		{"compiled in a tree that is gone", places{dir: other, file: compiledIn(moved), version: "v1.0.0"}, cache},
@@ -77,7 +82,7 @@ func TestADownloadThatFails(t *testing.T) {
 	}
 	t.Setenv("PATH", t.TempDir())
 	_, err = places{dir: t.TempDir(), version: "v0.0.1", download: download}.find(t.Context())
-	if !errors.Is(err, ErrNone) || !strings.Contains(err.Error(), `"go": executable file not found`) {
+	if !errors.Is(err, ErrNone) || !strings.Contains(err.Error(), "is not installed") {
 		t.Errorf("without Go, the error is %v", err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go/modules/compose"
 
-	"github.com/stemedb/firedrill/tools/image"
+	"github.com/stemedb/firedrill/tools/service"
 )
 
 // load reads the compose file of the system under test, and makes the images of its services ready.
@@ -34,7 +34,7 @@ func (t *Testbed) load(ctx context.Context) (*types.Project, error) {
 	if _, ok := project.Services[t.config.Operator]; !ok {
 		return nil, fmt.Errorf("%s: no service %q, in which the runbooks' steps are typed: it has %q", t.composeFiles(), t.config.Operator, slices.Sorted(maps.Keys(project.Services)))
 	}
-	if err := image.EnsureServices(ctx, cmp.Or(t.config.Progress, io.Discard), project); err != nil {
+	if err := service.EnsureImages(ctx, cmp.Or(t.config.Progress, io.Discard), project); err != nil {
 		return nil, fmt.Errorf("%s: %w", t.composeFiles(), err)
 	}
 	return project, nil

@@ -1,8 +1,10 @@
-package image
+// Package service builds and pulls the images of the services that a compose file describes.
+package service
 
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,28 +16,17 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/compose-spec/compose-go/v2/template"
 	"github.com/compose-spec/compose-go/v2/types"
-	dockercli "github.com/docker/cli/cli"
+	"github.com/containerd/errdefs"
 	"github.com/docker/cli/cli/command"
 	"github.com/docker/cli/cli/flags"
 	"github.com/docker/compose/v5/pkg/api"
 	"github.com/docker/compose/v5/pkg/compose"
 	"golang.org/x/sync/errgroup"
-)
 
-// Asked are the images that compose files ask for by ${FIREDRILL_IMAGE_…}, sorted. model is what compose files hold, before
-// variables are replaced.
-func Asked(model map[string]any) []Name {
-	var names []Name
-	for variable := range template.ExtractVariables(model, nil) {
-		if rest, ours := strings.CutPrefix(variable, Name("").variable()); ours && rest != "" {
-			names = append(names, Name(strings.ToLower(rest)))
-		}
-	}
-	slices.Sort(names)
-	return names
-}
+	"github.com/stemedb/firedrill/tools/image"
+	"github.com/stemedb/firedrill/tools/progress"
+)
 
 // serviceImage is the image of services of a compose project.
 type serviceImage struct {
@@ -52,7 +43,7 @@ var ensured = struct {
 	errs map[string]error
 }{make(chan struct{}, 1), map[string]error{}}
 
-// EnsureServices builds the images of a compose project's services that have a build section, and pulls those that are
+// EnsureImages builds the images of a compose project's services that have a build section, and pulls those that are
 // missing. Each is built or pulled once per process: calls that need the same at the same time wait for it. What is built is
 // built even if it exists, since its Dockerfile may have changed; the Engine's cache makes that quick.
 //
@@ -60,8 +51,8 @@ var ensured = struct {
 // not name gets a name that no other folder's has, and the labels of what firedrill made.
 //
 // out gets what is being built or pulled, and how long it took. The error of a failed build ends with the build's last lines.
-func EnsureServices(ctx context.Context, out io.Writer, project *types.Project) error {
-	named, images, err := serviceImages(project)
+func EnsureImages(ctx context.Context, out io.Writer, project *types.Project) error {
+	named, images, err := imagesOf(project)
 	if err != nil {
 		return err
 	}
@@ -104,8 +95,8 @@ func ensureAll(ctx context.Context, out io.Writer, project *types.Project, image
 		return fmt.Errorf("connecting compose to the Docker Engine: %w", err)
 	}
 	defer cli.Client().Close()
-	log := newProgress(out)
-	defer log.stop()
+	log := progress.New(out)
+	defer log.Stop()
 	var mu sync.Mutex
 	g, making := errgroup.WithContext(ctx)
 	g.SetLimit(2)
@@ -128,11 +119,12 @@ func ensureAll(ctx context.Context, out io.Writer, project *types.Project, image
 	return g.Wait()
 }
 
-// serviceImages are the images of a project's services, and the project with a name and labels for each that is built.
-func serviceImages(project *types.Project) (named *types.Project, images []*serviceImage, err error) {
+// imagesOf are the images of a project's services, and the project with a name and labels for each that is built.
+func imagesOf(project *types.Project) (named *types.Project, images []*serviceImage, err error) {
 	if named, err = project.WithServicesEnabled(); err != nil { // a copy
 		return nil, nil, err
 	}
+	named.Name = "firedrill" // it is a label of what is built, which is the same in each testbed
 	byRef := map[string]*serviceImage{}
 	add := func(i serviceImage, service string) *serviceImage {
 		if byRef[i.ref] == nil {
@@ -152,12 +144,12 @@ func serviceImages(project *types.Project) (named *types.Project, images []*serv
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading the build section of the service %s: %w", name, err)
 		}
-		// What is built on Base inherits its labels. An image that the user names is not ours.
-		labels := map[string]string{Label: "", labelImage: ""}
+		// What is built on image.Base inherits its labels. An image that the user names is not ours.
+		labels := map[string]string{image.Label: "", image.LabelImage: ""}
 		if service.Image == "" {
 			repository := "firedrill-build/" + repositoryName(project.WorkingDir)
-			service.Image = fmt.Sprintf("%s:%.12s", repository, digest(project.WorkingDir, string(config)))
-			labels = map[string]string{Label: LabelValue, labelImage: repository}
+			service.Image = fmt.Sprintf("%s:%.6x", repository, sha256.Sum256([]byte(project.WorkingDir+"\n"+string(config))))
+			labels = map[string]string{image.Label: image.LabelValue, image.LabelImage: repository}
 		}
 		i := add(serviceImage{ref: service.Image, build: service.Build, config: string(config)}, name)
 		if i.config != string(config) {
@@ -192,8 +184,8 @@ func (i *serviceImage) key() string { return i.ref + "\n" + i.config }
 func (i *serviceImage) String() string { return "the image of " + strings.Join(i.services, ", ") }
 
 // ensureBuilt builds an image, with BuildKit where Docker's buildx is installed, else with the classic builder.
-func (i *serviceImage) ensureBuilt(ctx context.Context, cli command.Cli, project *types.Project, log *progress) error {
-	var last tail
+func (i *serviceImage) ensureBuilt(ctx context.Context, cli command.Cli, project *types.Project, log *progress.Log) error {
+	var last progress.Tail
 	project, err := project.WithServicesEnabled() // a build changes its project
 	if err != nil {
 		return err
@@ -202,9 +194,9 @@ func (i *serviceImage) ensureBuilt(ctx context.Context, cli command.Cli, project
 	if err != nil {
 		return err
 	}
-	end := log.start(i.String(), "building", "")
+	end := log.Start(i.String(), "building", "")
 	err = builder.Build(ctx, project, api.BuildOptions{Services: i.services[:1], Progress: "plain", Out: &last})
-	end(outcome(ctx, err))
+	end(progress.Outcome(ctx, err))
 	if err != nil {
 		return i.buildError(err, &last)
 	}
@@ -212,14 +204,14 @@ func (i *serviceImage) ensureBuilt(ctx context.Context, cli command.Cli, project
 }
 
 // buildError is the error of a build, with its last lines.
-func (i *serviceImage) buildError(err error, last *tail) error {
+func (i *serviceImage) buildError(err error, last *progress.Tail) error {
 	why := strings.TrimSpace(err.Error())
-	if status, ok := errors.AsType[dockercli.StatusError](err); ok && strings.HasPrefix(why, "The command ") {
-		// The message repeats the whole command, with which the log ends already.
-		why = fmt.Sprintf("a step of its Dockerfile ended with exit status %d", status.StatusCode)
-	} else if before, line, several := cutLast(why, "\n"); several {
-		fmt.Fprintln(last, before)
-		why = line
+	if at := strings.LastIndexByte(why, '\n'); at >= 0 { // buildx puts the lines of the Dockerfile before it
+		fmt.Fprintln(last, why[:at])
+		why = why[at+1:]
+	}
+	if status := stepStatus.FindStringSubmatch(why); status != nil {
+		why = "a step of its Dockerfile ended with exit status " + status[1]
 	}
 	where := "its build section"
 	if filepath.IsAbs(i.build.Context) && i.build.DockerfileInline == "" {
@@ -229,25 +221,23 @@ func (i *serviceImage) buildError(err error, last *tail) error {
 		}
 	}
 	text := fmt.Sprintf("%v cannot be built (%s): fix %s", i, why, where)
-	if lines := last.end(); len(lines) > 0 {
+	if lines := last.Lines(); len(lines) > 0 {
 		text += ". The build's last lines:\n  | " + strings.Join(lines, "\n  | ")
 	}
 	return errors.New(text)
 }
 
-// cutLast cuts a text at the last separator.
-func cutLast(s, separator string) (before, after string, found bool) {
-	if at := strings.LastIndex(s, separator); at >= 0 {
-		return s[:at], s[at+len(separator):], true
-	}
-	return "", s, false
-}
+// stepStatus is how both builders end the message of a step that failed, which repeats the whole command.
+var stepStatus = regexp.MustCompile(`(?:returned a non-zero code|exit code): (\d+)$`)
 
 // ensurePulled pulls an image that is missing, or that its service says to pull always.
-func (i *serviceImage) ensurePulled(ctx context.Context, cli command.Cli, project *types.Project, log *progress) error {
-	_, found, err := inspect(ctx, cli.Client(), i.ref)
-	if err != nil || found && i.policy != types.PullPolicyAlways {
-		return err
+func (i *serviceImage) ensurePulled(ctx context.Context, cli command.Cli, project *types.Project, log *progress.Log) error {
+	_, err := cli.Client().ImageInspect(ctx, i.ref)
+	if err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("looking for %v (%s): %w", i, i.ref, err)
+	}
+	if err == nil && i.policy != types.PullPolicyAlways {
+		return nil
 	}
 	fix := "correct its name, load it with `docker load`, or give the service a build section"
 	switch i.policy {
@@ -264,9 +254,9 @@ func (i *serviceImage) ensurePulled(ctx context.Context, cli command.Cli, projec
 	service.PullPolicy = types.PullPolicyAlways
 	one := *project
 	one.Services = types.Services{service.Name: service}
-	end := log.start(i.String(), "pulling "+i.ref, "")
+	end := log.Start(i.String(), "pulling "+i.ref, "")
 	err = puller.Pull(ctx, &one, api.PullOptions{Quiet: true})
-	end(outcome(ctx, err))
+	end(progress.Outcome(ctx, err))
 	if err != nil {
 		return fmt.Errorf("%v (%s) cannot be pulled (%s): %s", i, i.ref, strings.Join(strings.Fields(err.Error()), " "), fix)
 	}

@@ -1,4 +1,5 @@
-package image
+// Package progress prints what takes long: as it begins, from time to time, and as it ends.
+package progress
 
 import (
 	"bytes"
@@ -12,11 +13,11 @@ import (
 	"time"
 )
 
-// heartbeat is how often the builds under way are printed.
+// heartbeat is how often what is under way is printed.
 const heartbeat = 15 * time.Second
 
-// progress prints what is being built. It is safe for concurrent use.
-type progress struct {
+// Log prints what is being built. It is safe for concurrent use.
+type Log struct {
 	mu      sync.Mutex
 	out     io.Writer
 	running []*task // in the order in which they started
@@ -30,8 +31,9 @@ type task struct {
 	began time.Time
 }
 
-func newProgress(out io.Writer) *progress {
-	p := &progress{out: out, ticker: time.NewTicker(heartbeat), ended: make(chan struct{})}
+// New returns a log that prints on out, until Stop.
+func New(out io.Writer) *Log {
+	p := &Log{out: out, ticker: time.NewTicker(heartbeat), ended: make(chan struct{})}
 	go func() {
 		for {
 			select {
@@ -45,26 +47,26 @@ func newProgress(out io.Writer) *progress {
 	return p
 }
 
-// stop ends the heartbeat.
-func (p *progress) stop() {
+// Stop ends the heartbeat.
+func (p *Log) Stop() {
 	p.ticker.Stop()
 	close(p.ended)
 }
 
-// line prints one line.
-func (p *progress) line(format string, args ...any) {
+// Line prints one line.
+func (p *Log) Line(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	fmt.Fprintf(p.out, format+"\n", args...)
 }
 
-// start prints that something begins and, unless takes is "", how long it takes. The function that it returns prints the
+// Start prints that something begins and, unless takes is "", how long it takes. The function that it returns prints the
 // outcome.
-func (p *progress) start(what, doing, takes string) (end func(outcome string)) {
+func (p *Log) Start(what, doing, takes string) (end func(outcome string)) {
 	if takes != "" {
 		doing += " (" + takes + ")"
 	}
-	p.line("%s: %s", what, doing)
+	p.Line("%s: %s", what, doing)
 	t := &task{what: what, began: time.Now()}
 	p.mu.Lock()
 	p.running = append(p.running, t)
@@ -73,12 +75,12 @@ func (p *progress) start(what, doing, takes string) (end func(outcome string)) {
 		p.mu.Lock()
 		p.running = slices.DeleteFunc(p.running, func(other *task) bool { return other == t })
 		p.mu.Unlock()
-		p.line("%s: %s after %v", what, outcome, time.Since(t.began).Round(100*time.Millisecond))
+		p.Line("%s: %s after %v", what, outcome, time.Since(t.began).Round(100*time.Millisecond))
 	}
 }
 
-// outcome is the outcome of what ended with err.
-func outcome(ctx context.Context, err error) string {
+// Outcome is the outcome, as Start's function takes it, of what ended with err.
+func Outcome(ctx context.Context, err error) string {
 	switch {
 	case err == nil:
 		return "ready"
@@ -89,7 +91,7 @@ func outcome(ctx context.Context, err error) string {
 }
 
 // beat prints the tasks under way.
-func (p *progress) beat(now time.Time) {
+func (p *Log) beat(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.running) == 0 {
@@ -102,8 +104,8 @@ func (p *progress) beat(now time.Time) {
 	fmt.Fprintf(p.out, "  still building: %s\n", strings.Join(going, ", "))
 }
 
-// quote prints the lines of a log.
-func (p *progress) quote(lines []string) {
+// Quote prints the lines of a log.
+func (p *Log) Quote(lines []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, line := range lines {
@@ -111,8 +113,8 @@ func (p *progress) quote(lines []string) {
 	}
 }
 
-// tail keeps the last lines of a log. It is safe for concurrent use.
-type tail struct {
+// Tail keeps the last lines of a log. It is safe for concurrent use.
+type Tail struct {
 	mu    sync.Mutex
 	lines []string
 	rest  []byte // a line that has not ended yet
@@ -124,7 +126,7 @@ var colors = regexp.MustCompile("\x1b\\[[0-9;]*m")
 // tailLines is how many lines of a failed build's log are shown.
 const tailLines = 20
 
-func (t *tail) Write(b []byte) (int, error) {
+func (t *Tail) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.rest = append(t.rest, b...)
@@ -143,8 +145,8 @@ func (t *tail) Write(b []byte) (int, error) {
 	}
 }
 
-// end is the last lines.
-func (t *tail) end() []string {
+// Lines are the last lines, 20 at most.
+func (t *Tail) Lines() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.lines)
