@@ -187,7 +187,7 @@ func (c *Container) Command(ctx context.Context, argv ...string) (string, error)
 
 // commandLine is a command as a message shows it: of a script of several lines, its name, or the first line.
 func commandLine(argv []string) string {
-	if len(argv) > 3 && argv[0] == "bash" && argv[1] == "-c" {
+	if len(argv) > 3 && (argv[0] == "bash" || argv[0] == "sh") && argv[1] == "-c" {
 		return strings.Join(argv[3:], " ")
 	}
 	line, more, _ := strings.Cut(strings.Join(argv, " "), "\n")

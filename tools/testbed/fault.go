@@ -108,14 +108,14 @@ func (c *Container) Delay(ctx context.Context, by time.Duration) (err error) {
 	return err
 }
 
-// running is what the Engine says of a container that runs. The error says since when it does not.
+// running is what the Engine says of a container that runs. The error says that it does not, or is paused.
 func (c *Container) running(ctx context.Context) (*container.InspectResponse, error) {
 	now, err := c.Inspect(ctx)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("inspect container %s: %w", c.Name, err)
 	case !now.State.Running:
-		return nil, fmt.Errorf("%s does not run: it ended at %s, exit %d: read its log, or remove what ended it before", c.Name, now.State.FinishedAt, now.State.ExitCode)
+		return nil, fmt.Errorf("%s does not run (%s, exit code %d): read its log, or remove what ended it before", c.Name, now.State.Status, now.State.ExitCode)
 	case now.State.Paused:
 		return nil, fmt.Errorf("%s is paused: remove what paused it before", c.Name)
 	}
@@ -229,8 +229,8 @@ func (c *Container) LimitMemory(ctx context.Context, bytes int64) (err error) {
 		return err
 	}
 	if err := c.update(ctx, limit); err != nil {
-		return fmt.Errorf("limit the memory of %s to %s: %w: it uses %s now: write more than that, and 6MiB at least",
-			c.Name, size(bytes), err, size(int64(used.MemoryStats.Usage)))
+		return fmt.Errorf("limit the memory of %s to %s: it uses %s: write more than that, and at least 6MiB (%s)",
+			c.Name, size(bytes), size(int64(used.MemoryStats.Usage)), strings.Join(strings.Fields(err.Error()), " "))
 	}
 	now, err := c.Inspect(ctx)
 	if err != nil {

@@ -74,10 +74,10 @@ type disk struct {
 
 // disk looks at the filesystem of a folder.
 func (c *Container) disk(ctx context.Context, folder string) (disk, error) {
-	const look = `test -d "$1" && stat -L -c %d "$1" /etc/hosts / && df -P -k "$1"`
-	output, err := c.Command(ctx, "sh", "-c", look, "look at the disk of "+folder, folder)
+	const look = `test -d "$1" || { echo no such folder; exit 1; }; stat -L -c %d "$1" /etc/hosts / && df -P -k "$1"`
+	output, err := c.Command(ctx, "sh", "-c", look, "df", folder)
 	if err != nil {
-		return disk{}, fmt.Errorf("%w: the folder must exist, and the service needs sh, stat, df and head", err)
+		return disk{}, fmt.Errorf("%w: name a folder that exists, of a service that has sh, stat, df and head", err)
 	}
 	d, err := parseDisk(output)
 	if err != nil {
