@@ -40,6 +40,13 @@ var _ = Describe("A fault on a container takes, or says that it did not:", Label
 		Eventually(ctx, asking(host, name)).WithTimeout(testbed.Timeout).Should(Succeed())
 		return c
 	}
+	// machine starts a service that has what the host has.
+	machine := func(ctx SpecContext, name string, command ...string) *testbed.Container {
+		GinkgoHelper()
+		c, err := t.Run(ctx, testbed.Service{Name: name, Image: t.Image("host"), Command: command})
+		Expect(err).NotTo(HaveOccurred())
+		return c
+	}
 	it := func(what string, do func(SpecContext)) {
 		It(what, SpecTimeout(5*time.Minute), func(ctx SpecContext) {
 			prove(what, "")
@@ -106,24 +113,24 @@ var _ = Describe("A fault on a container takes, or says that it did not:", Label
 	})
 
 	it("cpus", func(ctx SpecContext) {
+		busy := machine(ctx, "busy", "sleep", "infinity")
 		count := func() float64 { // of what a loop does in a second
 			GinkgoHelper()
-			counted, err := host.Output(ctx, `timeout 1 bash -c 'trap "echo \$i; exit" TERM; while :; do i=$((i + 1)); done' || true`)
+			counted, err := busy.Output(ctx, `timeout 1 bash -c 'trap "echo \$i; exit" TERM; while :; do i=$((i + 1)); done' || true`)
 			Expect(err).NotTo(HaveOccurred())
 			n, err := strconv.ParseFloat(strings.TrimSpace(counted), 64)
 			Expect(err).NotTo(HaveOccurred())
 			return n
 		}
 		before := count()
-		Expect(host.LimitCPUs(ctx, 0.05)).To(Succeed())
+		Expect(busy.LimitCPUs(ctx, 0.05)).To(Succeed())
 		Expect(count()).To(BeNumerically("<", before/3))
 		Expect(service(ctx, "idle").LimitCPUs(ctx, 0.5)).To(Succeed(), "of a service that runs nothing, and has nothing to run")
-		Expect(host.LimitCPUs(ctx, 1000)).To(MatchError(HavePrefix(didNotTake + "limit host to 1000 processors: ")))
+		Expect(busy.LimitCPUs(ctx, 1000)).To(MatchError(HavePrefix(didNotTake + "limit busy to 1000 processors: ")))
 	})
 
 	it("memory", func(ctx SpecContext) {
-		greedy, err := t.Run(ctx, testbed.Service{Name: "greedy", Image: t.Image("host"), Command: []string{"sleep", "infinity"}})
-		Expect(err).NotTo(HaveOccurred())
+		greedy := machine(ctx, "greedy", "sleep", "infinity")
 		const take = "head -c 60M /dev/zero | tail -c 60M | wc -c" // tail holds it all
 		Expect(greedy.Run(ctx, take)).To(Succeed())
 		Expect(greedy.LimitMemory(ctx, 1<<20)).To(MatchError(And(HavePrefix(didNotTake+"limit the memory of greedy to 1MiB: "),
@@ -131,8 +138,7 @@ var _ = Describe("A fault on a container takes, or says that it did not:", Label
 		Expect(greedy.LimitMemory(ctx, 32<<20)).To(Succeed())
 		Expect(greedy.Run(ctx, "set -o pipefail; "+take)).To(MatchError(ContainSubstring("exit 137")))
 
-		holds, err := t.Run(ctx, testbed.Service{Name: "holds", Image: t.Image("host"), Command: []string{"bash", "-c", "exec tail -c 60M <(head -c 60M /dev/zero; echo full > /dev/shm/full; sleep infinity)"}})
-		Expect(err).NotTo(HaveOccurred())
+		holds := machine(ctx, "holds", "bash", "-c", "exec tail -c 60M <(head -c 60M /dev/zero; echo full > /dev/shm/full; sleep infinity)")
 		Eventually(ctx, func(ctx SpecContext) error { return holds.Run(ctx, "test -s /dev/shm/full") }).WithTimeout(testbed.Timeout).Should(Succeed())
 		started := startedAt(ctx, holds)
 		if err := holds.LimitMemory(ctx, 32<<20); err != nil { // a kernel with cgroup v2 ends it

@@ -34,7 +34,7 @@ func openQueue(ctx context.Context, packets chan<- packet) (accept func(id uint3
 		}, func(error) int { return 0 })
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open netfilter's queue: %w: the kernel needs CONFIG_NETFILTER_NETLINK_QUEUE", err)
+		return nil, fmt.Errorf("open netfilter's queue: %w: the kernel needs CONFIG_NETFILTER_NETLINK_QUEUE, and this program CAP_NET_ADMIN", err)
 	}
 	return func(id uint32) error { return queue.SetVerdictBatch(id, nfqueue.NfAccept) }, nil
 }
