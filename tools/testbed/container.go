@@ -44,7 +44,7 @@ type Service struct {
 	// Data is a tar archive that is unpacked into the folder DataFolder before it starts; nil for none.
 	Data       io.Reader
 	DataFolder string
-	// Within is a container whose network namespace it shares, in place of a place of its own on the network; nil for none.
+	// Within is a container whose network namespace it shares. Nil: it has one, with an address on the testbed's network.
 	Within       *Container
 	Capabilities []string // beside those that every container has
 }

@@ -232,19 +232,21 @@ func (c *Container) LimitMemory(ctx context.Context, bytes int64) (err error) {
 		return fmt.Errorf("limit the memory of %s to %s: it uses %s: write more than that, and at least 6MiB (%s)",
 			c.Name, size(bytes), size(int64(used.MemoryStats.Usage)), strings.Join(strings.Fields(err.Error()), " "))
 	}
-	now, err := c.Inspect(ctx)
-	if err != nil {
-		return fmt.Errorf("inspect container %s: %w", c.Name, err)
-	}
-	if !now.State.Running || now.State.StartedAt != before.State.StartedAt {
-		return nil // the limit has ended it
-	}
-	seen, err := c.stats(ctx)
-	// The kernel counts in pages, of 64 KiB at most.
-	if got := int64(seen.MemoryStats.Limit); err == nil && (got > bytes || got <= bytes-64<<10) {
-		err = fmt.Errorf("the kernel limits the memory of %s to %s, not to %s: the machine needs the cgroup controller memory", c.Name, size(got), size(bytes))
-	}
-	return err
+	return c.testbed.Await(ctx, "the kernel to limit the memory", func(ctx context.Context) error {
+		now, err := c.Inspect(ctx)
+		if err != nil {
+			return fmt.Errorf("inspect container %s: %w", c.Name, err)
+		}
+		if !now.State.Running || now.State.StartedAt != before.State.StartedAt {
+			return nil // the limit has ended it
+		}
+		seen, err := c.stats(ctx)
+		// The kernel counts in pages, of 64 KiB at most.
+		if got := int64(seen.MemoryStats.Limit); err == nil && (got > bytes || got <= bytes-64<<10) {
+			err = fmt.Errorf("that of %s is limited to %s: the machine needs the cgroup controller memory", c.Name, size(got))
+		}
+		return err
+	})
 }
 
 func size(bytes int64) string { return units.BytesSize(float64(bytes)) }
