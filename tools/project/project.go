@@ -175,11 +175,11 @@ type Action string
 // The actions. In the file, each is a key, whose value is what it is done to.
 const (
 	Run        Action = "run"        // runs Script on Service
-	Kill       Action = "kill"       // sends Signal to the main process of Service
+	Kill       Action = "kill"       // ends the main process of Service with Signal
 	Stop       Action = "stop"       // stops Service as docker stop does
 	Pause      Action = "pause"      // freezes the processes of Service
 	Disconnect Action = "disconnect" // takes Service off the network
-	Delay      Action = "delay"      // has each packet that Service sends arrive later, by By
+	Delay      Action = "delay"      // has each packet that Service receives arrive later, by By
 	CPUs       Action = "cpus"       // limits the processor time of Service to To processors
 	Memory     Action = "memory"     // limits the memory of Service to Bytes
 	Fill       Action = "fill"       // fills the filesystem of Folder on Service, but for Bytes

@@ -11,6 +11,11 @@
 //
 // Each --forward passes TCP connections on, and resets them at once while its target cannot be reached. With
 // nothing but --forward there is no API: the program is a client of its targets, at another address.
+//
+// Two commands are for a container that shares another one's network namespace. Each tells in one line what it saw there:
+//
+//	receiver reach HOST:PORT                       Connects, or does not, and ends.
+//	receiver delay --by DURATION --to HOST:PORT    Has each packet arrive later, until it is ended. It needs CAP_NET_ADMIN.
 package main
 
 import (
@@ -36,6 +41,13 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 
+	if len(os.Args) > 1 && commands[os.Args[1]] != nil {
+		if err := commands[os.Args[1]](ctx, os.Args[2:], os.Stdout); err != nil {
+			fmt.Fprintf(os.Stderr, "receiver %s: %v\n", os.Args[1], err)
+			os.Exit(1)
+		}
+		return
+	}
 	servers, err := parseFlags(os.Args[1:], os.Stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -51,6 +63,9 @@ func main() {
 		os.Exit(1)
 	}
 }
+
+// commands get the arguments that follow their name, and where to print.
+var commands = map[string]func(context.Context, []string, io.Writer) error{"delay": delay, "reach": reach}
 
 // A server answers on one port.
 type server struct {

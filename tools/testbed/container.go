@@ -21,6 +21,7 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
+	tcexec "github.com/testcontainers/testcontainers-go/exec"
 )
 
 // Container is a container of the testbed: a service of the system under test, or one that runs beside it.
@@ -43,6 +44,9 @@ type Service struct {
 	// Data is a tar archive that is unpacked into the folder DataFolder before it starts; nil for none.
 	Data       io.Reader
 	DataFolder string
+	// Within is a container whose network namespace it shares. Nil: it has one, with an address on the testbed's network.
+	Within       *Container
+	Capabilities []string // beside those that every container has
 }
 
 // File is a file in a container, owned by the user and the group of the number UID.
@@ -69,7 +73,15 @@ func (t *Testbed) Run(ctx context.Context, s Service) (*Container, error) {
 	if len(s.Publish) > 0 {
 		request.Networks = append(request.Networks, t.gate.Name)
 	}
-	request.HostConfigModifier = func(host *container.HostConfig) { host.PortBindings = ports }
+	if s.Within != nil {
+		request.Hostname, request.Networks, request.NetworkAliases = "", nil, nil
+	}
+	request.HostConfigModifier = func(host *container.HostConfig) {
+		host.PortBindings, host.CapAdd = ports, s.Capabilities
+		if s.Within != nil {
+			host.NetworkMode = container.NetworkMode("container:" + s.Within.ID)
+		}
+	}
 	for folder, volume := range s.Volumes {
 		request.Mounts = append(request.Mounts, testcontainers.VolumeMount(volume, testcontainers.ContainerMountTarget(folder)))
 	}
@@ -156,10 +168,10 @@ func (c *Container) Output(ctx context.Context, script string) (string, error) {
 	return c.Command(ctx, "bash", "-c", script)
 }
 
-// Command runs a program in the container, without a terminal, and returns what it wrote to its standard output. An exit
+// Command runs a program in the container as root, without a terminal, and returns what it wrote to its standard output. An exit
 // status other than 0 is an error with the status and what the program wrote.
 func (c *Container) Command(ctx context.Context, argv ...string) (string, error) {
-	exit, streams, err := c.Exec(ctx, argv)
+	exit, streams, err := c.Exec(ctx, argv, tcexec.WithUser("0"))
 	if err != nil {
 		return "", fmt.Errorf("run %s on %s: %w", argv[0], c.Name, err)
 	}
@@ -175,7 +187,7 @@ func (c *Container) Command(ctx context.Context, argv ...string) (string, error)
 
 // commandLine is a command as a message shows it: of a script of several lines, its name, or the first line.
 func commandLine(argv []string) string {
-	if len(argv) > 3 && argv[0] == "bash" && argv[1] == "-c" {
+	if len(argv) > 3 && (argv[0] == "bash" || argv[0] == "sh") && argv[1] == "-c" {
 		return strings.Join(argv[3:], " ")
 	}
 	line, more, _ := strings.Cut(strings.Join(argv, " "), "\n")
@@ -253,11 +265,16 @@ func (c *Container) CopyOut(ctx context.Context, folder string) (io.ReadCloser, 
 	return copied.Content, nil
 }
 
-// StopGracefully ends the container's program as an operator would: SIGTERM, and 30 seconds to flush. Start starts it again.
-func (c *Container) StopGracefully(ctx context.Context) error {
-	defer c.testbed.Touch()
+// stop sends SIGTERM to the container's program, and SIGKILL 30 seconds later.
+func (c *Container) stop(ctx context.Context) error {
 	flush := 30 * time.Second
-	return c.Stop(ctx, &flush)
+	if err := c.Stop(ctx, &flush); err != nil {
+		return fmt.Errorf("stop %s: %w", c.Name, err)
+	}
+	if _, err := c.running(ctx); err == nil {
+		return fmt.Errorf("%s runs again after it was stopped: end what starts it first", c.Name)
+	}
+	return nil
 }
 
 // Remove ends the container at once and removes it with its anonymous volumes. A nil container, or one that is gone, is no error.

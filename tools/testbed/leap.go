@@ -47,7 +47,7 @@ func (t *Testbed) leap(ctx context.Context, d time.Duration, clears string) erro
 		return err
 	}
 	stopped := time.Now()
-	if err := t.prometheus.StopGracefully(ctx); err != nil {
+	if err := t.prometheus.stop(ctx); err != nil {
 		return err
 	}
 	archive, err := t.prometheus.CopyOut(ctx, dataDir)
