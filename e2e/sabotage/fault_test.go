@@ -49,9 +49,9 @@ var _ = Describe("A fault on a container takes, or says that it did not:", Label
 	}
 	it := func(what string, do func(SpecContext)) {
 		It(what, SpecTimeout(5*time.Minute), func(ctx SpecContext) {
-			prove(what, "")
+			note(what, "")
 			do(ctx)
-			prove(what, "takes, and is refused where it cannot")
+			note(what, "takes, and is refused where it cannot")
 		})
 	}
 	// impatient has what does not happen by itself fail soon.

@@ -22,14 +22,14 @@ var _ = Describe("The drills of a firedrill.yml fail when", Label("sabotage"), f
 		note(what, "")
 		p := edited(
 			"runbooks/SiteDown.md", "   service nginx start\n", "   service nginx begin\n",
-			"firedrill.yml", "verify: &follow_link curl", "verify: &follow_link ! curl",
+			"firedrill.yml", "verify: &follow_link curl", "verify: &follow_link curl --no-such-option",
 			"firedrill.yml", "run: ca-sign 365 <", "run: ca-sine 365 <",
 		)
 		result, err := prove.Drills(ctx, config(ctx, p), p.Drills[:4])
 		Expect(err).NotTo(HaveOccurred())
 		Expect(failures(result)).To(ConsistOf(
 			And(HavePrefix("SiteDown: If nginx Was Killed: false: runbook: "), ContainSubstring(`runbooks/SiteDown.md:`), ContainSubstring(`"If nginx Was Killed" 3/3: exit 3, expected 0`)),
-			And(HavePrefix("SiteDown: If The Configuration Is Broken: false: verify: "), ContainSubstring("exit 1")),
+			And(HavePrefix("SiteDown: If The Configuration Is Broken: false: verify: "), ContainSubstring("--no-such-option")),
 			And(HavePrefix("SiteDown: If The Certificate Ran Out: false: runbook: "), ContainSubstring("firedrill.yml:32: a responder: "), ContainSubstring("ca-sine: command not found")),
 			And(HavePrefix("RedisUnreachable: If The Network Is Cut: false: verify: ")),
 		))

@@ -216,10 +216,22 @@ func (d *decoder) notYAML(err error) {
 func (d *decoder) tags(node *yaml.Node) {
 	if node.Style&yaml.TaggedStyle != 0 {
 		d.problem(node, node.Tag, "a tag", "remove it, and quote the value if it is a text")
+	} else if text := d.from(node); node.Kind != yaml.AliasNode && strings.HasPrefix(text, "!") { // which YAML reads past
+		d.problem(node, text, "a tag", "quote the value: a text cannot begin with !")
 	}
 	for _, child := range node.Content {
 		d.tags(child)
 	}
+}
+
+// from is the text of the line from where a value begins, without its anchor.
+func (d *decoder) from(node *yaml.Node) string {
+	line := []rune(d.lines[min(node.Line, len(d.lines))-1])
+	text := string(line[min(max(node.Column-1, 0), len(line)):])
+	if node.Anchor != "" {
+		text = strings.TrimPrefix(text, "&"+node.Anchor)
+	}
+	return strings.TrimSpace(text)
 }
 
 // size counts keys and values, each alias as often as it is used, and stops above maxExpanded.

@@ -146,7 +146,7 @@ func (c *Container) within(ctx context.Context, command string, capabilities []s
 		return "", fmt.Errorf("%s has a %s already: keep one of the two", c.Name, command)
 	}
 	helper, err := t.Run(ctx, Service{
-		Name: name, Image: t.images.Ref(image.Receiver), Command: append([]string{command}, args...), Within: c, Capabilities: capabilities,
+		Name: name, Image: t.config.Images.Ref(image.Receiver), Command: append([]string{command}, args...), Within: c, Capabilities: capabilities,
 	})
 	if err != nil {
 		return "", err
