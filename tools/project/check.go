@@ -330,6 +330,7 @@ func (c *checker) drill(d *Drill) (alert rule.Alert, known bool) {
 	c.command(d.Verify)
 	for i := range d.Responders {
 		c.on(&d.Responders[i].On)
+		c.service(&d.Responders[i].Restore)
 	}
 	alert, known = c.alert(&d.Alert)
 	for i := range d.Allow {

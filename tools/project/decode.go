@@ -404,7 +404,7 @@ func lastLine(node *yaml.Node) int {
 }
 
 var kinds = map[reflect.Type]string{
-	reflect.TypeFor[Drill](): "a drill", reflect.TypeFor[Command](): "a command", reflect.TypeFor[Responder](): "a responder",
+	reflect.TypeFor[Drill](): "a drill", reflect.TypeFor[Command](): "a command",
 	reflect.TypeFor[Sections](): "sections", reflect.TypeFor[Scenario](): "a scenario",
 }
 
@@ -505,6 +505,14 @@ func (l *Traffic) decode(d *decoder, node *yaml.Node, k key) {
 	}
 	l.Command = new(Command)
 	d.value(node, reflect.ValueOf(l.Command).Elem(), k)
+}
+
+func (r *Responder) decode(d *decoder, node *yaml.Node, k key) {
+	before := len(d.problems)
+	d.mapping(node, reflect.ValueOf(r).Elem(), "a responder")
+	if len(d.problems) == before && (r.Run == "") == (r.Restore == "") {
+		d.problem(node, d.line(node.Line), "a responder has either run or restore", "write one of them, as in run: /usr/local/bin/sign or restore: web")
+	}
 }
 
 func (o *Objectives) decode(d *decoder, node *yaml.Node, k key) {

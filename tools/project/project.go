@@ -147,13 +147,15 @@ type Traffic struct {
 	Command *Command `yaml:"-"` // nil where Service is set
 }
 
-// Responder does Run, once, as soon as When succeeds, while a runbook is followed.
+// Responder does something, once, as soon as When succeeds, while a runbook is followed. It has either Run or Restore.
 type Responder struct {
 	Line int `yaml:"-"` // in File
 
 	When string `yaml:"when,required" example:"test -s /var/mail/ca"`
-	Run  string `yaml:"run,required" example:"/usr/local/bin/sign"`
-	On   string `yaml:"on" example:"web"` // the service on which both run; never empty after Load
+	Run  string `yaml:"run" example:"/usr/local/bin/sign"`
+	// Restore is a service that is started, continued, connected and freed of its limits again, as its platform does.
+	Restore string `yaml:"restore" example:"web"`
+	On      string `yaml:"on" example:"web"` // the service on which When and Run run; never empty after Load
 }
 
 // Sections are headings of sections of runbooks.

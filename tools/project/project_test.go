@@ -104,9 +104,9 @@ func TestLoad(t *testing.T) {
 			{Action: Disconnect, Service: "web"},
 			{Action: Delay, Service: "web", By: 200 * time.Millisecond},
 		}},
-		{p.Drills[1].Responders, []Responder{{40, "test -s /var/mail/ca", "/usr/local/bin/sign", "cache"}}},
+		{p.Drills[1].Responders, []Responder{{40, "test -s /var/mail/ca", "/usr/local/bin/sign", "", "cache"}, {43, "test -s /var/mail/platform", "", "web", "host"}}},
 		{p.Scenarios, []Scenario{{
-			Drill: Drill{Line: 45, Alert: "WebDown", Branch: "If The Disk Is Full", Fault: []Fault{{Line: 50, Action: Run, Service: "host", Script: "rm /var/www/*"}}, Verify: &Command{"curl -fsS http://web/", "host"}, Allow: []string{"listener-on-all-addresses"}},
+			Drill: Drill{Line: 47, Alert: "WebDown", Branch: "If The Disk Is Full", Fault: []Fault{{Line: 52, Action: Run, Service: "host", Script: "rm /var/www/*"}}, Verify: &Command{"curl -fsS http://web/", "host"}, Allow: []string{"listener-on-all-addresses"}},
 			Name:  "pages-lost", Description: "The pages are deleted.", Runbook: "WebDown", Lost: &Command{"cat /var/log/lost", "web"},
 			Objectives: Objectives{RTO: 30 * time.Minute, RPO: 90 * time.Second, Records: 10}, Limits: []string{"The pages are few."},
 		}}},

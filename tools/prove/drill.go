@@ -143,10 +143,9 @@ func (w *worker) await(ctx context.Context, r *responder) error {
 	for !r.acted {
 		if w.command(ctx, project.Command{Run: r.When, On: r.On}) == nil {
 			r.acted = true
-			w.testbed.Say("a responder acts: %s", r.Run)
 			acting, cancel := context.WithTimeout(context.WithoutCancel(ctx), testbed.Timeout)
 			defer cancel()
-			if err := w.command(acting, project.Command{Run: r.Run, On: r.On}); err != nil {
+			if err := w.act(acting, r.Responder); err != nil {
 				return fmt.Errorf("%s:%d: a responder: %w", w.Project.File, r.Line, err)
 			}
 			return nil
@@ -158,4 +157,17 @@ func (w *worker) await(ctx context.Context, r *responder) error {
 		}
 	}
 	return nil
+}
+
+func (w *worker) act(ctx context.Context, r project.Responder) error {
+	if r.Restore == "" {
+		w.testbed.Say("a responder acts: %s", r.Run)
+		return w.command(ctx, project.Command{Run: r.Run, On: r.On})
+	}
+	w.testbed.Say("a responder restores %s", r.Restore)
+	service, err := w.testbed.Service(r.Restore)
+	if err != nil {
+		return err
+	}
+	return service.Restore(ctx)
 }

@@ -29,6 +29,10 @@ type Container struct {
 	*testcontainers.DockerContainer
 	Name    string
 	testbed *Testbed
+
+	// What Restore goes back to.
+	aliases []string             // of a container that was disconnected
+	limits  *container.Resources // of one that was limited; nil for one that was not
 }
 
 // Service describes a container that runs beside the system under test, on the testbed's network, under its name.

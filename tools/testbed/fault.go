@@ -13,6 +13,7 @@ import (
 
 	"github.com/docker/go-units"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
 	"github.com/stemedb/firedrill/tools/image"
@@ -85,6 +86,9 @@ func (c *Container) Disconnect(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if now, err := c.Inspect(ctx); err == nil {
+		c.aliases = now.NetworkSettings.Networks[c.testbed.inside.Name].Aliases
+	}
 	_, err = c.testbed.engine.client.NetworkDisconnect(ctx, c.testbed.inside.ID, client.NetworkDisconnectOptions{Container: c.ID})
 	if err != nil {
 		return fmt.Errorf("disconnect %s: %w", c.Name, err)
@@ -106,6 +110,57 @@ func (c *Container) Delay(ctx context.Context, by time.Duration) (err error) {
 	}
 	_, err = c.within(ctx, "delay", []string{"NET_ADMIN"}, "--by", by.String(), "--to", to)
 	return err
+}
+
+// Restore undoes faults: the container is continued, started, connected and freed of the limits and the delay again.
+func (c *Container) Restore(ctx context.Context) error {
+	defer c.testbed.Touch()
+	now, err := c.Inspect(ctx)
+	if err != nil {
+		return fmt.Errorf("inspect container %s: %w", c.Name, err)
+	}
+	for _, command := range []string{"delay", "reach"} {
+		if helper := c.testbed.find(c.Name + "-" + command); helper != nil {
+			if err := helper.Remove(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if c.limits != nil {
+		if err := c.update(ctx, *c.limits); err != nil {
+			return fmt.Errorf("free %s of its limits: %w", c.Name, err)
+		}
+		c.limits = nil
+	}
+	if _, connected := now.NetworkSettings.Networks[c.testbed.inside.Name]; !connected {
+		_, err := c.testbed.engine.client.NetworkConnect(ctx, c.testbed.inside.ID, client.NetworkConnectOptions{
+			Container: c.ID, EndpointConfig: &network.EndpointSettings{Aliases: c.aliases},
+		})
+		if err != nil {
+			return fmt.Errorf("connect %s: %w", c.Name, err)
+		}
+	}
+	switch {
+	case now.State.Paused:
+		if _, err := c.testbed.engine.client.ContainerUnpause(ctx, c.ID, client.ContainerUnpauseOptions{}); err != nil {
+			return fmt.Errorf("continue %s: %w", c.Name, err)
+		}
+	case !now.State.Running:
+		if err := c.Start(ctx); err != nil {
+			return fmt.Errorf("start %s: %w", c.Name, err)
+		}
+	}
+	return nil
+}
+
+// find is what runs beside the system under that name, or nil.
+func (t *Testbed) find(name string) *Container {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if i := slices.IndexFunc(t.beside, func(other *Container) bool { return other.Name == name }); i >= 0 {
+		return t.beside[i]
+	}
+	return nil
 }
 
 // running is what the Engine says of a container that runs. The error says that it does not, or is paused.
@@ -139,10 +194,7 @@ func (c *Container) reaches(ctx context.Context) (string, error) {
 // Begin, and returns the line that it prints.
 func (c *Container) within(ctx context.Context, command string, capabilities []string, args ...string) (string, error) {
 	t, name := c.testbed, c.Name+"-"+command
-	t.mu.Lock()
-	before := slices.ContainsFunc(t.beside, func(other *Container) bool { return other.Name == name })
-	t.mu.Unlock()
-	if before {
+	if t.find(name) != nil {
 		return "", fmt.Errorf("%s has a %s already: keep one of the two", c.Name, command)
 	}
 	helper, err := t.Run(ctx, Service{
@@ -196,6 +248,7 @@ func (c *Container) LimitCPUs(ctx context.Context, to float64) (err error) {
 	if err != nil {
 		return err
 	}
+	c.limited(now.HostConfig.Resources)
 	if err := c.update(ctx, limit); err != nil {
 		return fmt.Errorf("limit %s to %g processors: %w", c.Name, to, err)
 	}
@@ -213,6 +266,23 @@ func (c *Container) LimitCPUs(ctx context.Context, to float64) (err error) {
 	})
 }
 
+// limited notes, before the first limit, what Restore goes back to. The Engine takes -1 for no limit, and 0 for no change.
+func (c *Container) limited(before container.Resources) {
+	if c.limits != nil {
+		return
+	}
+	c.limits = &container.Resources{
+		NanoCPUs: before.NanoCPUs, CPUPeriod: before.CPUPeriod, CPUQuota: before.CPUQuota,
+		Memory: before.Memory, MemorySwap: before.MemorySwap, MemoryReservation: before.MemoryReservation,
+	}
+	if before.NanoCPUs == 0 && before.CPUQuota == 0 {
+		c.limits.CPUQuota = -1
+	}
+	if before.Memory == 0 {
+		c.limits.Memory, c.limits.MemorySwap = -1, -1
+	}
+}
+
 // LimitMemory limits the container's memory to so many bytes, swap included. The kernel ends processes that need more.
 func (c *Container) LimitMemory(ctx context.Context, bytes int64) (err error) {
 	defer c.injected(&err)
@@ -228,6 +298,7 @@ func (c *Container) LimitMemory(ctx context.Context, bytes int64) (err error) {
 	if err != nil {
 		return err
 	}
+	c.limited(before.HostConfig.Resources)
 	if err := c.update(ctx, limit); err != nil {
 		return fmt.Errorf("limit the memory of %s to %s: it uses %s: write more than that, and at least 6MiB (%s)",
 			c.Name, size(bytes), size(int64(used.MemoryStats.Usage)), strings.Join(strings.Fields(err.Error()), " "))
