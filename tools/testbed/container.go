@@ -172,8 +172,8 @@ func (c *Container) Output(ctx context.Context, script string) (string, error) {
 	return c.Command(ctx, "bash", "-c", script)
 }
 
-// Command runs a program in the container as root, without a terminal, and returns what it wrote to its standard output. An exit
-// status other than 0 is an error with the status and what the program wrote.
+// Command runs a program in the container as root, without a terminal, and returns what it wrote to its standard output. An
+// exit status other than 0 is an error with the status and what the program wrote.
 func (c *Container) Command(ctx context.Context, argv ...string) (string, error) {
 	exit, streams, err := c.Exec(ctx, argv, tcexec.WithUser("0"))
 	if err != nil {
@@ -275,7 +275,11 @@ func (c *Container) stop(ctx context.Context) error {
 	if err := c.Stop(ctx, &flush); err != nil {
 		return fmt.Errorf("stop %s: %w", c.Name, err)
 	}
-	if _, err := c.running(ctx); err == nil {
+	now, err := c.Inspect(ctx)
+	if err != nil {
+		return fmt.Errorf("inspect container %s: %w", c.Name, err)
+	}
+	if now.State.Running {
 		return fmt.Errorf("%s runs again after it was stopped: end what starts it first", c.Name)
 	}
 	return nil
