@@ -21,9 +21,11 @@ var _ = Describe("A fault on a container takes, or says that it did not:", Label
 	var host *testbed.Container
 
 	BeforeAll(func(ctx SpecContext) {
-		var err error
+		images, err := image.Resolve(ctx)
+		Expect(err).NotTo(HaveOccurred())
 		t, err = testbed.Start(ctx, testbed.Config{
-			Name: fmt.Sprintf("faults-%06x", rand.N(1<<24)), Root: "../..", Compose: []string{"faults/compose.yml"}, Operator: "host",
+			Images: images,
+			Name:   fmt.Sprintf("faults-%06x", rand.N(1<<24)), Root: "../..", Compose: []string{"faults/compose.yml"}, Operator: "host",
 			Prometheus: "../../fixtures/prometheus/prometheus.yml", Alertmanager: "../../fixtures/alertmanager/alertmanager.yml",
 			Progress: GinkgoWriter,
 		})
@@ -68,7 +70,7 @@ var _ = Describe("A fault on a container takes, or says that it did not:", Label
 		Expect(web.Kill(ctx, "KILL")).To(Succeed())
 		Expect(asking(host, "web")(ctx)).NotTo(Succeed(), "its restart policy does not start it again")
 
-		Expect(web.Start(ctx)).To(Succeed())
+		Expect(web.Restore(ctx)).To(Succeed())
 		Eventually(ctx, asking(host, "web")).WithTimeout(testbed.Timeout).Should(Succeed())
 		Expect(web.StopGracefully(ctx)).To(Succeed())
 		Expect(asking(host, "web")(ctx)).NotTo(Succeed())
@@ -90,6 +92,9 @@ var _ = Describe("A fault on a container takes, or says that it did not:", Label
 		Expect(asking(host, "frozen")(ctx)).To(MatchError(ContainSubstring("exit 28")), "it does not answer in time")
 		Expect(frozen.Pause(ctx)).To(MatchError(HavePrefix(didNotTake + "frozen is paused: ")))
 		Expect(t.Evidence(ctx, GinkgoT().TempDir())).To(Succeed())
+		Expect(frozen.Restore(ctx)).To(Succeed())
+		Expect(asking(host, "frozen")(ctx)).To(Succeed())
+		Expect(frozen.Pause(ctx)).To(Succeed())
 		Expect(frozen.Remove(ctx)).To(Succeed())
 
 		Expect(service(ctx, "paused").Pause(ctx)).To(Succeed()) // and Close removes it
@@ -101,6 +106,8 @@ var _ = Describe("A fault on a container takes, or says that it did not:", Label
 		Expect(asking(host, "cut")(ctx)).NotTo(Succeed())
 		Expect(cut.Disconnect(ctx)).To(MatchError(didNotTake + "cut is not on the testbed's network: remove what disconnected it before"))
 		Expect(cut.Delay(ctx, time.Second)).To(MatchError(didNotTake + "cut is not on the testbed's network: remove what disconnected it before"))
+		Expect(cut.Restore(ctx)).To(Succeed())
+		Expect(asking(host, "cut")(ctx)).To(Succeed(), "it has its name again")
 	})
 
 	it("delay", func(ctx SpecContext) {
@@ -110,6 +117,8 @@ var _ = Describe("A fault on a container takes, or says that it did not:", Label
 		Expect(slow.Delay(ctx, by)).To(Succeed())
 		Expect(connecting(ctx, host, "slow")).To(And(BeNumerically(">=", by), BeNumerically("<", 2*by)))
 		Expect(slow.Delay(ctx, by)).To(MatchError(didNotTake + "slow has a delay already: keep one of the two"))
+		Expect(slow.Restore(ctx)).To(Succeed())
+		Expect(connecting(ctx, host, "slow")).To(BeNumerically("<", by/2))
 	})
 
 	it("cpus", func(ctx SpecContext) {
@@ -124,7 +133,11 @@ var _ = Describe("A fault on a container takes, or says that it did not:", Label
 		}
 		before := count()
 		Expect(busy.LimitCPUs(ctx, 0.05)).To(Succeed())
-		Expect(count()).To(BeNumerically("<", before/3))
+		limited := count()
+		Expect(limited).To(BeNumerically("<", before/3))
+		Expect(busy.LimitCPUs(ctx, 0.1)).To(Succeed())
+		Expect(busy.Restore(ctx)).To(Succeed())
+		Expect(count()).To(BeNumerically(">", 2*limited))
 		Expect(service(ctx, "idle").LimitCPUs(ctx, 0.5)).To(Succeed(), "of a service that runs nothing, and has nothing to run")
 		Expect(busy.LimitCPUs(ctx, 1000)).To(MatchError(HavePrefix(didNotTake + "limit busy to 1000 processors: ")))
 	})
@@ -137,6 +150,8 @@ var _ = Describe("A fault on a container takes, or says that it did not:", Label
 			MatchRegexp("it uses [0-9.]+[KM]iB: write more than that, and at least 6MiB"))))
 		Expect(greedy.LimitMemory(ctx, 32<<20)).To(Succeed())
 		Expect(greedy.Run(ctx, "set -o pipefail; "+take)).To(MatchError(ContainSubstring("exit 137")))
+		Expect(greedy.Restore(ctx)).To(Succeed())
+		Expect(greedy.Run(ctx, "set -o pipefail; "+take)).To(Succeed())
 
 		holds := machine(ctx, "holds", "bash", "-c", "exec tail -c 60M <(head -c 60M /dev/zero; echo full > /dev/shm/full; sleep infinity)")
 		Eventually(ctx, func(ctx SpecContext) error { return holds.Run(ctx, "test -s /dev/shm/full") }).WithTimeout(testbed.Timeout).Should(Succeed())

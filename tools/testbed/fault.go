@@ -248,7 +248,9 @@ func (c *Container) LimitCPUs(ctx context.Context, to float64) (err error) {
 	if err != nil {
 		return err
 	}
-	c.limited(now.HostConfig.Resources)
+	if err := c.limited(ctx, now.HostConfig.Resources); err != nil {
+		return err
+	}
 	if err := c.update(ctx, limit); err != nil {
 		return fmt.Errorf("limit %s to %g processors: %w", c.Name, to, err)
 	}
@@ -266,21 +268,27 @@ func (c *Container) LimitCPUs(ctx context.Context, to float64) (err error) {
 	})
 }
 
-// limited notes, before the first limit, what Restore goes back to. The Engine takes -1 for no limit, and 0 for no change.
-func (c *Container) limited(before container.Resources) {
+// limited notes, before the first limit, what Restore goes back to: where there was no limit, all that the machine has, for
+// the Engine takes no limit away.
+func (c *Container) limited(ctx context.Context, before container.Resources) error {
 	if c.limits != nil {
-		return
+		return nil
+	}
+	machine, err := c.testbed.engine.client.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return fmt.Errorf("ask the Docker Engine for its machine: %w", err)
 	}
 	c.limits = &container.Resources{
 		NanoCPUs: before.NanoCPUs, CPUPeriod: before.CPUPeriod, CPUQuota: before.CPUQuota,
 		Memory: before.Memory, MemorySwap: before.MemorySwap, MemoryReservation: before.MemoryReservation,
 	}
-	if before.NanoCPUs == 0 && before.CPUQuota == 0 {
-		c.limits.CPUQuota = -1
+	if before.NanoCPUs == 0 && before.CPUQuota <= 0 {
+		c.limits.NanoCPUs, c.limits.CPUPeriod = int64(machine.Info.NCPU)*1e9, 0
 	}
 	if before.Memory == 0 {
-		c.limits.Memory, c.limits.MemorySwap = -1, -1
+		c.limits.Memory, c.limits.MemorySwap = machine.Info.MemTotal, machine.Info.MemTotal
 	}
+	return nil
 }
 
 // LimitMemory limits the container's memory to so many bytes, swap included. The kernel ends processes that need more.
@@ -298,7 +306,9 @@ func (c *Container) LimitMemory(ctx context.Context, bytes int64) (err error) {
 	if err != nil {
 		return err
 	}
-	c.limited(before.HostConfig.Resources)
+	if err := c.limited(ctx, before.HostConfig.Resources); err != nil {
+		return err
+	}
 	if err := c.update(ctx, limit); err != nil {
 		return fmt.Errorf("limit the memory of %s to %s: it uses %s: write more than that, and at least 6MiB (%s)",
 			c.Name, size(bytes), size(int64(used.MemoryStats.Usage)), strings.Join(strings.Fields(err.Error()), " "))
