@@ -166,7 +166,7 @@ func (c *checker) dashboard(alert rule.Alert, address string) {
 // metrics demands that a runbook mentions the metrics of its alert's expression, where at least half of the others mention
 // one.
 func (c *checker) metrics(alert rule.Alert, expr parser.Expr, doc *runbook.Runbook) {
-	if !c.mentioning(alert.Name) {
+	if !c.mentioning(alert.Name, doc) {
 		return
 	}
 	for _, selector := range selectors(expr) {
@@ -177,8 +177,9 @@ func (c *checker) metrics(alert rule.Alert, expr parser.Expr, doc *runbook.Runbo
 	}
 }
 
-// mentioning tells whether at least half of the runbooks of other alerts, if there are any, mention a metric of their rule.
-func (c *checker) mentioning(but string) bool {
+// mentioning tells whether a runbook is to mention the metrics of its alert's rule: at least half of the runbooks of other
+// alerts do or, where there are none, it states the trigger.
+func (c *checker) mentioning(but string, doc *runbook.Runbook) bool {
 	if c.mentions == nil {
 		c.mentions = map[string]bool{}
 		for _, alert := range c.alerts {
@@ -196,6 +197,9 @@ func (c *checker) mentioning(but string) bool {
 				have++
 			}
 		}
+	}
+	if all == 0 {
+		return doc.Header.Trigger != ""
 	}
 	return 2*have >= all
 }

@@ -337,6 +337,9 @@ func (r *run) investigate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(section.Steps) == 0 {
+		return nil
+	}
 	_, err = r.Follow(ctx, section, r.notification.Labels)
 	return err
 }

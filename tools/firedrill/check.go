@@ -24,6 +24,7 @@ type inputs struct {
 	check.Inputs
 	project *project.Project // that they are filled from; nil without a firedrill.yml
 	changed *change.Set      // nil to check all
+	alerts  []string         // whose findings are reported, beside those of no alert; nil for all
 	cmd     *cobra.Command   // whose flags they are
 }
 
@@ -96,6 +97,9 @@ func (in *inputs) check(ctx context.Context, w io.Writer, out output) error {
 	}
 	if in.changed != nil {
 		findings = slices.DeleteFunc(findings, func(f finding.Finding) bool { return !in.changed.Touches(f.File, f.Alert) })
+	}
+	if in.alerts != nil {
+		findings = slices.DeleteFunc(findings, func(f finding.Finding) bool { return f.Alert != "" && !slices.Contains(in.alerts, f.Alert) })
 	}
 	report := finding.Report{Checks: check.Checks, Findings: findings}
 	for _, alert := range set.Alerts {

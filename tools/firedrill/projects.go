@@ -46,6 +46,18 @@ func (s *selection) choose(focus, labels string) error {
 	return nil
 }
 
+// alerts are the names of the alerts of which something is proven.
+func (s selection) alerts() []string {
+	names := []string{}
+	for _, d := range s.drills {
+		names = append(names, d.Alert)
+	}
+	for _, one := range s.scenarios {
+		names = append(names, one.Alert)
+	}
+	return names
+}
+
 func (s selection) noneMatches() error {
 	var names []string
 	for _, d := range s.Drills {

@@ -182,7 +182,8 @@ func (p proof) shortfall(proofs []journal.Proof) error {
 	return fmt.Errorf("%d specs ran, and not %d: has one another text in each run?", len(proofs), p.expect)
 }
 
-// check compares the rules with the runbooks, of what is to be proven.
+// check compares the rules with the runbooks, of what is to be proven. Errors in ours end the run; a project may have more to
+// fix than what is proven of it.
 func (p *proof) check(ctx context.Context, stdout io.Writer) error {
 	if len(p.suites) > 0 {
 		if info, err := os.Stat(p.Runbooks); err != nil || !info.IsDir() { // a check can do without, a proof cannot
@@ -198,7 +199,12 @@ func (p *proof) check(ctx context.Context, stdout io.Writer) error {
 	for _, s := range p.projects {
 		of := p.inputs
 		of.use(s.Project)
-		if err := of.check(ctx, stdout, output{format: "text"}); err != nil {
+		of.alerts = s.alerts()
+		err := of.check(ctx, stdout, output{format: "text"})
+		switch {
+		case errors.Is(err, errFound):
+			fmt.Fprintln(stdout, "the drills are proven all the same: firedrill check fails on these errors")
+		case err != nil:
 			return err
 		}
 	}

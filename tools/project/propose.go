@@ -358,18 +358,45 @@ func (p *proposer) drills() {
 			p.count++
 			p.line("  - alert: %s", scalar(name))
 			p.line("    branch: %s", scalar(branch.Name))
-			if service := p.broken(name, branch, len(branches) == 1); service != "" {
-				p.line("    fault: {kill: %s}", inFlow(service))
-				p.guess("fault: {kill: %s} for %s, %q, which names it", service, name, branch.Name)
-			} else {
+			fault, because := p.fault(name, branch, len(branches) == 1)
+			if fault == "" {
 				p.line("    # TODO fault: what breaks here? One of run, kill, stop, pause, disconnect, delay, cpus, memory, fill")
+				continue
 			}
+			p.line("    fault: %s", fault)
+			p.guess("fault: %s for %s, %q, which %s", fault, name, branch.Name, because)
 		}
 	}
 	if p.count == 0 {
 		p.lines = p.lines[:at]
 		p.todo("drills", "one for each branch of each runbook")
 	}
+}
+
+// starts finds a command that starts a service of an operating system.
+var starts = regexp.MustCompile(`\b(?:systemctl (?:re)?start ([\w@.-]+)|service ([\w@.-]+) (?:re)?start)\b`)
+
+// fault is what a branch cures, as far as its steps and its name tell, and how it is known; "" where they do not.
+func (p *proposer) fault(alert string, branch runbook.Branch, only bool) (fault, because string) {
+	started := map[string]bool{}
+	for _, step := range branch.Steps {
+		for _, found := range starts.FindAllStringSubmatch(step.Source, -1) {
+			stop := "systemctl stop " + found[1]
+			if found[1] == "" {
+				stop = "service " + found[2] + " stop"
+			}
+			started[stop] = true
+		}
+	}
+	if len(started) == 1 {
+		for stop := range started {
+			return fmt.Sprintf("{run: %s}", inFlow(stop)), "starts it"
+		}
+	}
+	if service := p.broken(alert, branch, only); service != "" {
+		return fmt.Sprintf("{kill: %s}", inFlow(service)), "names it"
+	}
+	return "", ""
 }
 
 // broken is the one service that a branch names or, where it is the runbook's only branch, the alert's expression; "" where
