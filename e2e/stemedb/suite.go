@@ -192,7 +192,7 @@ func (e *Environment) Proved(alert, branch, what string) { e.entry(alert, branch
 func (e *Environment) entry(alert, branch, what string) {
 	e.about = alert
 	entry := journal.Entry{Alert: alert, Branch: branch, What: what}
-	if e.Testbed != nil {
+	if e.Testbed != nil && !slices.Contains(CurrentSpecReport().Labels(), NoTestbed) {
 		entry.Leapt = e.Leapt()
 	}
 	AddReportEntry(journal.EntryName, ReportEntryVisibilityNever, entry)

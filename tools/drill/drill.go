@@ -208,11 +208,12 @@ func (r *run) inactiveBefore(ctx context.Context) (err error) {
 	return err
 }
 
-// snapshot lists what is on the operator's machine, with a low priority: a scrape that comes too late for it would end the
-// alert.
+// snapshot lists what is on the operator's machine, with a low priority where it has nice: a scrape that comes too late for
+// it would end the alert.
 func (r *run) snapshot(ctx context.Context) (sideeffect.State, error) {
 	return sideeffect.Snapshot(ctx, func(ctx context.Context, script string) (string, error) {
-		return r.Operator().Command(ctx, "nice", "-n", "19", "bash", "-c", script)
+		const nicely = `type -P nice >/dev/null && exec nice -n 19 bash -c "$1"; exec bash -c "$1"`
+		return r.Operator().Command(ctx, "bash", "-c", nicely, "snapshot", script)
 	})
 }
 

@@ -257,6 +257,11 @@ func (w *worker) begin(ctx context.Context) error {
 	if err := w.testbed.Begin(ctx, w.ready); err != nil {
 		return err
 	}
+	if w.Project.Ready == nil { // what has ended since
+		if err := w.testbed.Running(ctx); err != nil {
+			return err
+		}
+	}
 	return w.testbed.NoteSecrets(ctx, w.Secrets)
 }
 

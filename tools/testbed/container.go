@@ -201,13 +201,13 @@ func commandLine(argv []string) string {
 	return line
 }
 
-// terminal starts a program in the container on a pseudo-terminal, as an operator's ssh would: testcontainers-go has no
-// call for that.
+// terminal starts a program in the container on a pseudo-terminal, in the user's home if there is one, as an operator's ssh
+// would: testcontainers-go has no call for that.
 func (c *Container) terminal(ctx context.Context, argv []string) (io.ReadWriteCloser, error) {
 	size := client.ConsoleSize{Height: 50, Width: 200}
 	made, err := c.testbed.engine.client.ExecCreate(ctx, c.ID, client.ExecCreateOptions{
-		Cmd: argv, TTY: true, ConsoleSize: size, AttachStdin: true, AttachStdout: true, AttachStderr: true,
-		Env: []string{"TERM=xterm", "LANG=C.UTF-8", "HOME=/root"}, WorkingDir: "/root",
+		Cmd: append([]string{"bash", "-c", `cd 2>/dev/null; exec "$@"`, "terminal"}, argv...), TTY: true, ConsoleSize: size, AttachStdin: true, AttachStdout: true, AttachStderr: true,
+		Env: []string{"TERM=xterm", "LANG=C.UTF-8"},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open a terminal on %s: %w", c.Name, err)
