@@ -31,7 +31,8 @@ const NoTestbed = "no testbed"
 func Suite(name string) *Environment {
 	e := &Environment{suite: name}
 	SynchronizedBeforeSuite(func(ctx SpecContext) {
-		swept, err := testbed.Sweep(ctx)
+		root, _, _ := project()
+		swept, err := testbed.Sweep(ctx, root)
 		Expect(err).NotTo(HaveOccurred(), "remove what an earlier run left")
 		for _, name := range swept {
 			fmt.Println("removed the testbed", name, "of a run that has ended")

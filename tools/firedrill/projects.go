@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -68,7 +69,7 @@ func (s selection) noneMatches() error {
 
 // proveProject proves what is selected of a project, and adds it to the record.
 func (p proof) proveProject(ctx context.Context, s selection, images image.Set, record *record, stdout io.Writer) (err error) {
-	swept, err := testbed.Sweep(ctx)
+	swept, err := testbed.Sweep(ctx, filepath.Dir(s.File))
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("remove what an earlier run left: %w", err)
 	}

@@ -162,7 +162,7 @@ func (p *pool) work(ctx, starting context.Context, stop func()) (err error) {
 // close removes a worker's testbed, or says how to enter it.
 func (p *pool) close(ctx context.Context, w *worker) error {
 	if p.Keep {
-		w.testbed.Say("it is left up until the next run, or until firedrill clean. %s", w.testbed.Enter())
+		w.testbed.Say("it is left up until the next run of this project, or until firedrill clean. %s", w.testbed.Enter())
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), testbed.Timeout)
@@ -241,7 +241,7 @@ func (w *worker) start(ctx context.Context) (err error) {
 		name = "project"
 	}
 	w.testbed, err = testbed.Start(ctx, testbed.Config{
-		Name: fmt.Sprintf("%s-%06x", name[:min(len(name), 20)], rand.N(1<<24)), Root: folder, Images: w.Images, Progress: w.Progress,
+		Name: fmt.Sprintf("%s-%06x", name[:min(len(name), 20)], rand.N(1<<24)), Root: folder, Images: w.Images, Keep: w.Keep, Progress: w.Progress, Interval: p.ScrapeInterval,
 		Rules: p.Set, Runbooks: p.Runbooks, Grammar: p.Grammar(), Prometheus: p.Prometheus, Alertmanager: p.Alertmanager,
 		Compose: p.Compose, Operator: p.Operator, Volumes: p.Volumes,
 		Respond: w.respond, Secrets: secretsScript(p.Secrets),

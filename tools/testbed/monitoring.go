@@ -64,7 +64,7 @@ func (t *Testbed) configure() error {
 	}
 	return errors.Join(
 		adapt(t.config.Prometheus, "", &t.configuration.prometheus, func(content []byte) ([]byte, []string, error) {
-			return prometheusConfig(t.config.Prometheus, content, paths, "alertmanager:9093", Interval)
+			return prometheusConfig(t.config.Prometheus, content, paths, "alertmanager:9093", t.config.Interval)
 		}),
 		adapt(t.config.Alertmanager, oneReceiver, &t.configuration.alertmanager, func(content []byte) ([]byte, []string, error) {
 			return alertmanagerConfig(t.config.Alertmanager, content, fmt.Sprintf("http://receiver:%d", portReceiver))
