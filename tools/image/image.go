@@ -52,6 +52,16 @@ func Asked(model map[string]any) []Name {
 	return names
 }
 
+// Placeholders are variables as Set.Environ has them, with references of no image, to read a compose file before its images
+// are known.
+func Placeholders(names []Name) []string {
+	var variables []string
+	for _, name := range names {
+		variables = append(variables, name.variable()+"=firedrill/"+string(name)+":placeholder")
+	}
+	return variables
+}
+
 // Set is the images of one testbed.
 type Set struct {
 	names []Name

@@ -19,6 +19,7 @@ import (
 	"github.com/stemedb/firedrill/tools/nearest"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
+	"github.com/stemedb/firedrill/tools/service"
 	"github.com/stemedb/firedrill/tools/sideeffect"
 )
 
@@ -85,10 +86,11 @@ type checker struct {
 	*Project
 	folder string
 
-	services, volumes []string        // of the compose files; nil where they are not known
-	books             *runbook.Folder // nil before it is read
-	unread            bool            // the runbooks cannot be read
-	others            []error         // problems of other files
+	services, volumes []string          // of the compose files; nil where they are not known
+	leftOut           map[string]string // services that a testbed does not run, and why
+	books             *runbook.Folder   // nil before it is read
+	unread            bool              // the runbooks cannot be read
+	others            []error           // problems of other files
 }
 
 func (c *checker) check() {
@@ -232,7 +234,7 @@ func (c *checker) rules() {
 	}
 }
 
-// compose reads the names of services and volumes. It leaves variables as they are: a testbed sets them.
+// compose reads the names of services and volumes. The images that a testbed sets by variables have any name here.
 func (c *checker) compose() {
 	complete := len(c.Compose) > 0
 	for i := range c.Compose {
@@ -243,31 +245,29 @@ func (c *checker) compose() {
 	if !complete {
 		return
 	}
+	var env []string
 	model, err := composeModel(c.Compose...)
+	if err == nil {
+		c.Images = image.Asked(model)
+		env = image.Placeholders(c.Images)
+		c.Sources = paths(model, nil)
+		slices.Sort(c.Sources)
+		c.Sources = slices.Compact(c.Sources)
+	}
+	system, _, err := service.Load(context.Background(), c.folder, "firedrill", c.Compose, env)
 	if err != nil {
-		text := err.Error()
-		if folder, err := filepath.Abs(c.folder); err == nil {
-			text = strings.ReplaceAll(text, folder+string(filepath.Separator), "")
-		}
-		c.wrong(&c.Compose[0], "the compose file cannot be used: "+text, "fix it until docker compose config accepts it")
+		c.others = append(c.others, err)
+	}
+	if system == nil {
 		return
 	}
-	c.Images = image.Asked(model)
-	services, _ := model["services"].(map[string]any)
-	volumes, _ := model["volumes"].(map[string]any)
-	c.services, c.volumes = []string{}, []string{}
-	for name, service := range services {
-		// One that has a profile is started by request only.
-		if fields, _ := service.(map[string]any); fields["profiles"] == nil {
-			c.services = append(c.services, name)
+	c.services, c.leftOut = system.ServiceNames(), map[string]string{}
+	for name, left := range system.DisabledServices { // one that has a profile is started by request only
+		if why := service.LeftOut(left); why != "" {
+			c.leftOut[name] = why
 		}
 	}
-	c.volumes = slices.AppendSeq(c.volumes, maps.Keys(volumes))
-	slices.Sort(c.services)
-	slices.Sort(c.volumes)
-	c.Sources = paths(model, nil)
-	slices.Sort(c.Sources)
-	c.Sources = slices.Compact(c.Sources)
+	c.volumes = append([]string{}, system.VolumeNames()...)
 }
 
 // paths adds the absolute paths of this machine that a value of a compose file holds: compose has made those relative to the
@@ -290,7 +290,7 @@ func paths(value any, found []string) []string {
 	return found
 }
 
-// composeModel is the content of compose files, merged. The error is one line.
+// composeModel is the content of compose files, merged, with variables as they are. The error is one line.
 func composeModel(files ...string) (map[string]any, error) {
 	options, err := cli.NewProjectOptions(files, cli.WithName("firedrill"), cli.WithInterpolation(false))
 	if err == nil {
@@ -303,7 +303,9 @@ func composeModel(files ...string) (map[string]any, error) {
 }
 
 func (c *checker) service(name *string) {
-	if *name != "" && c.services != nil && !slices.Contains(c.services, *name) {
+	if why := c.leftOut[*name]; why != "" {
+		c.wrong(name, "the testbed leaves this service out: "+why, nearest.Choice(*name, c.services))
+	} else if *name != "" && c.services != nil && !slices.Contains(c.services, *name) {
 		c.wrong(name, "the compose file has no such service", nearest.Choice(*name, c.services))
 	}
 }

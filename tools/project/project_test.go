@@ -132,9 +132,9 @@ func TestLoadFromElsewhere(t *testing.T) {
 // Of the compose files' sources, those that are there.
 func TestSources(t *testing.T) {
 	in(t, nil)
-	content := "services:\n  host: {build: {context: ..}, env_file: [web.env, {path: none.env, required: false}], volumes: [./rules:/rules, data:/data]}\n" +
+	content := "services:\n  host: {build: {context: .., dockerfile_inline: FROM scratch}, env_file: [web.env, {path: none.env, required: false}], volumes: [./rules:/rules, data:/data]}\n" +
 		"  web: {build: ., volumes: [/dev/null:/tmp/null]}\n  cache: {image: redis}\nvolumes: {textfiles: {}, data: {}}\n"
-	for name, content := range map[string]string{"compose.yml": content, "web.env": ""} {
+	for name, content := range map[string]string{"compose.yml": content, "web.env": "", "Dockerfile": ""} {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

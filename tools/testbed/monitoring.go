@@ -38,6 +38,13 @@ const oneReceiver = "route: {receiver: firedrill}\nreceivers: [{name: firedrill,
 // said are the changes that a testbed of this process has printed: they are the same for all.
 var said sync.Map
 
+// sayOnce says a change, once in this process.
+func (t *Testbed) sayOnce(line string) {
+	if _, again := said.LoadOrStore(line, true); !again {
+		t.Say("%s", line)
+	}
+}
+
 // configure reads both configurations and says what is changed in them.
 func (t *Testbed) configure() error {
 	var paths []string
@@ -54,9 +61,8 @@ func (t *Testbed) configure() error {
 		}
 		adapted, changes, err := with(content)
 		for _, change := range changes {
-			line := fmt.Sprintf("%s: %s", t.relative(file), change)
-			if _, said := said.LoadOrStore(line, true); !said && file != "" {
-				t.Say("%s", line)
+			if file != "" {
+				t.sayOnce(fmt.Sprintf("%s: %s", t.relative(file), change))
 			}
 		}
 		*to = adapted
@@ -64,16 +70,16 @@ func (t *Testbed) configure() error {
 	}
 	return errors.Join(
 		adapt(t.config.Prometheus, "", &t.configuration.prometheus, func(content []byte) ([]byte, []string, error) {
-			return prometheusConfig(t.config.Prometheus, content, paths, "alertmanager:9093", t.config.Interval)
+			return prometheusConfig(t.config.Prometheus, content, paths, nameAlertmanager+":9093", t.config.Interval)
 		}),
 		adapt(t.config.Alertmanager, oneReceiver, &t.configuration.alertmanager, func(content []byte) ([]byte, []string, error) {
-			return alertmanagerConfig(t.config.Alertmanager, content, fmt.Sprintf("http://receiver:%d", portReceiver))
+			return alertmanagerConfig(t.config.Alertmanager, content, fmt.Sprintf("http://%s:%d", nameReceiver, portReceiver))
 		}))
 }
 
 func (t *Testbed) startAlertmanager(ctx context.Context) (err error) {
 	t.alertmanager, err = t.Run(ctx, Service{
-		Name: "alertmanager", Image: t.config.Images.Ref(image.Alertmanager),
+		Name: nameAlertmanager, Image: t.config.Images.Ref(image.Alertmanager),
 		Command: []string{"--config.file=" + alertFile, "--storage.path=/alertmanager", "--cluster.listen-address="},
 		Files:   []File{{Path: alertFile, Content: t.configuration.alertmanager, Mode: 0o644}},
 	})
@@ -99,7 +105,7 @@ func (t *Testbed) startPrometheus(ctx context.Context, data io.Reader) error {
 	t.Touch() // what another Prometheus said counts no more
 	var err error
 	t.prometheus, err = t.Run(ctx, Service{
-		Name: "prometheus", Image: t.config.Images.Ref(image.Prometheus), Volumes: volumes,
+		Name: namePrometheus, Image: t.config.Images.Ref(image.Prometheus), Volumes: volumes,
 		Command: []string{
 			"--config.file=" + promFile, "--storage.tsdb.path=" + dataDir,
 			// A leap ends with alerts that are due: without it, Prometheus waits 10 minutes more.

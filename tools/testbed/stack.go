@@ -10,8 +10,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
-	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
@@ -20,49 +20,22 @@ import (
 	"github.com/stemedb/firedrill/tools/service"
 )
 
-// load reads the compose file of the system under test, and makes the images of its services ready.
+// load reads the compose files of the system under test, makes the images of its services ready, and adapts it.
 func (t *Testbed) load(ctx context.Context) (*types.Project, error) {
-	options, err := cli.NewProjectOptions(t.config.Compose, cli.WithName(t.prefix()), cli.WithEnv(t.config.Images.Environ()),
-		cli.WithOsEnv, cli.WithEnvFiles(), cli.WithDotEnv)
+	project, lines, err := service.Load(ctx, t.config.Root, t.prefix(), t.config.Compose, t.config.Images.Environ())
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", t.composeFiles(), err)
-	}
-	project, err := options.LoadProject(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", t.composeFiles(), err)
+		return nil, err
 	}
 	if _, ok := project.Services[t.config.Operator]; !ok {
-		return nil, fmt.Errorf("%s: no service %q, in which the runbooks' steps are typed: it has %q", t.composeFiles(), t.config.Operator, slices.Sorted(maps.Keys(project.Services)))
+		return nil, fmt.Errorf("%s: no service %q, in which the runbooks' steps are typed: it has %q", t.composeFiles(), t.config.Operator, project.ServiceNames())
+	}
+	for _, line := range append(lines, isolate(project, t.prefix(), t.inside.Name, t.labels())...) {
+		t.sayOnce(line)
 	}
 	if err := service.EnsureImages(ctx, cmp.Or(t.config.Progress, io.Discard), project); err != nil {
 		return nil, fmt.Errorf("%s: %w", t.composeFiles(), err)
 	}
 	return project, nil
-}
-
-// isolate changes in memory what isolation demands: the services are on the testbed's network alone, publish nothing on
-// this machine, and carry the testbed's name and labels.
-func (t *Testbed) isolate(project *types.Project) {
-	for name, service := range project.Services {
-		aliases := []string{name}
-		for _, network := range service.Networks {
-			if network != nil {
-				aliases = append(aliases, network.Aliases...)
-			}
-		}
-		service.Networks = map[string]*types.ServiceNetworkConfig{"testbed": {Aliases: aliases}}
-		service.Ports, service.ContainerName = nil, t.prefix()+"-"+name
-		if service.Labels == nil {
-			service.Labels = types.Labels{}
-		}
-		maps.Copy(service.Labels, t.labels())
-		project.Services[name] = service
-	}
-	project.Networks = types.Networks{"testbed": {Name: t.inside.Name, External: true}}
-	for name, volume := range project.Volumes {
-		volume.Labels = t.labels()
-		project.Volumes[name] = volume
-	}
 }
 
 func (t *Testbed) composeFiles() string { return strings.Join(t.config.Compose, ", ") }
@@ -74,7 +47,6 @@ func (t *Testbed) Up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.isolate(project)
 	file, err := project.MarshalYAML()
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.composeFiles(), err)
@@ -87,7 +59,7 @@ func (t *Testbed) Up(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.composeFiles(), err)
 	}
-	if err := t.stack.Up(ctx); err != nil {
+	if err := interruptible(ctx, func(ctx context.Context) error { return t.stack.Up(ctx) }); err != nil {
 		return fmt.Errorf("start the services of %s: %w", t.composeFiles(), err)
 	}
 	services := map[string]*Container{}
@@ -102,6 +74,21 @@ func (t *Testbed) Up(ctx context.Context) error {
 	defer t.mu.Unlock()
 	t.services = services
 	return nil
+}
+
+// creating is how long the Engine may take to create what a run that is interrupted has asked it for.
+const creating = 10 * time.Second
+
+// interruptible calls create, which makes containers. The Engine goes on with what it was asked for after the one who asked
+// has gone: where the context ends, create has the time to end, so that Close finds all that was made.
+func interruptible(ctx context.Context, create func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	inner, interrupt := context.WithCancel(context.WithoutCancel(ctx))
+	defer interrupt()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(creating, interrupt) })()
+	return errors.Join(create(inner), ctx.Err())
 }
 
 // Service is a service of the system under test, which runs from Begin on. The error names those that exist.

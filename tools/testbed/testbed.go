@@ -196,14 +196,14 @@ func (t *Testbed) start(ctx context.Context) error {
 }
 
 func (t *Testbed) startReceiver(ctx context.Context) (err error) {
-	forward := map[int]string{portPrometheus: "prometheus:9090", portAlertmanager: "alertmanager:9093"}
+	forward := map[int]string{portPrometheus: namePrometheus + ":9090", portAlertmanager: nameAlertmanager + ":9093"}
 	for port, target := range t.config.Forward {
 		if forward[port] != "" || port == portReceiver {
 			return fmt.Errorf("forward port %d to %s: the testbed uses %d, %d and %d itself: take another", port, target, portReceiver, portPrometheus, portAlertmanager)
 		}
 		forward[port] = target
 	}
-	receiver := Service{Name: "receiver", Image: t.config.Images.Ref(image.Receiver), Publish: []int{portReceiver}}
+	receiver := Service{Name: nameReceiver, Image: t.config.Images.Ref(image.Receiver), Publish: []int{portReceiver}}
 	for port, target := range forward {
 		receiver.Command = append(receiver.Command, "--forward", fmt.Sprintf(":%d=%s", port, target))
 		receiver.Publish = append(receiver.Publish, port)
