@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/cli/cli/connhelper"
 	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/api/types/volume"
 	"github.com/moby/moby/client"
 	"github.com/moby/moby/client/pkg/versions"
 )
@@ -179,24 +181,58 @@ func freeBytes(path string) (uint64, error) {
 	return uint64(st.Bavail) * uint64(st.Bsize), nil
 }
 
-// Remove removes the containers, with their anonymous volumes, then the volumes and the networks that
-// have Label and all of the labels ("key" or "key=value"), running or not. It removes what it can
-// and returns that, each as "container NAME", with the errors of the rest.
-func Remove(ctx context.Context, cli *client.Client, labels ...string) (removed []string, err error) {
+// Removing is how long Remove may take: what is being removed already, or is still being created, takes its time.
+const Removing = 15 * time.Second
+
+// Remove removes the containers, with their anonymous volumes, then the volumes and the networks that have Label and all of
+// the labels ("key" or "key=value"), running or not. It looks again until nothing is left, for at most that long,
+// and returns what it removed, each as "container NAME", with the errors of the rest, which say how to remove it.
+//
+// The Engine makes a volume that is gone anew, without labels, for a container that is created meanwhile: such volumes are removed
+// where unlabelled says so of their name.
+func Remove(ctx context.Context, cli *client.Client, within time.Duration, unlabelled func(volume string) bool, labels ...string) (removed []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
 	ours := client.Filters{}.Add("label", append([]string{Label + "=" + LabelValue}, labels...)...)
+	var last error // why the rest was not removed
+	for {
+		found, gone, err := removeOnce(ctx, cli, ours, unlabelled)
+		removed = append(removed, gone...)
+		if found == 0 && err == nil {
+			return removed, nil
+		}
+		if ctx.Err() == nil || last == nil { // a look that the end cut short saw nothing
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			return removed, last
+		case <-tick.C:
+		}
+	}
+}
+
+// removeOnce removes what there is, and counts it.
+func removeOnce(ctx context.Context, cli *client.Client, ours client.Filters, unlabelled func(volume string) bool) (found int, removed []string, err error) {
 	var errs []error
 	note := func(kind, name string, err error) {
+		found++
 		switch {
 		case err == nil:
 			removed = append(removed, kind+" "+name)
 		case !errdefs.IsNotFound(err):
-			errs = append(errs, fmt.Errorf("removing the %s %s: %w", kind, name, err))
+			command := "docker " + kind + " rm " + name
+			if kind == "container" {
+				command = "docker rm -f -v " + name
+			}
+			errs = append(errs, fmt.Errorf("removing the %s %s: %w: remove it with `%s`", kind, name, err, command))
 		}
 	}
-
 	containers, err := cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
 	if err != nil {
-		return nil, fmt.Errorf("listing containers: %w", err)
+		return 0, nil, fmt.Errorf("listing containers: %w", err)
 	}
 	for _, c := range containers.Items {
 		name := c.ID
@@ -208,21 +244,36 @@ func Remove(ctx context.Context, cli *client.Client, labels ...string) (removed 
 	}
 	volumes, err := cli.VolumeList(ctx, client.VolumeListOptions{Filters: ours})
 	if err != nil {
-		return removed, errors.Join(append(errs, fmt.Errorf("listing volumes: %w", err))...)
+		return found, removed, errors.Join(append(errs, fmt.Errorf("listing volumes: %w", err))...)
 	}
-	for _, v := range volumes.Items {
+	all, err := cli.VolumeList(ctx, client.VolumeListOptions{})
+	if err != nil {
+		return found, removed, errors.Join(append(errs, fmt.Errorf("listing volumes: %w", err))...)
+	}
+	made := slices.DeleteFunc(all.Items, func(v volume.Volume) bool { return len(v.Labels) > 0 || !unlabelled(v.Name) })
+	for _, v := range append(volumes.Items, made...) {
 		_, err := cli.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{})
 		note("volume", v.Name, err)
 	}
 	networks, err := cli.NetworkList(ctx, client.NetworkListOptions{Filters: ours})
 	if err != nil {
-		return removed, errors.Join(append(errs, fmt.Errorf("listing networks: %w", err))...)
+		return found, removed, errors.Join(append(errs, fmt.Errorf("listing networks: %w", err))...)
 	}
 	for _, n := range networks.Items {
 		_, err := cli.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
 		note("network", n.Name, err)
 	}
-	return removed, errors.Join(errs...)
+	return found, removed, errors.Join(errs...)
+}
+
+var testbedVolume = regexp.MustCompile(`^firedrill-([a-z0-9-]+-[0-9a-f]{6})_`)
+
+// TestbedOf is the name of the testbed that a volume with that name is of, where its name alone says so; "" where it does not.
+func TestbedOf(volume string) string {
+	if m := testbedVolume.FindStringSubmatch(volume); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // Clean removes everything that firedrill made in the Docker Engine, known by its label, and prints on
@@ -234,7 +285,7 @@ func Clean(ctx context.Context, out io.Writer) error {
 	}
 	defer cli.Close()
 
-	removed, err := Remove(ctx, cli)
+	removed, err := Remove(ctx, cli, Removing, func(volume string) bool { return TestbedOf(volume) != "" })
 	for _, what := range removed {
 		fmt.Fprintln(out, "removed", what)
 	}

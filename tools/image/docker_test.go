@@ -225,12 +225,41 @@ func TestClean(t *testing.T) {
 	if !reflect.DeepEqual(e.requests, deleted) {
 		t.Errorf("it asked for %q, want %q", e.requests, deleted)
 	}
-	if len(e.filters) != 4 {
-		t.Errorf("of four listings, these are filtered: %q", e.filters)
+	if len(e.filters) != 7 {
+		t.Errorf("two looks at three kinds and one at images, these are filtered: %q", e.filters)
 	}
 	for _, f := range e.filters {
 		if !strings.Contains(f, `"dev.firedrill=1":true`) {
 			t.Errorf("the listing %s is not limited to ours", f)
+		}
+	}
+}
+
+// What is created while it removes is removed, too: of volumes without labels those that are the testbed's.
+func TestRemoveLooksAgain(t *testing.T) {
+	e := &engine{
+		labelled: map[string]string{"/containers/json": `[{"Id":"c1","Names":["/soon"]}]`},
+		late: map[string]map[string]string{"/containers/c1": {
+			"/containers/json": `[{"Id":"c2","Names":["/late"]}]`,
+			"/volumes":         `{"Volumes":[{"Name":"ours_data","Labels":null},{"Name":"ours_other","Labels":{"a":"b"}},{"Name":"data","Labels":null}]}`,
+		}},
+	}
+	removed, err := Remove(t.Context(), serve(t, e), time.Minute, func(volume string) bool { return strings.HasPrefix(volume, "ours_") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"container soon", "volume ours_data", "container late"}; !reflect.DeepEqual(removed, want) {
+		t.Errorf("removed %q, want %q", removed, want)
+	}
+}
+
+func TestTestbedOf(t *testing.T) {
+	for volume, want := range map[string]string{
+		"firedrill-web-0a1b2c_data": "web-0a1b2c", "firedrill-a-b-0a1b2c_my-data_x": "a-b-0a1b2c",
+		"firedrill-web_data": "", "firedrill-web-0a1b2c-disk": "", "my-firedrill-web-0a1b2c_data": "", "firedrill-0a1b2c_data": "",
+	} {
+		if got := TestbedOf(volume); got != want {
+			t.Errorf("%s is of %q, want %q", volume, got, want)
 		}
 	}
 }
@@ -250,8 +279,8 @@ func TestRemoveGoesOnAfterAFailure(t *testing.T) {
 			things.ServeHTTP(w, r)
 		}
 	}))
-	removed, err := Remove(t.Context(), cli, "dev.firedrill.run=7")
-	mention(t, err, "removing the container stuck", "device busy")
+	removed, err := Remove(t.Context(), cli, 300*time.Millisecond, func(string) bool { return false }, "dev.firedrill.run=7")
+	mention(t, err, "removing the container stuck", "device busy", "remove it with `docker rm -f -v stuck`")
 	if want := []string{"container loose"}; !reflect.DeepEqual(removed, want) {
 		t.Errorf("removed %q, want %q", removed, want)
 	}

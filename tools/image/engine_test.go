@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,11 +19,13 @@ import (
 // engine is a Docker Engine that holds images and removable things, and does nothing else.
 type engine struct {
 	mu       sync.Mutex
-	images   map[string]string // IDs by reference
-	labelled map[string]string // what "/containers/json" and its like list, by path
-	requests []string          // what was asked that changes something
-	filters  []string          // the filters of all listings
-	imported []byte            // the body of the last import
+	images   map[string]string            // IDs by reference
+	labelled map[string]string            // what "/containers/json" and its like list, by path
+	late     map[string]map[string]string // what they list once a path was deleted
+	gone     []string                     // IDs and names that were deleted
+	requests []string                     // what was asked that changes something
+	filters  []string                     // the filters of all listings
+	imported []byte                       // the body of the last import
 }
 
 // serve serves handler on a Unix socket and points DOCKER_HOST there.
@@ -74,8 +77,13 @@ func (e *engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"DockerRootDir":"/"}`)
 	case r.Method == http.MethodDelete:
 		e.requests = append(e.requests, "DELETE "+path)
+		for of, late := range e.late[path] {
+			e.labelled[of] = late
+		}
 		if strings.HasPrefix(path, "/images/") {
 			fmt.Fprint(w, `[]`)
+		} else {
+			e.gone = append(e.gone, path[strings.LastIndex(path, "/")+1:])
 		}
 	case path == "/images/create" && r.URL.Query().Get("fromSrc") != "":
 		body, err := io.ReadAll(r.Body)
@@ -98,9 +106,31 @@ func (e *engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		json.NewEncoder(w).Encode(map[string]string{"Id": id})
+	case path == "/volumes" && strings.Contains(e.labelled[path], `"Labels":`) && r.URL.Query().Get("filters") != "":
+		io.WriteString(w, `{"Volumes":[]}`) // those have no labels
 	case e.labelled[path] != "":
-		fmt.Fprint(w, e.labelled[path])
+		io.WriteString(w, e.left(e.labelled[path]))
 	default:
 		fmt.Fprint(w, map[bool]string{true: `{"Volumes":[]}`, false: `[]`}[path == "/volumes"])
 	}
+}
+
+// left is a listing without what was deleted.
+func (e *engine) left(listing string) string {
+	var items []map[string]any
+	var volumes struct{ Volumes []map[string]any }
+	into, all := any(&items), &items
+	if strings.HasPrefix(listing, "{") {
+		into, all = &volumes, &volumes.Volumes
+	}
+	if err := json.Unmarshal([]byte(listing), into); err != nil {
+		return listing
+	}
+	*all = slices.DeleteFunc(*all, func(item map[string]any) bool {
+		id, _ := item["Id"].(string)
+		name, _ := item["Name"].(string)
+		return slices.Contains(e.gone, id) || slices.Contains(e.gone, name)
+	})
+	text, _ := json.Marshal(into)
+	return string(text)
 }

@@ -261,7 +261,7 @@ func (c *checker) compose() {
 	if system == nil {
 		return
 	}
-	c.services, c.leftOut = system.ServiceNames(), map[string]string{}
+	c.services, c.leftOut = append([]string{}, system.ServiceNames()...), map[string]string{}
 	for name, left := range system.DisabledServices { // one that has a profile is started by request only
 		if why := service.LeftOut(left); why != "" {
 			c.leftOut[name] = why

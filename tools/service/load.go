@@ -40,7 +40,7 @@ func Load(ctx context.Context, root, name string, files, env []string) (project 
 	for _, name := range project.ServiceNames() {
 		if why := LeftOut(project.Services[name]); why != "" {
 			left = append(left, name)
-			c.warn("leaves the service %s out: %s", name, why)
+			c.warn("the service %s is left out: %s", name, why)
 		}
 	}
 	project = project.WithServicesDisabled(left...)

@@ -96,9 +96,9 @@ func (d document) at(node *yaml.Node) string {
 	return fmt.Sprintf("%s:%d:%d", d.file, node.Line, node.Column)
 }
 
-// scalar is the first key or value below a node that is the text; nil where there is none.
+// scalar is the first key or value below a node that is the text, or begins with it as data:/data does with a volume; nil where there is none.
 func scalar(node *yaml.Node, text string) *yaml.Node {
-	if node == nil || node.Kind == yaml.ScalarNode && node.Value == text {
+	if node == nil || node.Kind == yaml.ScalarNode && (node.Value == text || strings.HasPrefix(node.Value, text+":")) {
 		return node
 	}
 	for _, below := range node.Content {

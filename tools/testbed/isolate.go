@@ -19,9 +19,8 @@ const (
 // isolate changes in memory what isolation demands, and returns a line for each change that a user may miss: the services
 // are on the network alone, one instance each, publish nothing on this machine, and carry the prefix and the labels; each volume is
 // new.
-func isolate(project *types.Project, prefix, network string, labels map[string]string) (lines []string) {
+func isolate(project *types.Project, file, prefix, network string, labels map[string]string) (lines []string) {
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
-	file := strings.Join(project.ComposeFiles, ", ")
 	for _, name := range project.ServiceNames() {
 		service := project.Services[name]
 		aliases := []string{name}

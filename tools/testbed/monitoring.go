@@ -78,10 +78,13 @@ func (t *Testbed) configure() error {
 }
 
 func (t *Testbed) startAlertmanager(ctx context.Context) (err error) {
-	t.alertmanager, err = t.Run(ctx, Service{
-		Name: nameAlertmanager, Image: t.config.Images.Ref(image.Alertmanager),
-		Command: []string{"--config.file=" + alertFile, "--storage.path=/alertmanager", "--cluster.listen-address="},
-		Files:   []File{{Path: alertFile, Content: t.configuration.alertmanager, Mode: 0o644}},
+	err = interruptible(ctx, func(ctx context.Context) (err error) {
+		t.alertmanager, err = t.Run(ctx, Service{
+			Name: nameAlertmanager, Image: t.config.Images.Ref(image.Alertmanager),
+			Command: []string{"--config.file=" + alertFile, "--storage.path=/alertmanager", "--cluster.listen-address="},
+			Files:   []File{{Path: alertFile, Content: t.configuration.alertmanager, Mode: 0o644}},
+		})
+		return err
 	})
 	if err != nil {
 		return err
@@ -103,8 +106,7 @@ func (t *Testbed) startPrometheus(ctx context.Context, data io.Reader) error {
 		volumes[folder] = t.prefix() + "_" + name // as compose names them
 	}
 	t.Touch() // what another Prometheus said counts no more
-	var err error
-	t.prometheus, err = t.Run(ctx, Service{
+	service := Service{
 		Name: namePrometheus, Image: t.config.Images.Ref(image.Prometheus), Volumes: volumes,
 		Command: []string{
 			"--config.file=" + promFile, "--storage.tsdb.path=" + dataDir,
@@ -117,6 +119,10 @@ func (t *Testbed) startPrometheus(ctx context.Context, data io.Reader) error {
 			"--scrape.discovery-reload-interval=100ms",
 		},
 		Files: files, Data: data, DataFolder: dataDir,
+	}
+	err := interruptible(ctx, func(ctx context.Context) (err error) {
+		t.prometheus, err = t.Run(ctx, service)
+		return err
 	})
 	if err != nil {
 		return err

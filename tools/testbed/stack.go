@@ -29,7 +29,7 @@ func (t *Testbed) load(ctx context.Context) (*types.Project, error) {
 	if _, ok := project.Services[t.config.Operator]; !ok {
 		return nil, fmt.Errorf("%s: no service %q, in which the runbooks' steps are typed: it has %q", t.composeFiles(), t.config.Operator, project.ServiceNames())
 	}
-	for _, line := range append(lines, isolate(project, t.prefix(), t.inside.Name, t.labels())...) {
+	for _, line := range append(lines, isolate(project, t.composeFiles(), t.prefix(), t.networkName("inside"), t.labels())...) {
 		t.sayOnce(line)
 	}
 	if err := service.EnsureImages(ctx, cmp.Or(t.config.Progress, io.Discard), project); err != nil {

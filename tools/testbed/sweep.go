@@ -67,15 +67,25 @@ func Sweep(ctx context.Context, root string) (names []string, err error) {
 		}
 	}
 	machine, _ := os.Hostname()
-	ours := make(client.Filters).Add("label", image.Label+"="+image.LabelValue, labelOwner+"="+machine)
-	abandoned := map[string]bool{}
+	ours := make(client.Filters).Add("label", image.Label+"="+image.LabelValue)
+	known, abandoned := map[string]bool{}, map[string]bool{}
 	note := func(labels map[string]string) {
+		name := labels[labelTestbed]
+		known[name] = true
+		if labels[labelOwner] != machine || name == "" {
+			return
+		}
 		if kept := labels[labelKept]; kept != "" && kept != absolute(root) {
 			return // until that project's next run, or firedrill clean
 		}
 		if pid, err := strconv.Atoi(labels[labelPID]); err != nil || !alive(pid) {
-			abandoned[labels[labelTestbed]] = true
+			abandoned[name] = true
 		}
+	}
+	// Volumes first: a testbed that is being made has a network before it has a volume.
+	volumes, err := cli.VolumeList(ctx, client.VolumeListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("list volumes: %w", err)
 	}
 	containers, err := cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours})
 	if err != nil {
@@ -91,13 +101,31 @@ func Sweep(ctx context.Context, root string) (names []string, err error) {
 	for _, n := range networks.Items {
 		note(n.Labels)
 	}
+	for _, v := range volumes.Items {
+		if v.Labels[image.Label] == image.LabelValue {
+			note(v.Labels)
+		}
+	}
+	for _, v := range volumes.Items { // those that the Engine made anew
+		if name := image.TestbedOf(v.Name); name != "" && len(v.Labels) == 0 && !known[name] {
+			abandoned[name] = true
+		}
+	}
 	for name := range abandoned {
-		if _, err := image.Remove(ctx, cli, labelTestbed+"="+name); err != nil {
+		if err := removeTestbed(ctx, cli, name); err != nil {
 			return names, err
 		}
 		names = append(names, name)
 	}
 	return names, nil
+}
+
+// removeTestbed removes all that is a testbed's.
+func removeTestbed(ctx context.Context, cli *client.Client, name string) error {
+	_, err := image.Remove(ctx, cli, image.Removing, func(volume string) bool {
+		return strings.HasPrefix(volume, prefix(name)+"_") // as compose names it
+	}, labelTestbed+"="+name)
+	return err
 }
 
 // alive says whether a process runs here; one that we may not signal does.

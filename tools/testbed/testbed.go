@@ -117,6 +117,7 @@ type Testbed struct {
 
 	mu       sync.Mutex
 	services map[string]*Container
+	starts   map[string]started // of services, by the container's ID
 	beside   []*Container
 	cleanups []func(context.Context) error // of what began since Begin
 	begun    time.Time
@@ -176,7 +177,10 @@ func (t *Testbed) closeWithRun(parent int) {
 	}
 }
 
-func (t *Testbed) prefix() string { return "firedrill-" + t.config.Name }
+func (t *Testbed) prefix() string { return prefix(t.config.Name) }
+
+// prefix begins the name of all that a testbed makes.
+func prefix(name string) string { return "firedrill-" + name }
 
 func (t *Testbed) start(ctx context.Context) error {
 	var err error
@@ -209,7 +213,11 @@ func (t *Testbed) startReceiver(ctx context.Context) (err error) {
 		receiver.Publish = append(receiver.Publish, port)
 	}
 	receiver.Command = append(receiver.Command, "--listen", ":"+strconv.Itoa(portReceiver))
-	if t.receiver, err = t.Run(ctx, receiver); err != nil {
+	err = interruptible(ctx, func(ctx context.Context) (err error) {
+		t.receiver, err = t.Run(ctx, receiver)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	t.endpoints = map[int]string{}
@@ -233,14 +241,16 @@ func (t *Testbed) network(ctx context.Context, name string, internal bool) (test
 	}
 	labels := t.labels()
 	testcontainers.AddGenericLabels(labels) // for Ryuk
-	made, err := t.engine.client.NetworkCreate(ctx, t.prefix()+"-"+name, client.NetworkCreateOptions{
+	made, err := t.engine.client.NetworkCreate(context.WithoutCancel(ctx), t.networkName(name), client.NetworkCreateOptions{
 		Driver: "bridge", Internal: internal, Labels: labels, Options: options,
 	})
 	if err != nil {
 		return testcontainers.DockerNetwork{}, fmt.Errorf("create network %s: %w", name, err)
 	}
-	return testcontainers.DockerNetwork{ID: made.ID, Name: t.prefix() + "-" + name}, nil
+	return testcontainers.DockerNetwork{ID: made.ID, Name: t.networkName(name)}, nil
 }
+
+func (t *Testbed) networkName(name string) string { return t.prefix() + "-" + name }
 
 // Begin brings a system under test, a Prometheus and an Alertmanager that have seen nothing yet, in place of those that
 // there were, and calls ready, which returns once the system is. When Begin returns, Prometheus has scraped every target,
@@ -264,6 +274,9 @@ func (t *Testbed) Begin(ctx context.Context, ready func(context.Context) error) 
 			}
 		}
 		t.fresh = false
+		if err := t.hasBash(beginning); err != nil {
+			return err
+		}
 		begin.Go(func() error { return t.startPrometheus(beginning, nil) }) // it mounts volumes of the stack
 		return ready(beginning)
 	})
@@ -324,8 +337,7 @@ func (t *Testbed) Close(ctx context.Context) error {
 		return errors.Join(append(errs, err)...)
 	}
 	defer cli.Close()
-	_, err = image.Remove(ctx, cli, labelTestbed+"="+t.config.Name)
-	return errors.Join(append(errs, err)...)
+	return errors.Join(append(errs, removeTestbed(ctx, cli, t.config.Name))...)
 }
 
 // ReceiverAddress is where the receiver is on the testbed's network. It forwards the ports of Prometheus (9090) and
