@@ -151,6 +151,23 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// A service that no testbed runs cannot be named, and what the compose file lacks is told with its own place.
+func TestServicesOfTheComposeFile(t *testing.T) {
+	in(t, nil)
+	for content, want := range map[string]string{
+		"services:\n  host: {image: x}\n  web: {image: nginx, scale: 0}\n  cache: {image: redis}\nvolumes: {textfiles: {}}\n": "the testbed leaves this service out: its scale is 0 (\"web\")",
+		"services: {}\n": "firedrill.yml:5:11: the compose file has no such service (\"host\"): there is none",
+		"services:\n  host: {image: x, env_file: none.env}\n": "compose.yml:2:30: env file none.env not found",
+	} {
+		if err := os.WriteFile("compose.yml", []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(FileName); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", content, err, want)
+		}
+	}
+}
+
 // Where a fault and a kill leave something out, and aliases.
 func TestDefaults(t *testing.T) {
 	in(t, []byte(`rules: [rules, rules/web.yml]

@@ -153,6 +153,8 @@ func (s source) explain(err error) error {
 		right = fmt.Sprintf("set %s in the environment, or in .env beside the compose file", m[1])
 	} else if notFound.MatchString(text) {
 		right = "write it, or remove it from env_file"
+	} else if strings.Contains(text, "neither an image") {
+		right = "write image or build, and set the variables in them: one that is not set is empty"
 	}
 	if place := s.of(text); place != "" {
 		file = place
