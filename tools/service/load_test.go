@@ -35,7 +35,7 @@ func TestLoadRefuses(t *testing.T) {
 		"services:\n  web: {image: x, secrets: [s]}\n":                                    `compose.yml:2:29: service "web" refers to undefined secret s: there is none`,
 		"services:\n  web: {image: x, env_file: web.env}\n":                               `compose.yml:2:29: env file web.env not found: write it, or remove it from env_file`,
 		"services:\n  web: {image: \"${NAME:?which}\"}\n":                                 `compose.yml:2:16: interpolating services.web.image: required variable NAME is missing a value: which: set NAME in the environment, or in .env beside the compose file`,
-		"services:\n  web: {image: \"$NAME\"}\n":                                          `compose.yml:2:8: service "web" has neither an image nor a build context specified: write image or build, and set the variables in them: one that is not set is empty`,
+		"services:\n  web: {image: \"$NAME\"}\n":                                          `compose.yml:2:9: service "web" has neither an image nor a build context specified: write image or build, and set the variables in them: one that is not set is empty`,
 		"include: [other.yml]\n":                                                          `compose.yml:1:11: open other.yml: no such file or directory: fix it until docker compose config accepts it`,
 		"services:\n  web: {image: x, usr: y}\n":                                          `compose.yml:2:19: services.web additional properties 'usr' not allowed: fix it until docker compose config accepts it`,
 		"services:\n  web: {image: x\n":                                                   `compose.yml:3:1: not valid YAML from here on: did not find expected ',' or '}': fix it until docker compose config accepts it`,
