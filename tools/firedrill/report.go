@@ -23,6 +23,7 @@ import (
 	"github.com/stemedb/firedrill/tools/redact"
 	"github.com/stemedb/firedrill/tools/report"
 	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/testbed"
 )
 
 // reportDir is the folder of a run's report.
@@ -188,7 +189,7 @@ func (p proof) begin(ctx context.Context, out io.Writer, images ...image.Set) (*
 		return nil, err
 	}
 	r.journal.Run.Commit, r.journal.Run.Dirty = journal.Commit(ctx)
-	if r.secrets, err = os.CreateTemp("", "firedrill-secrets-"); err != nil {
+	if r.secrets, err = testbed.CreateTemp(testbed.TemporarySecrets); err != nil {
 		return nil, fmt.Errorf("make a file for the secrets: %w", err)
 	}
 	return r, nil
@@ -243,7 +244,7 @@ func (r *record) end() (journal.Journal, error) {
 	if r.failure != nil && !slices.ContainsFunc(j.Proofs, func(p journal.Proof) bool { return p.Verdict != journal.True }) {
 		j.Proofs = append(j.Proofs, journal.Proof{
 			Suite: "firedrill", Alert: "(the run)", Verdict: journal.Unknown, Started: j.Run.Started, Ended: j.Run.Ended,
-			Failure: fmt.Sprintf("a suite did not complete (%v): see its output", r.failure),
+			Failure: fmt.Sprintf("the run is not whole: %v", r.failure),
 		})
 	}
 	secrets, err := redact.ReadNoted(r.secrets)
