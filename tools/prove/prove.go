@@ -249,6 +249,11 @@ type worker struct {
 	responders responders // of the drill under way
 }
 
+// Check says what of a project's configurations cannot be used, without starting anything.
+func Check(p *project.Project) error {
+	return testbed.Config{Root: filepath.Dir(p.File), Rules: p.Set, Prometheus: p.Prometheus, Alertmanager: p.Alertmanager, Interval: testbed.Interval}.Check()
+}
+
 // start starts a testbed, and begins it. After an error the testbed is nil, or has begun and is not ready.
 func (w *worker) start(ctx context.Context) (err error) {
 	p := w.Project

@@ -38,6 +38,12 @@ const oneReceiver = "route: {receiver: firedrill}\nreceivers: [{name: firedrill,
 // said are the changes that a testbed of this process has printed: they are the same for all.
 var said sync.Map
 
+// Check says what is wrong with the configurations of Prometheus and Alertmanager, without starting anything.
+func (c Config) Check() error {
+	c.Progress = nil
+	return (&Testbed{config: c}).configure()
+}
+
 // configure reads both configurations and says what is changed in them.
 func (t *Testbed) configure() error {
 	var paths []string
