@@ -104,20 +104,19 @@ func (t *Testbed) whyNot(ctx context.Context, a *Alert) string {
 	if to, _ := t.Receivers(labels); len(to) == 0 {
 		return said + ": the configuration routes it to no receiver that has an integration"
 	}
-	content, err := t.get(ctx, portAlertmanager, "/api/v2/alerts?filter=alertname="+url.QueryEscape(strconv.Quote(a.Name)))
+	content, err := t.get(ctx, portAlertmanager, "/api/v2/alerts/groups?filter=alertname="+url.QueryEscape(strconv.Quote(a.Name)))
 	if err != nil {
 		return said
 	}
-	var known []struct {
-		Status struct {
-			State                            string
-			InhibitedBy, MutedBy, SilencedBy []string
+	var groups []struct {
+		Alerts []struct {
+			Status struct{ InhibitedBy, MutedBy, SilencedBy []string }
 		}
 	}
-	if err := json.Unmarshal(content, &known); err != nil || len(known) == 0 {
+	if err := json.Unmarshal(content, &groups); err != nil || len(groups) == 0 || len(groups[0].Alerts) == 0 {
 		return said + ": Alertmanager does not know it"
 	}
-	status := known[0].Status
+	status := groups[0].Alerts[0].Status
 	for _, by := range []struct {
 		what  string
 		names []string
