@@ -17,6 +17,7 @@ import (
 	"github.com/stemedb/firedrill/tools/check"
 	"github.com/stemedb/firedrill/tools/finding"
 	"github.com/stemedb/firedrill/tools/project"
+	"github.com/stemedb/firedrill/tools/prove"
 )
 
 // inputs are the rules, the runbooks, the routing, the host and the specs.
@@ -98,6 +99,11 @@ func (in *inputs) check(ctx context.Context, w io.Writer, out output) error {
 func (in *inputs) find(ctx context.Context, w io.Writer, out output) (int, error) {
 	if !slices.Contains(finding.Formats, out.format) {
 		return 0, fmt.Errorf("--format %q: choose one of %s", out.format, strings.Join(finding.Formats, ", "))
+	}
+	if in.project != nil {
+		if err := prove.Check(in.project); err != nil {
+			return 0, err
+		}
 	}
 	present, without := in.present()
 	findings, set, err := check.Run(ctx, present)

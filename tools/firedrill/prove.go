@@ -114,7 +114,13 @@ func (p *proof) choose(folders []string) error {
 			return errors.New("no " + project.FileName + " here: firedrill init writes one")
 		}
 	}
-	for _, folder := range folders {
+	for i, folder := range folders {
+		if slices.ContainsFunc(folders[:i], func(other string) bool { return filepath.Clean(other) == filepath.Clean(folder) }) {
+			continue
+		}
+		if filepath.Base(folder) == project.FileName {
+			folder = filepath.Dir(folder)
+		}
 		loaded, err := loadProject(folder)
 		switch {
 		case err != nil:
@@ -172,6 +178,10 @@ func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
 		if err := p.proveProject(ctx, s, projects, record, stdout); err != nil {
 			return err
 		}
+	}
+	if ctx.Err() != nil && !slices.ContainsFunc(record.journal.Proofs, func(proof journal.Proof) bool { return proof.Verdict != journal.Unknown }) {
+		fmt.Fprintln(stdout, "\ninterrupted before anything was proven: the report of the last run stays")
+		return errFound
 	}
 	if record.failure == nil {
 		record.failure = p.shortfall(record.journal.Proofs)
@@ -259,6 +269,9 @@ func (p proof) validate() error {
 	}
 	if _, err := types.ParseLabelFilter(p.labels); err != nil {
 		return fmt.Errorf("--labels %q is not a label filter of Ginkgo: write names with ||, && and ! between them, as in %q", p.labels, "CertificateExpired || CertificateExpiringSoon")
+	}
+	if p.expect < 0 {
+		return fmt.Errorf("--expect %d: give how many are to run", p.expect)
 	}
 	if p.procs < 1 {
 		return fmt.Errorf("--procs %d: at least 1 is needed", p.procs)

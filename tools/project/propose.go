@@ -116,6 +116,8 @@ func (f *found) add(name string) {
 		f.markdown[alert] = append(f.markdown[alert], name)
 	case slices.Contains(cli.DefaultFileNames, base):
 		f.compose = append(f.compose, name)
+	case base == "prometheus.yml" || base == "prometheus.yaml": // whatever is in it: it is not to be overwritten
+		f.prometheus = append(f.prometheus, name)
 	case base != FileName && rule.IsFile(name):
 		content, err := os.ReadFile(f.path(name))
 		if err != nil || len(content) > rule.MaxFileSize {

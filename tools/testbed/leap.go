@@ -36,7 +36,7 @@ func (t *Testbed) leap(ctx context.Context, d time.Duration, clears string) erro
 	if err != nil {
 		return err
 	}
-	work, err := os.MkdirTemp("", "firedrill-leap-")
+	work, err := MkdirTemp(temporaryLeap)
 	if err != nil {
 		return fmt.Errorf("leap: %w", err)
 	}

@@ -40,9 +40,18 @@ var said sync.Map
 
 // sayOnce says a change, once in this process.
 func (t *Testbed) sayOnce(line string) {
+	if t.config.Progress == nil {
+		return
+	}
 	if _, again := said.LoadOrStore(line, true); !again {
 		t.Say("%s", line)
 	}
+}
+
+// Check says what is wrong with the configurations of Prometheus and Alertmanager, without starting anything.
+func (c Config) Check() error {
+	c.Progress = nil
+	return (&Testbed{config: c}).configure()
 }
 
 // configure reads both configurations and says what is changed in them.

@@ -59,13 +59,7 @@ func Sweep(ctx context.Context, root string) (names []string, err error) {
 	if err := syscall.Flock(int(turn.Fd()), syscall.LOCK_EX); err != nil {
 		return nil, fmt.Errorf("wait for another sweep to end: %w", err)
 	}
-	relays, _ := filepath.Glob(filepath.Join(os.TempDir(), relayPrefix+"*")) // a pattern that is well formed
-	for _, folder := range relays {
-		number, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(folder), relayPrefix), "-")
-		if pid, err := strconv.Atoi(number); err != nil || !alive(pid) {
-			os.RemoveAll(folder) // another user's stays
-		}
-	}
+	sweepTemporary()
 	machine, _ := os.Hostname()
 	ours := make(client.Filters).Add("label", image.Label+"="+image.LabelValue)
 	known, abandoned := map[string]bool{}, map[string]bool{}
