@@ -18,7 +18,8 @@ import (
 )
 
 // Load reads the compose files of a system under test, with the variables in env ("NAME=value") before those of the
-// environment. name is the project's, and root the folder that may be mounted without a warning.
+// environment. name is the project's, and root the folder that warnings are relative to, and that may be mounted
+// without one.
 //
 // The services that a testbed does not run are among the disabled ones, and nothing depends on them. warnings has a line for
 // each of them, and for each part of this machine that a service reaches. The error joins what is wrong, each with the
@@ -82,7 +83,17 @@ type loading struct {
 }
 
 func (c *loading) warn(format string, args ...any) {
-	c.warnings = append(c.warnings, c.names()+": "+fmt.Sprintf(format, args...))
+	var names []string
+	for _, d := range c.source {
+		name := d.file
+		if full, err := filepath.Abs(name); err == nil {
+			if below, err := filepath.Rel(c.root, full); err == nil && filepath.IsLocal(below) {
+				name = below
+			}
+		}
+		names = append(names, name)
+	}
+	c.warnings = append(c.warnings, strings.Join(names, ", ")+": "+fmt.Sprintf(format, args...))
 }
 
 // wrong notes what is wrong with a key of a service.

@@ -35,15 +35,6 @@ func readSource(files []string) source {
 	return s
 }
 
-// names are the files' names.
-func (s source) names() string {
-	var names []string
-	for _, d := range s {
-		names = append(names, d.file)
-	}
-	return strings.Join(names, ", ")
-}
-
 // place is where the value of these keys stands, or that of as many of them as there are, in the file that has most of them.
 func (s source) place(keys ...string) string {
 	d, node, _ := s.find(keys)

@@ -38,7 +38,14 @@ func (t *Testbed) load(ctx context.Context) (*types.Project, error) {
 	return project, nil
 }
 
-func (t *Testbed) composeFiles() string { return strings.Join(t.config.Compose, ", ") }
+// composeFiles are the names of the compose files in messages.
+func (t *Testbed) composeFiles() string {
+	var names []string
+	for _, file := range t.config.Compose {
+		names = append(names, t.relative(file))
+	}
+	return strings.Join(names, ", ")
+}
 
 // Up starts what does not run of the system under test. It does not wait until the system is ready.
 func (t *Testbed) Up(ctx context.Context) error {
