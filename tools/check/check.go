@@ -96,6 +96,7 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 			c.structure(doc)
 			scripts := scriptsOf(doc)
 			c.steps(scripts, programs)
+			c.cures(doc, scripts)
 			c.variables(alert, expr, doc, scripts)
 			c.branches(alert.Name, doc, specs)
 		}

@@ -225,7 +225,7 @@ func TestFindings(t *testing.T) {
 			`runbooks/BackupTooOld.md:15:21 runbook/placeholder: placeholder ("<unit-name>"): a step is run as written; the alert's labels are shell variables, so "$unit_name" for the label unit_name`,
 		}},
 		"a branch of a session": {backup, "```bash\nsystemctl start shop-backup.service\n```", "```console\n$ systemctl start shop-backup.service\n```", []string{
-			`runbooks/BackupTooOld.md:12:0 runbook/branch: a branch whose commands ("systemctl start shop-backup.service") are in fences of shell or console ("If the timer was stopped"), which are not steps: write bash after the marks, without prompts`,
+			`runbooks/BackupTooOld.md:12:0 runbook/branch: a branch whose commands ("systemctl start shop-backup.service") are in fences of console ("If the timer was stopped"), which are not steps: write bash after the marks, without prompts`,
 		}},
 		"a section that most have": {soon, "## Resolution", "## Impact\n\n## Resolution", []string{
 			`runbooks/BackupTooOld.md:1:0 runbook/section: the runbook of BackupTooOld has no section for the impact, which most of the others have: add a heading such as "## Impact"`,
