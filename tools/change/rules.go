@@ -11,10 +11,10 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
+	static "github.com/stemedb/firedrill/tools/promql"
 )
 
-// promql parses what an unconfigured Prometheus does.
-var promql = parser.NewParser(parser.Options{})
+var promql = parser.NewParser(static.Options)
 
 // rules are those of all rule files at one moment.
 type rules []parsed

@@ -15,12 +15,12 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stemedb/firedrill/tools/finding"
+	static "github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 )
 
-// promql parses what an unconfigured Prometheus does.
-var promql = parser.NewParser(parser.Options{})
+var promql = parser.NewParser(static.Options)
 
 // Inputs is what is compared. All but the rules may be empty, and is left out then.
 type Inputs struct {
@@ -34,6 +34,7 @@ type Inputs struct {
 	Drills       [][2]string // the alert and the branch of each drill; nil where Specs is a folder
 	Metrics      []string    // expositions of what is exported, in files or behind URLs
 	Dashboards   string      // folder of Grafana's JSON
+	Features     []string    // that Prometheus is started with, as --enable-feature names them
 }
 
 // rules returns what the rule files hold.
@@ -73,6 +74,7 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	c.skip(in.Specs == "", "runbook/spec")
 	c.skip(inventory == nil, "metric/")
 	c.skip(in.Dashboards == "", "dashboard/", "alert/dashboard")
+	c.features(set, in.Features)
 	c.rules(set, dashboards.panels, inventory, routing)
 	for _, alert := range alerts {
 		expr, err := promql.ParseExpr(alert.Expr)

@@ -16,6 +16,7 @@ var Checks = []finding.Check{
 	{Name: "alert/template", Severity: finding.Error, Help: "The templates of an alert's labels and annotations can be rendered."},
 	{Name: "alert/unfinished", Severity: finding.Error, Help: "An alert has no TODO left in it."},
 	{Name: "dashboard/promql", Severity: finding.Error, Help: "The queries of a dashboard are PromQL."},
+	{Name: "expr/feature", Severity: finding.Error, Help: "Prometheus takes an expression as it is started, without more features of PromQL."},
 	{Name: "header/alert", Severity: finding.Error, Help: "A runbook's header names the alert that the runbook is for, and a procedure's the procedure."},
 	{Name: "header/duration", Severity: finding.Error, Help: "The duration in a runbook's header is the rule's \"for\"."},
 	{Name: "header/missing", Severity: finding.Error, Help: "A runbook's header gives what at least half of the others give."},

@@ -50,6 +50,7 @@ func (in *inputs) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&in.Programs, "programs", "fixtures/inventory/programs.txt", "file with the names of the host's programs, one a line")
 	cmd.Flags().StringVar(&in.Specs, "specs", "e2e", "folder of the Go specs that follow the runbooks")
 	cmd.Flags().StringArrayVar(&in.Metrics, "metrics", nil, "file or URL with metrics as a target exports them; may be repeated (default, with the default --rules, "+inventory+")")
+	addFeatureFlag(cmd, &in.Features)
 	cmd.Flags().StringVar(&in.Dashboards, "dashboards", "", "folder of Grafana dashboards (default, with the default --rules, "+dashboards+")")
 }
 

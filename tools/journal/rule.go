@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/prometheus/promql/parser"
 
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -13,7 +14,7 @@ import (
 func Of(alert rule.Alert) (Rule, Signal) {
 	r := Rule{File: alert.File, Line: alert.Line, Expr: alert.Expr, For: Seconds(alert.For), Labels: alert.Labels, Annotations: alert.Annotations}
 	signal := Signal{Expr: alert.Expr, Series: []Series{}}
-	expr, err := parser.NewParser(parser.Options{}).ParseExpr(alert.Expr)
+	expr, err := parser.NewParser(promql.Options).ParseExpr(alert.Expr)
 	if err != nil {
 		return r, signal // rules have been parsed before; one that was not is shown as it is
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
+	static "github.com/stemedb/firedrill/tools/promql"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -218,8 +219,7 @@ func (s *source) groups(content []byte, node *yaml.Node, original func(line int)
 	return found, nil
 }
 
-// promql parses what an unconfigured Prometheus does.
-var promql = parser.NewParser(parser.Options{})
+var promql = parser.NewParser(static.Options)
 
 // deeper reports whether an expression is nested more than so many levels deep. A chain of operators is nested as well.
 func deeper(node parser.Node, levels int) bool {
