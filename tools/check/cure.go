@@ -26,6 +26,18 @@ func waitsForOthers(file *syntax.File) bool {
 	return waits
 }
 
+// looksAtSomething tells whether a step runs anything but what only prints or sets variables.
+func looksAtSomething(file *syntax.File) bool {
+	looks := false
+	visit(file, func(node syntax.Node, _ []syntax.Node) {
+		if call, ok := node.(*syntax.CallExpr); ok && len(call.Args) > 0 {
+			i, _ := invoked(call.Args)
+			looks = looks || !slices.Contains([]string{":", "cd", "echo", "false", "printf", "set", "true"}, i.name)
+		}
+	})
+	return looks
+}
+
 // cures checks that the branches of a runbook change something, by steps that are run.
 func (c *checker) cures(doc *runbook.Runbook, scripts []script) {
 	for _, branch := range doc.Branches() {
@@ -38,7 +50,7 @@ func (c *checker) cures(doc *runbook.Runbook, scripts []script) {
 		if len(steps) == 0 {
 			continue // runbook/branch reports it
 		}
-		isLooking := !slices.ContainsFunc(steps, func(s script) bool { return !onlyLooks(s.file) || waitsForOthers(s.file) })
+		isLooking := slices.ContainsFunc(steps, func(s script) bool { return looksAtSomething(s.file) }) && !slices.ContainsFunc(steps, func(s script) bool { return !onlyLooks(s.file) || waitsForOthers(s.file) })
 		for _, shown := range branch.Shown {
 			if c.notRun(shown, branch, steps) {
 				isLooking = false

@@ -154,6 +154,7 @@ func TestCures(t *testing.T) {
 		want []string
 	}{
 		"a branch that only looks":      {fence("bash", "df -h\nkubectl get pods"), []string{"5: runbook/cure"}},
+		"one that only prints":          {fence("bash", "x=1; echo $x"), nil},
 		"one that waits for others":     {fence("bash", "until curl -fsS x; do sleep 5; done"), nil},
 		"one that leads on":             {"See [the other](B.md).\n\n" + fence("bash", "df -h"), nil},
 		"one that repairs":              {fence("bash", "df -h") + fence("bash", "rm x"), nil},
