@@ -67,6 +67,20 @@ var _ = Describe("The drills of a firedrill.yml fail when", Label("sabotage"), f
 	})
 })
 
+var _ = Describe("A firedrill.yml", Label("sabotage"), func() {
+	It("needs no more of the operator than bash, and others can restore what was stopped", SpecTimeout(10*time.Minute), func(ctx SpecContext) {
+		const what = "an operator that has bash and nothing else"
+		note(what, "")
+		p, err := project.Load("bare/" + project.FileName)
+		Expect(err).NotTo(HaveOccurred())
+		result, err := prove.Drills(ctx, config(ctx, p), p.Drills)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(failures(result)).To(BeEmpty())
+		Expect(result.Proofs).To(HaveLen(1))
+		note(what, "fired, runbook followed, resolved")
+	})
+})
+
 // edited is a copy of the example with edits: the file, the text, found once, and what it becomes.
 func edited(edits ...string) *project.Project {
 	GinkgoHelper()

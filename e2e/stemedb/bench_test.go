@@ -36,7 +36,7 @@ func BenchmarkLeap(b *testing.B) {
 var started int
 
 func start(b *testing.B) *stemedb.Environment {
-	if _, err := testbed.Sweep(b.Context()); err != nil { // a run that was ended leaves testbeds
+	if _, err := testbed.Sweep(b.Context(), "../.."); err != nil { // a run that was ended leaves testbeds
 		b.Fatal(err)
 	}
 	started++

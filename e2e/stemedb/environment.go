@@ -91,7 +91,7 @@ func (e *Environment) Start(ctx context.Context, name string, progress io.Writer
 	}
 	fixtures := filepath.Join(root, "fixtures")
 	t, err := testbed.Start(ctx, testbed.Config{
-		Name: name, Root: root, Rules: rules, Runbooks: runbooks, Images: images, Progress: progress, Run: run,
+		Name: name, Root: root, Keep: os.Getenv("FIREDRILL_KEEP") != "", Rules: rules, Runbooks: runbooks, Images: images, Progress: progress, Run: run,
 		Prometheus:   filepath.Join(fixtures, "prometheus", "prometheus.yml"),
 		Alertmanager: fromEnvironment("FIREDRILL_ALERTMANAGER", filepath.Join(fixtures, "alertmanager", "alertmanager.yml")),
 		Compose:      []string{filepath.Join(fixtures, "compose.yml")}, Operator: "host", Volumes: map[string]string{"targets": "/etc/prometheus/targets"},

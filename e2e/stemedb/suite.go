@@ -31,7 +31,8 @@ const NoTestbed = "no testbed"
 func Suite(name string) *Environment {
 	e := &Environment{suite: name}
 	SynchronizedBeforeSuite(func(ctx SpecContext) {
-		swept, err := testbed.Sweep(ctx)
+		root, _, _ := project()
+		swept, err := testbed.Sweep(ctx, root)
 		Expect(err).NotTo(HaveOccurred(), "remove what an earlier run left")
 		for _, name := range swept {
 			fmt.Println("removed the testbed", name, "of a run that has ended")
@@ -192,7 +193,7 @@ func (e *Environment) Proved(alert, branch, what string) { e.entry(alert, branch
 func (e *Environment) entry(alert, branch, what string) {
 	e.about = alert
 	entry := journal.Entry{Alert: alert, Branch: branch, What: what}
-	if e.Testbed != nil {
+	if e.Testbed != nil && !slices.Contains(CurrentSpecReport().Labels(), NoTestbed) {
 		entry.Leapt = e.Leapt()
 	}
 	AddReportEntry(journal.EntryName, ReportEntryVisibilityNever, entry)

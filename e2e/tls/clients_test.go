@@ -41,6 +41,7 @@ func giveReporter(ctx context.Context, left time.Duration) error {
 	}
 	return errors.Join(
 		env.Host().Put(ctx, clients+"reporter.pem", certificate.Chain),
+		env.Host().Run(ctx, "install -o stemedb -g stemedb -m 600 /dev/null "+clients+"reporter-key.pem"),
 		env.Host().Put(ctx, clients+"reporter-key.pem", certificate.Key))
 }
 

@@ -208,11 +208,12 @@ func (r *run) inactiveBefore(ctx context.Context) (err error) {
 	return err
 }
 
-// snapshot lists what is on the operator's machine, with a low priority: a scrape that comes too late for it would end the
-// alert.
+// snapshot lists what is on the operator's machine, with a low priority where it has nice: a scrape that comes too late for
+// it would end the alert.
 func (r *run) snapshot(ctx context.Context) (sideeffect.State, error) {
 	return sideeffect.Snapshot(ctx, func(ctx context.Context, script string) (string, error) {
-		return r.Operator().Command(ctx, "nice", "-n", "19", "bash", "-c", script)
+		const nicely = `type -P nice >/dev/null && exec nice -n 19 bash -c "$1"; exec bash -c "$1"`
+		return r.Operator().Command(ctx, "bash", "-c", nicely, "snapshot", script)
 	})
 }
 
@@ -310,6 +311,22 @@ func (r *run) onlyExpectedFire(ctx context.Context) error {
 	return r.awaitFiring(ctx, append(append(slices.Clone(r.drill.Also), r.alert.Name), r.firing...))
 }
 
+// difference says which alerts fire that are not wanted, and which do not that are. Both lists are sorted.
+func difference(got, want []string) string {
+	var said []string
+	for _, name := range got {
+		if !slices.Contains(want, name) {
+			said = append(said, name+" fires as well: write it to the drill's also, or find out why")
+		}
+	}
+	for _, name := range want {
+		if !slices.Contains(got, name) {
+			said = append(said, name+" does not fire")
+		}
+	}
+	return strings.Join(said, "; ")
+}
+
 func (r *run) awaitFiring(ctx context.Context, want []string) error {
 	slices.Sort(want)
 	want = slices.Compact(want)
@@ -318,7 +335,7 @@ func (r *run) awaitFiring(ctx context.Context, want []string) error {
 		if err != nil || slices.Equal(got, want) {
 			return err
 		}
-		return fmt.Errorf("these fire: %s", list(got))
+		return fmt.Errorf("%s (these fire: %s)", difference(got, want), list(got))
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/stemedb/firedrill/tools/check"
 	"github.com/stemedb/firedrill/tools/finding"
 	"github.com/stemedb/firedrill/tools/project"
+	"github.com/stemedb/firedrill/tools/prove"
 )
 
 // inputs are the rules, the runbooks, the routing, the host and the specs.
@@ -88,13 +89,27 @@ type output struct {
 
 // check writes the findings. The error is errFound if there are errors.
 func (in *inputs) check(ctx context.Context, w io.Writer, out output) error {
+	found, err := in.find(ctx, w, out)
+	if err == nil && found > 0 {
+		err = errFound
+	}
+	return err
+}
+
+// find writes the findings, and counts the errors among them.
+func (in *inputs) find(ctx context.Context, w io.Writer, out output) (int, error) {
 	if !slices.Contains(finding.Formats, out.format) {
-		return fmt.Errorf("--format %q: choose one of %s", out.format, strings.Join(finding.Formats, ", "))
+		return 0, fmt.Errorf("--format %q: choose one of %s", out.format, strings.Join(finding.Formats, ", "))
+	}
+	if in.project != nil {
+		if err := prove.Check(in.project); err != nil {
+			return 0, err
+		}
 	}
 	present, without := in.present()
 	findings, set, err := check.Run(ctx, present)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if in.changed != nil {
 		findings = slices.DeleteFunc(findings, func(f finding.Finding) bool { return !in.changed.Touches(f.File, f.Alert) })
@@ -112,7 +127,7 @@ func (in *inputs) check(ctx context.Context, w io.Writer, out output) error {
 		}
 	}
 	if err := report.Write(w, out.format, isColored(w)); err != nil {
-		return fmt.Errorf("writing the findings: %w", err)
+		return 0, fmt.Errorf("writing the findings: %w", err)
 	}
 	if out.format == "text" || out.format == "github" { // read by people
 		for _, skipped := range set.Skipped {
@@ -124,10 +139,7 @@ func (in *inputs) check(ctx context.Context, w io.Writer, out output) error {
 		}
 		fmt.Fprintln(w)
 	}
-	if report.Count(finding.Error) > 0 {
-		return errFound
-	}
-	return nil
+	return report.Count(finding.Error), nil
 }
 
 // isColored reports whether colours are seen and wanted: https://no-color.org

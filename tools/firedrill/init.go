@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -30,8 +31,8 @@ it as a comment, "# TODO key", and is printed.`,
 				return err
 			}
 			out := cmd.OutOrStdout()
-			if proposed.Prometheus != nil { // there is no such file
-				if err := os.WriteFile("prometheus.yml", proposed.Prometheus, 0o666); err != nil {
+			if proposed.Prometheus != nil {
+				if err := writeNew("prometheus.yml", proposed.Prometheus); err != nil {
 					return err
 				}
 				fmt.Fprintln(out, "wrote prometheus.yml")
@@ -56,4 +57,14 @@ it as a comment, "# TODO key", and is printed.`,
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "overwrite a "+project.FileName)
 	return cmd
+}
+
+// writeNew writes a file that does not exist.
+func writeNew(name string, content []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Close())
 }

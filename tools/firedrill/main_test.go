@@ -233,7 +233,7 @@ func TestUnusableCommandLines(t *testing.T) {
 		{`required flag(s) "since" not set`, []string{"affected"}},
 		{`no git working tree`, []string{"affected", "--since=HEAD"}},
 		{`no git working tree`, []string{"check", "--changed-since="}},
-		{`the suite folder "e2e/tsl" does not exist`, []string{"prove", "e2e/tsl"}},
+		{`the folder "e2e/tsl" does not exist`, []string{"prove", "e2e/tsl"}},
 		{`the folder of runbooks "runbooks" does not exist`, []string{"prove"}},
 		{"rules", []string{"check"}},
 		{`--format "xml": choose one of text, json, github, sarif, junit`, []string{"check", "--format=xml"}},

@@ -130,7 +130,7 @@ func TestPlanRefuses(t *testing.T) {
 		{[]string{"--shards=0"}, "--shards 0: give 1 to 256"},
 		{[]string{"--shards=257"}, "--shards 257: give 1 to 256"},
 		{[]string{"--shards=2", "--labels=(("}, "is not a label filter of Ginkgo"},
-		{[]string{"--shards=2", "nowhere"}, `the suite folder "nowhere" does not exist`},
+		{[]string{"--shards=2", "nowhere"}, `the folder "nowhere" does not exist`},
 		{[]string{"--shards=2", "--durations=none.json"}, "none.json"},
 		{[]string{"--shards=2", "--durations=" + report}, "e2e.json:1: not Ginkgo's JSON report of a run"},
 		{[]string{"--shards=2", "--labels=Nothing", suites}, "no spec to deal"},

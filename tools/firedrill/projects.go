@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/stemedb/firedrill/tools/junit"
 	"github.com/stemedb/firedrill/tools/project"
 	"github.com/stemedb/firedrill/tools/prove"
+	"github.com/stemedb/firedrill/tools/redact"
 	"github.com/stemedb/firedrill/tools/testbed"
 )
 
@@ -68,14 +70,14 @@ func (s selection) noneMatches() error {
 
 // proveProject proves what is selected of a project, and adds it to the record.
 func (p proof) proveProject(ctx context.Context, s selection, images image.Set, record *record, stdout io.Writer) (err error) {
-	swept, err := testbed.Sweep(ctx)
+	swept, err := testbed.Sweep(ctx, filepath.Dir(s.File))
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("remove what an earlier run left: %w", err)
 	}
 	for _, name := range swept {
 		fmt.Fprintln(stdout, "removed the testbed", name, "of a run that has ended")
 	}
-	evidence, err := os.MkdirTemp("", "firedrill-evidence-")
+	evidence, err := testbed.MkdirTemp(testbed.TemporaryEvidence)
 	if err != nil {
 		return fmt.Errorf("make a folder for evidence: %w", err)
 	}
@@ -86,7 +88,8 @@ func (p proof) proveProject(ctx context.Context, s selection, images image.Set, 
 	}
 	defer secrets.Close()
 	defer context.AfterFunc(ctx, func() { fmt.Fprintln(stdout, "interrupted: removing the testbeds") })()
-	config := prove.Config{Project: s.Project, Images: images, Procs: p.procs, Keep: p.keep, Evidence: evidence, Secrets: secrets, Progress: stdout}
+	screen := redact.NewScreen(stdout)
+	config := prove.Config{Project: s.Project, Images: images, Procs: p.procs, Keep: p.keep, Evidence: evidence, Secrets: screen.Notes(secrets), Progress: screen}
 	var result prove.Result
 	if len(s.scenarios) > 0 {
 		result, err = prove.Scenarios(ctx, config, s.scenarios, p.exercise)
@@ -96,6 +99,12 @@ func (p proof) proveProject(ctx context.Context, s selection, images image.Set, 
 	if err != nil {
 		fmt.Fprintf(stdout, "not all is removed: %v: firedrill clean removes the rest\n", err)
 		record.failure = err
+	}
+	for _, pattern := range result.Unmatched {
+		fmt.Fprintf(stdout, "%s: secrets: no file of %s matched %q in any drill: fix the path, or remove it\n", s.File, s.Operator, pattern)
+		if len(s.drills) == len(s.Drills) && ctx.Err() == nil {
+			record.failure = fmt.Errorf("a pattern of secrets matched no file: %q", pattern)
+		}
 	}
 	found := journal.Journal{Proofs: result.Proofs}
 	for _, took := range result.Testbeds {

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/stemedb/firedrill/tools/change"
 	"github.com/stemedb/firedrill/tools/image"
 	"github.com/stemedb/firedrill/tools/journal"
 	"github.com/stemedb/firedrill/tools/project"
@@ -72,6 +73,10 @@ resolved. The report is in ` + reportDir + `/.`,
   firedrill prove --focus "DiskFull"
   firedrill prove --labels "DiskFull || SiteDown" --keep`,
 		RunE: func(cmd *cobra.Command, folders []string) error {
+			if p.labels == change.None {
+				fmt.Fprintln(cmd.OutOrStdout(), "no proof is called for: --labels "+change.None)
+				return nil
+			}
 			if err := p.choose(folders); err != nil {
 				return err
 			}
@@ -98,13 +103,24 @@ func (p *proof) addTestbedFlags(cmd *cobra.Command) {
 
 // choose tells the suites from the projects among the folders of a command line, and selects the drills.
 func (p *proof) choose(folders []string) error {
+	if err := p.validate(); err != nil {
+		return err
+	}
 	if len(folders) == 0 {
 		folders = []string{everySuite}
-		if _, err := os.Stat(project.FileName); err == nil {
+		if _, err := os.Lstat(project.FileName); err == nil {
 			folders = []string{"."}
+		} else if _, err := os.Stat(strings.TrimSuffix(everySuite, "...")); err != nil {
+			return errors.New("no " + project.FileName + " here: firedrill init writes one")
 		}
 	}
-	for _, folder := range folders {
+	for i, folder := range folders {
+		if slices.ContainsFunc(folders[:i], func(other string) bool { return filepath.Clean(other) == filepath.Clean(folder) }) {
+			continue
+		}
+		if filepath.Base(folder) == project.FileName {
+			folder = filepath.Dir(folder)
+		}
 		loaded, err := loadProject(folder)
 		switch {
 		case err != nil:
@@ -132,12 +148,12 @@ func (p *proof) choose(folders []string) error {
 
 // run judges what costs little first: the rules and Docker; then images, then suites and drills.
 func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
-	if err := p.check(ctx, stdout); err != nil {
+	checked, err := p.check(ctx, stdout)
+	if err != nil {
 		return err
 	}
 	// What the suites need, and what the projects need.
 	var suites, projects image.Set
-	var err error
 	if len(p.suites) > 0 {
 		if suites, err = image.Ensure(ctx, stdout); err != nil {
 			return err
@@ -163,6 +179,10 @@ func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
+	if ctx.Err() != nil && !slices.ContainsFunc(record.journal.Proofs, func(proof journal.Proof) bool { return proof.Verdict != journal.Unknown }) {
+		fmt.Fprintln(stdout, "\ninterrupted before anything was proven: the report of the last run stays")
+		return errFound
+	}
 	if record.failure == nil {
 		record.failure = p.shortfall(record.journal.Proofs)
 	}
@@ -171,7 +191,28 @@ func (p proof) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(stdout, "\nthe report is %s\n", filepath.Join(reportDir, report.PageFile))
-	return printTable(stdout, report.Summarize(j))
+	printFailures(stdout, j)
+	if err := printTable(stdout, report.Summarize(j)); err != nil {
+		return err
+	}
+	if checked > 0 {
+		fmt.Fprintf(stdout, "%d errors of the check above remain: firedrill check lists them\n", checked)
+		return errFound
+	}
+	return nil
+}
+
+// printFailures prints why drills of projects are not proven, in full, and where their evidence is.
+func printFailures(w io.Writer, j journal.Journal) {
+	for _, proof := range j.Proofs {
+		if proof.Verdict == journal.True || filepath.Base(proof.Suite) != project.FileName {
+			continue
+		}
+		fmt.Fprintf(w, "\n%s: %s\n", proof.Spec, proof.Failure)
+		if proof.Evidence != "" {
+			fmt.Fprintf(w, "  evidence: %s\n", filepath.Join(reportDir, filepath.FromSlash(proof.Evidence)))
+		}
+	}
 }
 
 // shortfall is the error of a run of another number of specs than it was to have.
@@ -182,33 +223,33 @@ func (p proof) shortfall(proofs []journal.Proof) error {
 	return fmt.Errorf("%d specs ran, and not %d: has one another text in each run?", len(proofs), p.expect)
 }
 
-// check compares the rules with the runbooks, of what is to be proven. Errors in ours end the run; a project may have more to
-// fix than what is proven of it.
-func (p *proof) check(ctx context.Context, stdout io.Writer) error {
+// check compares the rules with the runbooks, of what is to be proven. Errors in what suites prove end the run; of a project
+// they are counted, and its drills are proven all the same.
+func (p *proof) check(ctx context.Context, stdout io.Writer) (errs int, err error) {
 	if len(p.suites) > 0 {
 		if info, err := os.Stat(p.Runbooks); err != nil || !info.IsDir() { // a check can do without, a proof cannot
-			return fmt.Errorf("the folder of runbooks %q does not exist: name it with --runbooks", p.Runbooks)
+			return 0, fmt.Errorf("the folder of runbooks %q does not exist: name it with --runbooks", p.Runbooks)
 		}
 		if err := p.inputs.check(ctx, stdout, output{format: "text"}); err != nil {
-			return err
+			return 0, err
 		}
 		if info, err := os.Stat(p.Alertmanager); err != nil || info.IsDir() {
-			return fmt.Errorf("Alertmanager's configuration %q does not exist: name it with --alertmanager", p.Alertmanager)
+			return 0, fmt.Errorf("Alertmanager's configuration %q does not exist: name it with --alertmanager", p.Alertmanager)
 		}
 	}
 	for _, s := range p.projects {
 		of := p.inputs
 		of.use(s.Project)
-		of.alerts = s.alerts()
-		err := of.check(ctx, stdout, output{format: "text"})
-		switch {
-		case errors.Is(err, errFound):
-			fmt.Fprintln(stdout, "the drills are proven all the same: firedrill check fails on these errors")
-		case err != nil:
-			return err
+		if p.focus != "" || p.labels != "" {
+			of.alerts = s.alerts()
 		}
+		found, err := of.find(ctx, stdout, output{format: "text"})
+		if err != nil {
+			return 0, err
+		}
+		errs += found
 	}
-	return nil
+	return errs, nil
 }
 
 // images are the names of the images that the projects need.
@@ -229,12 +270,15 @@ func (p proof) validate() error {
 	if _, err := types.ParseLabelFilter(p.labels); err != nil {
 		return fmt.Errorf("--labels %q is not a label filter of Ginkgo: write names with ||, && and ! between them, as in %q", p.labels, "CertificateExpired || CertificateExpiringSoon")
 	}
+	if p.expect < 0 {
+		return fmt.Errorf("--expect %d: give how many are to run", p.expect)
+	}
 	if p.procs < 1 {
 		return fmt.Errorf("--procs %d: at least 1 is needed", p.procs)
 	}
 	for _, suite := range p.suites {
 		if info, err := os.Stat(strings.TrimSuffix(suite, "...")); err != nil || !info.IsDir() {
-			return fmt.Errorf("the suite folder %q does not exist: name one under e2e", suite)
+			return fmt.Errorf("the folder %q does not exist: name one with a firedrill.yml, or with a Ginkgo suite", suite)
 		}
 	}
 	return nil

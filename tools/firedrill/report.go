@@ -14,6 +14,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,7 @@ import (
 	"github.com/stemedb/firedrill/tools/redact"
 	"github.com/stemedb/firedrill/tools/report"
 	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/testbed"
 )
 
 // reportDir is the folder of a run's report.
@@ -159,6 +161,7 @@ type record struct {
 	junit    [][]byte
 	evidence []string // folders
 	left     []string // files and folders that stay beside the report
+	lock     *os.File // on the folder; no other run is in it
 	// temporary are folders that do not stay.
 	temporary []string
 	failure   error // why a run is not whole though each proof is
@@ -171,9 +174,15 @@ func (p proof) begin(ctx context.Context, out io.Writer, images ...image.Set) (*
 		Schema: journal.Schema, Kind: journal.KindProof, Proofs: []journal.Proof{},
 		Run: journal.Run{Started: time.Now().UTC(), Command: append([]string{"firedrill"}, os.Args[1:]...), Firedrill: version(), Go: runtime.Version()},
 	}}
-	err := report.Replaceable(reportDir)
-	if err != nil {
+	var err error
+	if r.lock, err = lock("."); err != nil {
 		return nil, err
+	}
+	if err := report.Replaceable(reportDir); err != nil {
+		return nil, err
+	}
+	if err := writable(filepath.Dir(reportDir)); err != nil {
+		return nil, fmt.Errorf("the report cannot be written: %w", err)
 	}
 	if r.previous, err = previousJournal(reportDir, out); err != nil {
 		return nil, err
@@ -188,10 +197,32 @@ func (p proof) begin(ctx context.Context, out io.Writer, images ...image.Set) (*
 		return nil, err
 	}
 	r.journal.Run.Commit, r.journal.Run.Dirty = journal.Commit(ctx)
-	if r.secrets, err = os.CreateTemp("", "firedrill-secrets-"); err != nil {
+	if r.secrets, err = testbed.CreateTemp(testbed.TemporarySecrets); err != nil {
 		return nil, fmt.Errorf("make a file for the secrets: %w", err)
 	}
 	return r, nil
+}
+
+// lock locks a folder until the file is closed. It is an error where another run has locked it.
+func lock(folder string) (*os.File, error) {
+	f, err := os.Open(folder)
+	if err != nil {
+		return nil, fmt.Errorf("lock the folder: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, errors.New("another run of firedrill is under way in this folder: wait for its end, or run in a copy")
+	}
+	return f, nil
+}
+
+// writable says why no folder can be made in a folder.
+func writable(folder string) error {
+	made, err := os.MkdirTemp(folder, ".firedrill-")
+	if err != nil {
+		return err
+	}
+	return os.Remove(made)
 }
 
 // journalInputs are the files of the suites' rules and runbooks, and of those of the projects.
@@ -218,6 +249,7 @@ func (p proof) journalInputs() ([]journal.Input, error) {
 
 // close removes the secrets, and what is temporary.
 func (r *record) close() {
+	r.lock.Close() // nil in tests
 	r.secrets.Close()
 	os.Remove(r.secrets.Name())
 	for _, folder := range r.temporary {
@@ -243,7 +275,7 @@ func (r *record) end() (journal.Journal, error) {
 	if r.failure != nil && !slices.ContainsFunc(j.Proofs, func(p journal.Proof) bool { return p.Verdict != journal.True }) {
 		j.Proofs = append(j.Proofs, journal.Proof{
 			Suite: "firedrill", Alert: "(the run)", Verdict: journal.Unknown, Started: j.Run.Started, Ended: j.Run.Ended,
-			Failure: fmt.Sprintf("a suite did not complete (%v): see its output", r.failure),
+			Failure: fmt.Sprintf("the run is not whole: %v", r.failure),
 		})
 	}
 	secrets, err := redact.ReadNoted(r.secrets)

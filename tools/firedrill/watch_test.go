@@ -115,7 +115,7 @@ func TestWatchAProject(t *testing.T) {
 	g := NewWithT(t)
 	t.Chdir(lay(t, map[string]string{
 		"firedrill.yml": "rules: ['rules/*.yml', more.yml]\nrunbooks: docs\ncompose: compose.yml\noperator: host\nprometheus: prometheus.yml\ndrills:\n" +
-			"  - {alert: Down, branch: If It Is Down, fault: {kill: host}}\n",
+			"  - {alert: Down, branch: If It Is Down, fault: {run: pkill nginx}}\n",
 		"compose.yml": "services: {host: {image: debian}}\n", "prometheus.yml": "",
 		"rules/web.yml": "groups: [{name: web, rules: [{alert: Down, expr: up == 0}]}]\n", "more.yml": "groups: [{name: more, rules: [{record: a, expr: up}]}]\n",
 		"others/new.yml":   "groups: [{name: new, rules: [{record: b, expr: up}]}]\n",
@@ -129,7 +129,7 @@ func TestWatchAProject(t *testing.T) {
 	until("saved rules/web.yml\n", "check: 1 alerts, 0 errors")
 	replace(t, "docs/web/Down.md", "### If It Is Down", "### If It Is Up\n\n```bash\ntrue\n```\n\n### If It Is Down")
 	until("saved docs/web/Down.md\n", `no drill in firedrill.yml follows the branch "If It Is Up" of Down`)
-	replace(t, "firedrill.yml", "drills:\n", "drills:\n  - {alert: Down, branch: If It Is Up, fault: {kill: host}}\n")
+	replace(t, "firedrill.yml", "drills:\n", "drills:\n  - {alert: Down, branch: If It Is Up, fault: {run: pkill nginx}}\n")
 	until("saved firedrill.yml\n", "check: 1 alerts, 0 errors")
 	replace(t, "compose.yml", "host:", "web:")
 	until("saved compose.yml\n", "check: firedrill.yml:4:11: the compose file has no such service")

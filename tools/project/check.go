@@ -324,7 +324,7 @@ func (c *checker) command(command *Command) {
 func (c *checker) drill(d *Drill) (alert rule.Alert, known bool) {
 	for _, faults := range [][]Fault{d.Prepare, d.Fault} {
 		for i := range faults {
-			c.fault(&faults[i])
+			c.fault(&faults[i], d.Responders)
 		}
 	}
 	c.command(d.Verify)
@@ -363,11 +363,15 @@ func (c *checker) repeated(d *Drill, earlier []Drill) {
 	}
 }
 
-func (c *checker) fault(f *Fault) {
+func (c *checker) fault(f *Fault, restored []Responder) {
 	if f.Action == Run || f.Action == Fill {
 		c.on(&f.Service)
 	} else {
 		c.service(&f.Service)
+	}
+	ends := f.Action == Kill || f.Action == Stop || f.Action == Pause
+	if ends && f.Service != "" && f.Service == c.Operator && !slices.ContainsFunc(restored, func(r Responder) bool { return r.Restore == f.Service }) {
+		c.wrong(&f.Service, "the steps are typed in this service, which the fault ends", "break what runs in it, as in run: pkill nginx, or have a responder restore it")
 	}
 	const least = 6 << 20
 	if f.Action == Memory && f.Bytes < least {

@@ -432,6 +432,8 @@ func (d *decoder) value(node *yaml.Node, into reflect.Value, k key) {
 		} else {
 			into.SetString(node.Value)
 		}
+	case reflect.Int64: // a duration
+		into.SetInt(int64(d.duration(pair{key: k, value: node}, 1)))
 	case reflect.Bool:
 		if d.is(node, k, "!!bool", "true or false") {
 			into.SetBool(strings.EqualFold(node.Value, "true"))

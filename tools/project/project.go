@@ -59,6 +59,9 @@ type Project struct {
 	Ready *Command `yaml:"ready" example:"curl -fsS http://web/healthz"`
 	// Prometheus is Prometheus's configuration, as deployed.
 	Prometheus string `yaml:"prometheus,required" example:"prometheus.yml"`
+	// ScrapeInterval is how often the testbed's Prometheus scrapes, and how long a scrape may take: as long as the slowest
+	// target needs. 0 for testbed.Interval.
+	ScrapeInterval time.Duration `yaml:"scrape_interval" example:"3s"`
 	// Alertmanager is Alertmanager's configuration, as deployed. Empty: one receiver gets every notification.
 	Alertmanager string `yaml:"alertmanager" example:"alertmanager.yml"`
 	// Load keeps asking the system while a drill runs. Nil for nothing.

@@ -38,6 +38,9 @@ func Propose(folder string) (Proposal, error) {
 	if err != nil {
 		return Proposal{}, err
 	}
+	if len(f.compose) > 1 && strings.Contains(f.compose[0], "/") {
+		return Proposal{}, fmt.Errorf("several compose files, and none in this folder: run firedrill init in the folder of the project, or beside the compose file that it is about: %s", strings.Join(f.compose, ", "))
+	}
 	if len(f.compose) == 0 && len(f.rules) == 0 {
 		return Proposal{}, fmt.Errorf("no compose file and no rule file in %q: run firedrill init in the folder of the project", folder)
 	}
@@ -49,6 +52,9 @@ func Propose(folder string) (Proposal, error) {
 	p.paths("compose", "the compose file of the system under test", p.first("compose", p.compose)...)
 	p.operator()
 	scraped := p.scraped()
+	if len(p.prometheus) == 0 && len(p.compose) > 0 {
+		p.note("prometheus.yml is not written: add expose: [port] to each exporter's service in %s, and run firedrill init --force", p.compose[0])
+	}
 	p.paths("prometheus", "Prometheus's configuration, with the targets to scrape", p.first("prometheus", p.prometheus)...)
 	if len(p.alertmanager) > 0 {
 		p.paths("alertmanager", "", p.first("alertmanager", p.alertmanager)...)
@@ -110,6 +116,8 @@ func (f *found) add(name string) {
 		f.markdown[alert] = append(f.markdown[alert], name)
 	case slices.Contains(cli.DefaultFileNames, base):
 		f.compose = append(f.compose, name)
+	case base == "prometheus.yml" || base == "prometheus.yaml": // whatever is in it: it is not to be overwritten
+		f.prometheus = append(f.prometheus, name)
 	case base != FileName && rule.IsFile(name):
 		content, err := os.ReadFile(f.path(name))
 		if err != nil || len(content) > rule.MaxFileSize {
@@ -309,7 +317,11 @@ func (p *proposer) scraped() []byte {
 		return nil
 	}
 	p.prometheus = []string{"prometheus.yml"}
-	return []byte("scrape_configs:\n" + strings.Join(jobs, ""))
+	var files []string
+	for _, glob := range p.ruleGlobs() {
+		files = append(files, inFlow(glob))
+	}
+	return []byte("rule_files: [" + strings.Join(files, ", ") + "]\nscrape_configs:\n" + strings.Join(jobs, ""))
 }
 
 // exposed are the ports that a service of a compose file exposes or publishes.

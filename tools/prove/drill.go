@@ -37,8 +37,7 @@ func (w *worker) command(ctx context.Context, c project.Command) error {
 	if err != nil {
 		return err
 	}
-	_, err = service.Output(ctx, c.Run)
-	return err
+	return service.Try(ctx, c.Run)
 }
 
 // faults does one after the other. An error begins with the fault's place in the project's file.

@@ -36,6 +36,8 @@ type Config struct {
 type Result struct {
 	Proofs   []journal.Proof // one for each drill, in the order in which they ended
 	Testbeds []time.Duration // how long each testbed took to start
+	// Unmatched are the patterns of the project's secrets that have matched no file in any drill.
+	Unmatched []string
 }
 
 // Drills proves drills of the project. What could not be tried, since a testbed did not start or the context ended, is
@@ -75,11 +77,13 @@ type pool struct {
 	tasks  []task // not begun yet
 	result Result
 	alone  sync.RWMutex // held to write by an exclusive drill
-	failed error        // why no testbed can be had; nil as long as one can
+	// unmatched are the patterns of secrets that have matched no file yet.
+	unmatched []string
+	failed    error // why no testbed can be had; nil as long as one can
 }
 
 func (c Config) run(ctx context.Context, tasks []task) (Result, error) {
-	p := &pool{Config: c, tasks: tasks}
+	p := &pool{Config: c, tasks: tasks, unmatched: slices.Clone(c.Project.Secrets)}
 	var workers sync.WaitGroup
 	errs := make([]error, min(max(c.Procs, 1), len(tasks)))
 	starting, stop := context.WithCancel(ctx)
@@ -95,6 +99,7 @@ func (c Config) run(ctx context.Context, tasks []task) (Result, error) {
 		}
 		p.add(c.unknown(t, why))
 	}
+	p.result.Unmatched = p.unmatched
 	return p.result, errors.Join(errs...)
 }
 
@@ -159,10 +164,25 @@ func (p *pool) work(ctx, starting context.Context, stop func()) (err error) {
 	}
 }
 
+// match strikes out the patterns of secrets that match a file now.
+func (p *pool) match(ctx context.Context, w *worker) {
+	p.mu.Lock()
+	patterns := slices.Clone(p.unmatched)
+	p.mu.Unlock()
+	for _, pattern := range patterns {
+		matched := project.Command{On: p.Project.Operator, Run: "shopt -s nullglob; for file in " + glob(pattern) + `; do [ ! -f "$file" ] || exit 0; done; exit 1`}
+		if w.command(ctx, matched) == nil {
+			p.mu.Lock()
+			p.unmatched = slices.DeleteFunc(p.unmatched, func(other string) bool { return other == pattern })
+			p.mu.Unlock()
+		}
+	}
+}
+
 // close removes a worker's testbed, or says how to enter it.
 func (p *pool) close(ctx context.Context, w *worker) error {
 	if p.Keep {
-		w.testbed.Say("it is left up until the next run, or until firedrill clean. %s", w.testbed.Enter())
+		w.testbed.Say("it is left up until the next run of this project, or until firedrill clean. %s", w.testbed.Enter())
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), testbed.Timeout)
@@ -190,6 +210,7 @@ func (p *pool) prove(ctx context.Context, w *worker, t task, fresh bool) {
 		proof.Failure = "begin with a new system: " + err.Error()
 	} else {
 		proof, err = w.run(ctx, t)
+		p.match(ctx, w)
 	}
 	proof.Suite, proof.Spec = p.Project.File, t.name
 	if err != nil {
@@ -228,6 +249,11 @@ type worker struct {
 	responders responders // of the drill under way
 }
 
+// Check says what of a project's configurations cannot be used, without starting anything.
+func Check(p *project.Project) error {
+	return testbed.Config{Root: filepath.Dir(p.File), Rules: p.Set, Prometheus: p.Prometheus, Alertmanager: p.Alertmanager, Interval: testbed.Interval}.Check()
+}
+
 // start starts a testbed, and begins it. After an error the testbed is nil, or has begun and is not ready.
 func (w *worker) start(ctx context.Context) (err error) {
 	p := w.Project
@@ -241,7 +267,7 @@ func (w *worker) start(ctx context.Context) (err error) {
 		name = "project"
 	}
 	w.testbed, err = testbed.Start(ctx, testbed.Config{
-		Name: fmt.Sprintf("%s-%06x", name[:min(len(name), 20)], rand.N(1<<24)), Root: folder, Images: w.Images, Progress: w.Progress,
+		Name: fmt.Sprintf("%s-%06x", name[:min(len(name), 20)], rand.N(1<<24)), Root: folder, Images: w.Images, Keep: w.Keep, Progress: w.Progress, Interval: p.ScrapeInterval,
 		Rules: p.Set, Runbooks: p.Runbooks, Grammar: p.Grammar(), Prometheus: p.Prometheus, Alertmanager: p.Alertmanager,
 		Compose: p.Compose, Operator: p.Operator, Volumes: p.Volumes,
 		Respond: w.respond, Secrets: secretsScript(p.Secrets),
@@ -257,7 +283,19 @@ func (w *worker) begin(ctx context.Context) error {
 	if err := w.testbed.Begin(ctx, w.ready); err != nil {
 		return err
 	}
-	return w.testbed.NoteSecrets(ctx, w.Secrets)
+	if w.Project.Ready == nil { // what has ended since
+		if err := w.testbed.Running(ctx); err != nil {
+			return err
+		}
+	}
+	return w.noteSecrets(ctx)
+}
+
+func (w *worker) noteSecrets(ctx context.Context) error {
+	if err := w.testbed.NoteSecrets(ctx, w.Secrets); err != nil {
+		return fmt.Errorf("%s: secrets %q: %w", w.Project.File, w.Project.Secrets, err)
+	}
+	return nil
 }
 
 // ready returns once the system works: when the project's command says so, or when every service runs.
@@ -286,7 +324,7 @@ func (w *worker) run(ctx context.Context, t task) (journal.Proof, error) {
 	}
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), testbed.Timeout)
 	defer cancel()
-	if noted := w.testbed.NoteSecrets(after, w.Secrets); noted != nil && err == nil {
+	if noted := w.noteSecrets(after); noted != nil && err == nil {
 		err = noted
 		proof.Verdict, proof.Failure = journal.Unknown, noted.Error()
 	}
@@ -298,11 +336,16 @@ func secretsScript(patterns []string) string {
 	if len(patterns) == 0 {
 		return ""
 	}
-	var quoted []string
+	var globs []string
 	for _, pattern := range patterns {
-		quoted = append(quoted, regexp.MustCompile(`[^A-Za-z0-9_./*?\[\]-]`).ReplaceAllString(pattern, `\$0`))
+		globs = append(globs, glob(pattern))
 	}
-	return "shopt -s nullglob; for file in " + strings.Join(quoted, " ") + `; do
+	return "shopt -s nullglob; for file in " + strings.Join(globs, " ") + `; do
 	if [ -f "$file" ]; then printf '%s\n' "$(<"$file")" '` + testbed.Separator + `' || exit; fi
 done`
+}
+
+// glob is a pattern as bash takes it, whatever characters it has.
+func glob(pattern string) string {
+	return regexp.MustCompile(`[^A-Za-z0-9_./*?\[\]-]`).ReplaceAllString(pattern, `\$0`)
 }

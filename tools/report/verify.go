@@ -71,6 +71,29 @@ func Verify(dir string) ([]string, error) {
 	return wrong, nil
 }
 
+// unlisted are the files of a report that its manifest does not list, by their paths in it.
+func unlisted(dir string) (names []string, err error) {
+	text, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+	if err != nil {
+		return nil, err
+	}
+	sums, err := readManifest(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, ManifestFile), err)
+	}
+	err = filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, file)
+		if _, listed := sums[filepath.ToSlash(name)]; !listed && name != ManifestFile {
+			names = append(names, name)
+		}
+		return err
+	})
+	return names, err
+}
+
 // manifestLine is a line of sha256sum, https://www.gnu.org/software/coreutils/manual/html_node/md5sum-invocation.html
 var manifestLine = regexp.MustCompile(`^([0-9a-f]{64}) [ *](.+)$`)
 

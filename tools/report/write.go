@@ -173,7 +173,7 @@ func put(file string, content []byte) error {
 	return os.WriteFile(file, content, 0o644)
 }
 
-// Replaceable returns an error for a dir that holds something and no report, which Write would refuse to replace.
+// Replaceable returns an error for a dir that holds something else than a report, which Write would refuse to replace.
 func Replaceable(dir string) error {
 	entries, err := os.ReadDir(dir)
 	switch {
@@ -182,8 +182,18 @@ func Replaceable(dir string) error {
 	case err != nil:
 		return fmt.Errorf("writing the report: %w", err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, ManifestFile)); len(entries) > 0 && err != nil {
+	if len(entries) == 0 {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(dir, ManifestFile)); err != nil {
 		return fmt.Errorf("%s is not empty, and not a report (it has no %s): move it away, or name another folder", dir, ManifestFile)
+	}
+	added, err := unlisted(dir)
+	if err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	if len(added) > 0 {
+		return fmt.Errorf("%s would be replaced, and holds what is no part of a report: move %s away", dir, strings.Join(added, ", "))
 	}
 	return nil
 }

@@ -113,6 +113,12 @@ func TestAReportReplacesAReportOnly(t *testing.T) {
 	s := Source{Journal: example(t, "drill"), JUnit: [][]byte{[]byte(junit)}}
 	dir := writtenTo(t, s)
 	writeFile(t, "", dir, "old")
+	if _, err := Write(dir, s); err == nil || !strings.Contains(err.Error(), "holds what is no part of a report: move old away") {
+		t.Error(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "old")); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := Write(dir, s); err != nil {
 		t.Fatal(err)
 	}

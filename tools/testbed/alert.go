@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 
+	"github.com/stemedb/firedrill/tools/journal"
 	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
@@ -80,8 +81,11 @@ type Observation struct {
 	System string         // how the system under test is, as Config.Describe says
 	Last   runbook.Result // the step that ran last, if any did
 	At     time.Time
+	// Values are of the series that the rule compares with its threshold, a text each, where none of them makes it active.
+	Values []string
 
-	static map[string]string // labels of the rule
+	static   map[string]string // labels of the rule
+	interval time.Duration     // of the scrapes
 }
 
 // Instance is one active alert of the rule.
@@ -114,7 +118,7 @@ func (a *Alert) Observe(ctx context.Context) (Observation, error) {
 	}
 	o := Observation{
 		Alert: a.Name, Rule: fmt.Sprintf("%s:%d", t.relative(a.File), a.Line), Expr: a.Expr,
-		Stale: t.stale(ctx, seen, changed), Last: last, At: time.Now(), static: a.Labels,
+		Stale: t.stale(ctx, seen, changed), Last: last, At: time.Now(), static: a.Labels, interval: t.config.Interval,
 	}
 	i := slices.IndexFunc(seen.rules, func(r prometheus.AlertingRule) bool { return r.Name == a.Name })
 	if i < 0 {
@@ -144,10 +148,33 @@ func (a *Alert) Observe(ctx context.Context) (Observation, error) {
 	if o.Absent, err = t.absent(ctx, a.Expr, changed); err != nil {
 		return o, err
 	}
+	if len(o.Instances) == 0 {
+		if o.Values, err = a.values(ctx); err != nil {
+			return o, err
+		}
+	}
 	if t.config.Describe != nil {
 		o.System = t.config.Describe(ctx)
 	}
 	return o, nil
+}
+
+// values are those of the series that the rule compares with a number, three at most.
+func (a *Alert) values(ctx context.Context) (values []string, err error) {
+	compared, signal := journal.Of(a.Alert)
+	if compared.Threshold == nil {
+		return nil, nil
+	}
+	found, _, _, err := a.testbed.api.Query(ctx, signal.Expr, time.Time{})
+	if err != nil {
+		return nil, fmt.Errorf("ask Prometheus for %s: %w", signal.Expr, err)
+	}
+	vector, _ := found.(model.Vector)
+	slices.SortFunc(vector, func(a, b *model.Sample) int { return strings.Compare(a.Metric.String(), b.Metric.String()) })
+	for _, sample := range vector[:min(3, len(vector))] {
+		values = append(values, fmt.Sprintf("%s is %.6g", labelText(plain(model.LabelSet(sample.Metric)), nil), float64(sample.Value)))
+	}
+	return values, nil
 }
 
 // held is until when keep_firing_for keeps the alert's instances firing though their expression is empty. The client
@@ -280,6 +307,9 @@ func (o Observation) String() string {
 	var b strings.Builder
 	if len(o.Instances) == 0 {
 		fmt.Fprintf(&b, "%s is %s: %s (%s)", o.Alert, o.State, strings.TrimSpace(o.Expr), o.Rule)
+		if len(o.Values) > 0 {
+			fmt.Fprintf(&b, ", now %s", strings.Join(o.Values, ", "))
+		}
 	}
 	for i, instance := range o.Instances {
 		if i > 0 {
@@ -306,6 +336,9 @@ func (o Observation) String() string {
 			fmt.Fprintf(&b, ", target %s up", target.Instance)
 		} else {
 			fmt.Fprintf(&b, ", target %s DOWN (%s)", target.Instance, target.LastError)
+			if strings.Contains(target.LastError, "context deadline exceeded") {
+				fmt.Fprintf(&b, ": the testbed gives a scrape %s", o.interval)
+			}
 		}
 	}
 	if len(o.Absent) > 0 {

@@ -21,7 +21,6 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
-	tcexec "github.com/testcontainers/testcontainers-go/exec"
 )
 
 // Container is a container of the testbed: a service of the system under test, or one that runs beside it.
@@ -163,8 +162,12 @@ func (c *Container) Endpoint(ctx context.Context, port int) (string, error) {
 // date from then on.
 func (c *Container) Run(ctx context.Context, script string) error {
 	defer c.testbed.Touch()
-	_, err := c.Output(ctx, script)
-	return err
+	return c.Try(ctx, script)
+}
+
+// Try runs a bash script that changes nothing, as root. The error has its exit status and the end of its output.
+func (c *Container) Try(ctx context.Context, script string) error {
+	return c.exec(ctx, io.Discard, "bash", "-c", script)
 }
 
 // Output is what a bash script writes to its standard output in the container.
@@ -173,20 +176,59 @@ func (c *Container) Output(ctx context.Context, script string) (string, error) {
 }
 
 // Command runs a program in the container as root, without a terminal, and returns what it wrote to its standard output. An
-// exit status other than 0 is an error with the status and what the program wrote.
+// exit status other than 0 is an error with the status and the end of what the program wrote.
 func (c *Container) Command(ctx context.Context, argv ...string) (string, error) {
-	exit, streams, err := c.Exec(ctx, argv, tcexec.WithUser("0"))
+	var out bytes.Buffer
+	err := c.exec(ctx, &out, argv...)
+	return out.String(), err
+}
+
+// exec runs a program in the container as root. testcontainers-go has a call for that, which keeps all output in memory.
+func (c *Container) exec(ctx context.Context, stdout io.Writer, argv ...string) error {
+	fail := func(err error) error { return fmt.Errorf("run %s on %s: %w", argv[0], c.Name, err) }
+	cli := c.testbed.engine.client
+	made, err := cli.ExecCreate(ctx, c.ID, client.ExecCreateOptions{Cmd: argv, User: "0", AttachStdout: true, AttachStderr: true})
 	if err != nil {
-		return "", fmt.Errorf("run %s on %s: %w", argv[0], c.Name, err)
+		return fail(err)
 	}
-	var out, errs bytes.Buffer
-	if _, err := stdcopy.StdCopy(&out, &errs, streams); err != nil {
-		return out.String(), fmt.Errorf("run %s on %s: %w", argv[0], c.Name, err)
+	attached, err := cli.ExecAttach(ctx, made.ID, client.ExecAttachOptions{})
+	if err != nil {
+		return fail(err)
 	}
-	if exit != 0 {
-		return out.String(), fmt.Errorf("%s on %s: exit %d: %s", commandLine(argv), c.Name, exit, strings.TrimSpace(errs.String()+out.String()))
+	defer attached.Close()
+	defer context.AfterFunc(ctx, attached.Close)()
+	var said lastOutput
+	_, err = stdcopy.StdCopy(io.MultiWriter(stdout, &said), &said, attached.Reader)
+	for err == nil { // the Engine notes the end after the stream has ended
+		var seen client.ExecInspectResult
+		if seen, err = cli.ExecInspect(ctx, made.ID, client.ExecInspectOptions{}); err == nil && !seen.Running {
+			if seen.ExitCode != 0 {
+				return fmt.Errorf("%s on %s: exit %d: %s", commandLine(argv), c.Name, seen.ExitCode, strings.TrimSpace(string(said)))
+			}
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
-	return out.String(), nil
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return fail(err)
+}
+
+// lastOutput is the last of what was written to it.
+type lastOutput []byte
+
+func (e *lastOutput) Write(p []byte) (int, error) {
+	const most = 8 << 10
+	*e = append(*e, p...)
+	if len(*e) > 2*most {
+		*e = append([]byte("[...] "), (*e)[len(*e)-most:]...)
+	}
+	return len(p), nil
 }
 
 // commandLine is a command as a message shows it: of a script of several lines, its name, or the first line.
@@ -201,13 +243,13 @@ func commandLine(argv []string) string {
 	return line
 }
 
-// terminal starts a program in the container on a pseudo-terminal, as an operator's ssh would: testcontainers-go has no
-// call for that.
+// terminal starts a program in the container on a pseudo-terminal, in the user's home if there is one, as an operator's ssh
+// would: testcontainers-go has no call for that.
 func (c *Container) terminal(ctx context.Context, argv []string) (io.ReadWriteCloser, error) {
 	size := client.ConsoleSize{Height: 50, Width: 200}
 	made, err := c.testbed.engine.client.ExecCreate(ctx, c.ID, client.ExecCreateOptions{
-		Cmd: argv, TTY: true, ConsoleSize: size, AttachStdin: true, AttachStdout: true, AttachStderr: true,
-		Env: []string{"TERM=xterm", "LANG=C.UTF-8", "HOME=/root"}, WorkingDir: "/root",
+		Cmd: append([]string{"bash", "-c", `cd 2>/dev/null; exec "$@"`, "terminal"}, argv...), TTY: true, ConsoleSize: size, AttachStdin: true, AttachStdout: true, AttachStderr: true,
+		Env: []string{"TERM=xterm", "LANG=C.UTF-8"},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open a terminal on %s: %w", c.Name, err)

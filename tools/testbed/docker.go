@@ -110,9 +110,6 @@ func addressOf(ctx context.Context, engine string) (netip.Addr, error) {
 	return found[0].Unmap(), nil
 }
 
-// relayPrefix begins the name of the folder of relaySSH's socket; the number of the process follows. Sweep removes it.
-const relayPrefix = "firedrill-ssh-"
-
 // relaySSH has DOCKER_HOST=ssh://… reached through a socket of this process: testcontainers-go and compose know sockets
 // and tcp only.
 func relaySSH() error {
@@ -120,7 +117,7 @@ func relaySSH() error {
 	if err != nil || helper == nil {
 		return err
 	}
-	folder, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", relayPrefix, os.Getpid()))
+	folder, err := MkdirTemp(temporaryRelay)
 	if err != nil {
 		return fmt.Errorf("relay the Docker Engine of %s: %w", os.Getenv("DOCKER_HOST"), err)
 	}

@@ -77,10 +77,17 @@ func (t *Testbed) history(ctx context.Context) (string, error) {
 
 // Enter says how to look at a testbed that was kept.
 func (t *Testbed) Enter() string {
-	return fmt.Sprintf(`The testbed %[1]s:
-  %[2]s: docker exec -it firedrill-%[1]s-%[2]s bash
-  Prometheus: http://%[3]s
-  Alertmanager: http://%[4]s
-  notifications: http://%[5]s/notifications
-`, t.config.Name, t.config.Operator, t.endpoints[portPrometheus], t.endpoints[portAlertmanager], t.endpoints[portReceiver])
+	t.mu.Lock()
+	others := slices.Sorted(maps.Keys(t.services))
+	t.mu.Unlock()
+	others = slices.DeleteFunc(others, func(name string) bool { return name == t.config.Operator })
+	var services strings.Builder
+	for _, name := range append([]string{t.config.Operator}, others...) {
+		fmt.Fprintf(&services, "  %s: docker exec -it %s-%s bash\n", name, t.prefix(), name)
+	}
+	return fmt.Sprintf(`The testbed %s:
+%s  Prometheus: http://%s
+  Alertmanager: http://%s
+  notifications: http://%s/notifications
+`, t.config.Name, &services, t.endpoints[portPrometheus], t.endpoints[portAlertmanager], t.endpoints[portReceiver])
 }

@@ -36,7 +36,7 @@ func (t *Testbed) leap(ctx context.Context, d time.Duration, clears string) erro
 	if err != nil {
 		return err
 	}
-	work, err := os.MkdirTemp("", "firedrill-leap-")
+	work, err := MkdirTemp(temporaryLeap)
 	if err != nil {
 		return fmt.Errorf("leap: %w", err)
 	}
@@ -67,7 +67,7 @@ func (t *Testbed) leap(ctx context.Context, d time.Duration, clears string) erro
 	}
 	interval := leapInterval
 	if clears != "" { // as closely as Prometheus will see it
-		interval = Interval
+		interval = t.config.Interval
 	}
 	config := leap.Config{RuleFiles: rules, ScrapeInterval: interval, EvaluationInterval: interval, Types: types}
 	now, after := time.Now(), filepath.Join(work, "after")
@@ -107,7 +107,7 @@ func (t *Testbed) leap(ctx context.Context, d time.Duration, clears string) erro
 // lastScrapesAgree says which target's last scrape did not go as most of those just before. A leap holds what the last ones said:
 // a single one that came too late would be held as an hour of silence.
 func (t *Testbed) lastScrapesAgree(ctx context.Context) error {
-	found, _, _, err := t.api.Query(ctx, fmt.Sprintf("up != (avg_over_time(up[%s]) > bool 0.5)", 3*Interval), time.Time{})
+	found, _, _, err := t.api.Query(ctx, fmt.Sprintf("up != (avg_over_time(up[%s]) > bool 0.5)", 3*t.config.Interval), time.Time{})
 	if err != nil {
 		return fmt.Errorf("ask Prometheus for its scrapes: %w", err)
 	}
@@ -123,7 +123,7 @@ const steadyScrapes = 11
 
 // Steady waits until a leap would go on at the rates that there have been since the last change.
 func (t *Testbed) Steady(ctx context.Context) error {
-	moment := t.lastChange().Add(steadyScrapes * Interval)
+	moment := t.lastChange().Add(steadyScrapes * t.config.Interval)
 	return t.Await(ctx, "ten scrapes since the last change, from which a leap takes its rates", func(ctx context.Context) error {
 		seen, err := t.status(ctx)
 		if err != nil {

@@ -38,6 +38,12 @@ const oneReceiver = "route: {receiver: firedrill}\nreceivers: [{name: firedrill,
 // said are the changes that a testbed of this process has printed: they are the same for all.
 var said sync.Map
 
+// Check says what is wrong with the configurations of Prometheus and Alertmanager, without starting anything.
+func (c Config) Check() error {
+	c.Progress = nil
+	return (&Testbed{config: c}).configure()
+}
+
 // configure reads both configurations and says what is changed in them.
 func (t *Testbed) configure() error {
 	var paths []string
@@ -64,7 +70,7 @@ func (t *Testbed) configure() error {
 	}
 	return errors.Join(
 		adapt(t.config.Prometheus, "", &t.configuration.prometheus, func(content []byte) ([]byte, []string, error) {
-			return prometheusConfig(t.config.Prometheus, content, paths, "alertmanager:9093", Interval)
+			return prometheusConfig(t.config.Prometheus, content, paths, "alertmanager:9093", t.config.Interval)
 		}),
 		adapt(t.config.Alertmanager, oneReceiver, &t.configuration.alertmanager, func(content []byte) ([]byte, []string, error) {
 			return alertmanagerConfig(t.config.Alertmanager, content, fmt.Sprintf("http://receiver:%d", portReceiver))

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -81,7 +83,7 @@ func (t *Testbed) Notified(ctx context.Context, a *Alert) (Notification, error) 
 			got = append(got, n.Receiver)
 		}
 		if len(got) == 0 {
-			return fmt.Errorf("no receiver got it (its labels are %s); received:\n  %s", labelText(a.Labels, nil), List(all))
+			return fmt.Errorf("no receiver got it%s; received:\n  %s", t.whyNot(ctx, a), List(all))
 		}
 		slices.Sort(got)
 		if want, _ := t.Receivers(first.Labels); !slices.Equal(slices.Compact(got), want) {
@@ -90,6 +92,40 @@ func (t *Testbed) Notified(ctx context.Context, a *Alert) (Notification, error) 
 		return nil
 	})
 	return first, err
+}
+
+// whyNot says what is known of why the notification of an alert reaches nobody: where it is routed, what suppresses it.
+func (t *Testbed) whyNot(ctx context.Context, a *Alert) string {
+	labels := a.Labels
+	if o, err := a.Observe(ctx); err == nil && len(o.Instances) > 0 {
+		labels = o.Instances[0].Labels
+	}
+	said := fmt.Sprintf(" (its labels are %s)", labelText(labels, nil))
+	if to, _ := t.Receivers(labels); len(to) == 0 {
+		return said + ": the configuration routes it to no receiver that has an integration"
+	}
+	content, err := t.get(ctx, portAlertmanager, "/api/v2/alerts/groups?filter=alertname="+url.QueryEscape(strconv.Quote(a.Name)))
+	if err != nil {
+		return said
+	}
+	var groups []struct {
+		Alerts []struct {
+			Status struct{ InhibitedBy, MutedBy, SilencedBy []string }
+		}
+	}
+	if err := json.Unmarshal(content, &groups); err != nil || len(groups) == 0 || len(groups[0].Alerts) == 0 {
+		return said + ": Alertmanager does not know it"
+	}
+	status := groups[0].Alerts[0].Status
+	for _, by := range []struct {
+		what  string
+		names []string
+	}{{"inhibited by the alerts", status.InhibitedBy}, {"muted by the time intervals", status.MutedBy}, {"silenced by", status.SilencedBy}} {
+		if len(by.names) > 0 {
+			said += fmt.Sprintf(": it is %s %s", by.what, strings.Join(by.names, ", "))
+		}
+	}
+	return said
 }
 
 // Resolved says whether the receiver was told, last of all, that the alert is resolved.

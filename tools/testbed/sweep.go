@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"github.com/moby/moby/client"
@@ -19,19 +18,32 @@ const (
 	labelTestbed = "dev.firedrill.testbed" // the testbed's name
 	labelOwner   = "dev.firedrill.owner"   // host name of the run's machine
 	labelPID     = "dev.firedrill.pid"     // process that made the testbed
+	labelKept    = "dev.firedrill.kept"    // the root of the project of a testbed that is to be left up
 )
 
 func (t *Testbed) labels() map[string]string {
 	machine, _ := os.Hostname()
-	return map[string]string{
+	labels := map[string]string{
 		image.Label: image.LabelValue, labelTestbed: t.config.Name, labelOwner: machine, labelPID: strconv.Itoa(os.Getpid()),
 	}
+	if t.config.Keep {
+		labels[labelKept] = absolute(t.config.Root)
+	}
+	return labels
 }
 
-// Sweep removes the testbeds whose run has ended without removing them: those of runs that were killed, and those that
-// were kept to be looked at. It leaves alone what another machine's run has made on the same Docker Engine, and what a run
+// absolute is a path from the root, or as it is where the working directory is gone.
+func absolute(name string) string {
+	if full, err := filepath.Abs(name); err == nil {
+		return full
+	}
+	return name
+}
+
+// Sweep removes the testbeds whose run has ended without removing them: those of runs that were killed, and those of the
+// project at root that were kept to be looked at. It leaves alone what another machine's run has made on the same Docker Engine, and what a run
 // that goes on has made.
-func Sweep(ctx context.Context) (names []string, err error) {
+func Sweep(ctx context.Context, root string) (names []string, err error) {
 	cli, err := image.Connect(ctx)
 	if err != nil {
 		return nil, err
@@ -46,17 +58,14 @@ func Sweep(ctx context.Context) (names []string, err error) {
 	if err := syscall.Flock(int(turn.Fd()), syscall.LOCK_EX); err != nil {
 		return nil, fmt.Errorf("wait for another sweep to end: %w", err)
 	}
-	relays, _ := filepath.Glob(filepath.Join(os.TempDir(), relayPrefix+"*")) // a pattern that is well formed
-	for _, folder := range relays {
-		number, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(folder), relayPrefix), "-")
-		if pid, err := strconv.Atoi(number); err != nil || !alive(pid) {
-			os.RemoveAll(folder) // another user's stays
-		}
-	}
+	sweepTemporary()
 	machine, _ := os.Hostname()
 	ours := make(client.Filters).Add("label", image.Label+"="+image.LabelValue, labelOwner+"="+machine)
 	abandoned := map[string]bool{}
 	note := func(labels map[string]string) {
+		if kept := labels[labelKept]; kept != "" && kept != absolute(root) {
+			return // until that project's next run, or firedrill clean
+		}
 		if pid, err := strconv.Atoi(labels[labelPID]); err != nil || !alive(pid) {
 			abandoned[labels[labelTestbed]] = true
 		}

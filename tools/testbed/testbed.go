@@ -9,12 +9,14 @@
 package testbed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"sync"
@@ -32,7 +34,7 @@ import (
 )
 
 const (
-	// Interval is how often the testbed's Prometheus scrapes; it evaluates twice as often.
+	// Interval is how often the testbed's Prometheus scrapes, where Config.Interval does not say; it evaluates twice as often.
 	Interval = time.Second
 	// poll is the time between two looks at something that is waited for.
 	poll = 100 * time.Millisecond
@@ -62,6 +64,8 @@ type Config struct {
 	Prometheus   string // Prometheus's configuration, as deployed
 	Alertmanager string // Alertmanager's configuration, as deployed; empty: one receiver gets every notification
 
+	Interval time.Duration // how often Prometheus scrapes, and how long a scrape may take; 0 for Interval
+
 	Compose  []string          // compose files of the system under test; in them, ${FIREDRILL_IMAGE_…} are the images as Set.Environ names them
 	Operator string            // the service in which the steps of runbooks are typed
 	Volumes  map[string]string // volumes of the compose file that Prometheus mounts, read only, by folder
@@ -79,6 +83,7 @@ type Config struct {
 	// Evidence are bash scripts for the operator whose output is kept of a failure, by the name of a file.
 	Evidence map[string]string
 
+	Keep     bool      // it is to be left up: Sweep leaves it to the next run with the same Root
 	Progress io.Writer // gets a line for all that takes long, as it begins; nil for none
 	Run      int       // the process whose end is the end of the run, as is that of this process's parent; 0: this process is the run
 }
@@ -125,6 +130,7 @@ type Testbed struct {
 // Start makes a testbed that has networks and a receiver, and starts the system under test, which boots while the caller
 // does something else; Begin brings the rest. After an error nothing of it is left.
 func Start(ctx context.Context, config Config) (*Testbed, error) {
+	config.Interval = cmp.Or(config.Interval, Interval)
 	t := &Testbed{config: config, closed: make(chan struct{})}
 	var err error
 	if err := t.configure(); err != nil {
@@ -392,7 +398,9 @@ func (t *Testbed) lastChange() time.Time {
 	return t.changed
 }
 
-// Await calls missing until it returns nil, for at most Timeout, and says from time to time what is missing. The error
+var numbers = regexp.MustCompile(`[0-9]+`)
+
+// Await calls missing until it returns nil, for at most Timeout, and says from time to time what is missing, if that has changed. The error
 // says what was waited for, for how long, and what was missing last.
 func (t *Testbed) Await(ctx context.Context, what string, missing func(context.Context) error) error {
 	began := time.Now()
@@ -401,6 +409,7 @@ func (t *Testbed) Await(ctx context.Context, what string, missing func(context.C
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	var last error
+	said := ""
 	say := began.Add(5 * time.Second)
 	for {
 		err := missing(ctx)
@@ -411,7 +420,10 @@ func (t *Testbed) Await(ctx context.Context, what string, missing func(context.C
 			last = err
 		}
 		if time.Now().After(say) {
-			t.Say("waiting for %s: %v", what, last)
+			if now := numbers.ReplaceAllString(fmt.Sprint(last), ""); now != said { // what has changed but for a duration
+				t.Say("waiting for %s: %v", what, last)
+				said = now
+			}
 			say = time.Now().Add(10 * time.Second)
 		}
 		select {
