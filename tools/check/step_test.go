@@ -193,7 +193,7 @@ func TestCures(t *testing.T) {
 }
 
 // The runbooks of people who asked why nothing was found in them.
-func TestCases(t *testing.T) {
+func TestCasesOfRunbooks(t *testing.T) {
 	for name, want := range map[string][]string{
 		"31-rb-console-sh": {"21:6 runbook/unrun"},
 		"32-rb-interactive": {"15:1 runbook/waits", "16:1 runbook/waits", "19:1 runbook/waits", "20:1 runbook/waits", "21:1 runbook/waits", "22:1 runbook/waits", "23:1 runbook/waits",

@@ -9,7 +9,7 @@ import (
 )
 
 // The manifests of people who asked why the API server refused what had been checked.
-func TestCases(t *testing.T) {
+func TestCasesOfManifests(t *testing.T) {
 	for name, want := range map[string]string{
 		"11-op-annotation-bool": `rules.yml:13: the annotation "summary" of SomeAlert is true or false to Kubernetes, which refuses it, since it takes text there ("summary: No"): quote it, as in "No"`,
 		"12-op-label-int":       `rules.yml:11: the label "severity_id" of ExampleAlert is a whole number to Kubernetes, which refuses it, since it takes text there ("severity_id: 5"): quote it, as in "5"`,

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestCases(t *testing.T) {
+func TestCasesOfWeakTests(t *testing.T) {
 	const dir = "testdata/cases/41-robustness/"
 	for file, want := range map[string][]string{
 		"typoalert_test.yml": {`typoalert_test.yml:5: no rule of the rule_files raises an alert "Aa", so that nothing is tested: name one that a rule raises, such as A`},
