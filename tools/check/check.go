@@ -13,14 +13,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stemedb/firedrill/tools/finding"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 )
-
-// promql parses what an unconfigured Prometheus does.
-var promql = parser.NewParser(parser.Options{})
 
 // Inputs is what is compared. All but the rules may be empty, and is left out then.
 type Inputs struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stemedb/firedrill/tools/metric"
 	"github.com/stemedb/firedrill/tools/nearest"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -232,7 +233,7 @@ func (c *checker) function(q query, e *parser.Call) {
 func (c *checker) bare(q query) {
 	var visit func(expr parser.Expr)
 	visit = func(expr parser.Expr) {
-		e, ok := rule.Bare(expr).(*parser.BinaryExpr)
+		e, ok := promql.Bare(expr).(*parser.BinaryExpr)
 		if !ok {
 			return
 		}
@@ -291,7 +292,7 @@ func values(expr parser.Expr) []*parser.VectorSelector {
 
 // rated returns the selectors whose rates, or values, make the value of an expression.
 func rated(expr parser.Expr) []*parser.VectorSelector {
-	switch e := rule.Bare(expr).(type) {
+	switch e := promql.Bare(expr).(type) {
 	case *parser.Call:
 		if slices.Contains(ofCounters, e.Func.Name) {
 			return values(e.Args[0])

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stemedb/firedrill/tools/metric"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -253,7 +254,7 @@ func (s *series) called(e *parser.Call) outcome {
 
 // absent returns the labels of the result of absent(): those that its selector matches by equality.
 func absent(arg parser.Expr) outcome {
-	arg = rule.Bare(arg)
+	arg = promql.Bare(arg)
 	if matrix, ok := arg.(*parser.MatrixSelector); ok {
 		arg = matrix.VectorSelector
 	}
@@ -288,7 +289,7 @@ func (s *series) aggregated(e *parser.AggregateExpr) outcome {
 	} else {
 		inner = inner.keeping(e.Grouping)
 	}
-	if label, ok := rule.Bare(e.Param).(*parser.StringLiteral); ok && e.Op == parser.COUNT_VALUES {
+	if label, ok := promql.Bare(e.Param).(*parser.StringLiteral); ok && e.Op == parser.COUNT_VALUES {
 		inner = inner.with(label.Val)
 	}
 	return inner
@@ -346,7 +347,7 @@ type alternative struct {
 
 // alternatives splits an expression at its outermost "or".
 func (s *series) alternatives(expr parser.Expr) []alternative {
-	expr = rule.Bare(expr)
+	expr = promql.Bare(expr)
 	if e, ok := expr.(*parser.BinaryExpr); ok && e.Op == parser.LOR {
 		return append(s.alternatives(e.LHS), s.alternatives(e.RHS)...)
 	}

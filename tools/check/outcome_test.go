@@ -9,6 +9,7 @@ import (
 	promengine "github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/tsdb"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -134,7 +135,7 @@ func newEngine(t testing.TB) engine {
 	if err := app.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	return engine{promengine.NewEngine(promengine.EngineOpts{MaxSamples: 100_000, Timeout: time.Second, Parser: promql, EnableAtModifier: true, EnableNegativeOffset: true}), db}
+	return engine{promengine.NewEngine(promengine.EngineOpts{MaxSamples: 100_000, Timeout: time.Second, Parser: promql.Parser, EnableAtModifier: true, EnableNegativeOffset: true}), db}
 }
 
 // sound demands that no series of the result has a label that the outcome denies.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/stemedb/firedrill/tools/metric"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 

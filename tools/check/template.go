@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -86,7 +87,7 @@ func excerpt(source string, expr parser.Expr) string {
 
 // varies reports whether the value by which an alert fires can differ from one evaluation to the next.
 func varies(expr parser.Expr) bool {
-	switch e := rule.Bare(expr).(type) {
+	switch e := promql.Bare(expr).(type) {
 	case *parser.BinaryExpr:
 		switch {
 		case e.Op == parser.EQLC && !e.ReturnBool:

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/prometheus/promql/parser"
 
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -32,13 +33,13 @@ var mirrored = map[string]string{"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==
 
 // comparison takes an expression that compares something with a number apart.
 func comparison(expr parser.Expr) (parser.Expr, Threshold, bool) {
-	binary, ok := rule.Bare(expr).(*parser.BinaryExpr)
+	binary, ok := promql.Bare(expr).(*parser.BinaryExpr)
 	if !ok || !binary.Op.IsComparisonOperator() || binary.ReturnBool {
 		return nil, Threshold{}, false
 	}
 	op := binary.Op.String()
-	left, leftIsNumber := rule.Constant(binary.LHS)
-	right, rightIsNumber := rule.Constant(binary.RHS)
+	left, leftIsNumber := promql.Constant(binary.LHS)
+	right, rightIsNumber := promql.Constant(binary.RHS)
 	compared, threshold := binary.LHS, Threshold{Op: op, Value: right}
 	switch {
 	case leftIsNumber == rightIsNumber:

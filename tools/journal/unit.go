@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/prometheus/promql/parser"
 
-	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/promql"
 )
 
 // timestamp is the unit of a moment, in seconds since 1970: the difference of two is in seconds.
@@ -72,7 +72,7 @@ func unitOfCall(e *parser.Call) string {
 
 func unitOfOperation(e *parser.BinaryExpr) string {
 	left, right := unit(e.LHS), unit(e.RHS)
-	_, number := rule.Constant(e.RHS)
+	_, number := promql.Constant(e.RHS)
 	switch {
 	case e.Op.IsSetOperator(), e.Op.IsComparisonOperator() && !e.ReturnBool:
 		return left

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/stemedb/firedrill/tools/boundary"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -19,7 +20,7 @@ func normalized(expr parser.Expr) string {
 	}
 	var rewrite func(parser.Expr) parser.Expr
 	rewrite = func(e parser.Expr) parser.Expr {
-		if v, ok := rule.Constant(e); ok {
+		if v, ok := promql.Constant(e); ok {
 			return &parser.NumberLiteral{Val: v}
 		}
 		switch n := e.(type) {
@@ -51,7 +52,7 @@ func (m Mutant) Equivalent() string {
 		if err == nil && normalized(before) == normalized(after) {
 			return "the expression is the same once constants are computed"
 		}
-		if err == nil && rule.Always(before) && rule.Always(after) && !showsValue(m.Original) {
+		if err == nil && promql.Always(before) && promql.Always(after) && !showsValue(m.Original) {
 			return "it fires for any input and shows no value"
 		}
 	case "for":
