@@ -238,3 +238,28 @@ func matches(matchers amlabels.Matchers, alert rule.Alert, possibly bool) bool {
 	}
 	return true
 }
+
+// recordedTwice finds the rules of a file that record the same metric with the same labels, where nothing keeps their
+// series apart: where both have a sample, one of the two is lost.
+func (c *checker) recordedTwice(rules []rule.Recording, parsed []promql.Recording) {
+	if len(rules) != len(parsed) {
+		return
+	}
+	for i, second := range rules {
+		for j, first := range rules[:i] {
+			if first.Name != second.Name || first.File != second.File || !maps.Equal(first.Labels, second.Labels) {
+				continue
+			}
+			line, column := second.At("record", 0)
+			switch {
+			case promql.Canonical(parsed[i].Expr) == promql.Canonical(parsed[j].Expr):
+				c.report("record/duplicate", second.File, line, column, "%s is recorded at line %d already, with the same labels and the same expression: remove one of the two", second.Name, first.Line)
+			case promql.Apart(parsed[i].Expr, parsed[j].Expr, c.series.knowledge):
+				continue
+			default:
+				c.report("record/duplicate", second.File, line, column, "%s is recorded at line %d too, with the same labels and another expression: where both have a series with the same labels, one of the two samples is lost; give one another name, or a label of its own", second.Name, first.Line)
+			}
+			break
+		}
+	}
+}

@@ -87,7 +87,9 @@ func TestExported(t *testing.T) {
 				g.Expect(lines[line-1][column-1:]).To(HavePrefix(text))
 				g.Expect(got[i]).To(HaveSuffix(" metric/" + message))
 			}
-			g.Expect(found(t, Inputs{}, content)).To(BeEmpty(), "without an inventory")
+			if !strings.HasPrefix(expr, "'job:requests:rate5m{code") { // which the rules alone tell
+				g.Expect(found(t, Inputs{}, content)).To(BeEmpty(), "without an inventory")
+			}
 		})
 	}
 }

@@ -34,7 +34,7 @@ func (c *checker) templates(alert rule.Alert, expr parser.Expr) {
 					continue
 				}
 				for _, alt := range alternatives {
-					if alt.labels.may(use.label) {
+					if alt.labels.May(use.label) {
 						continue
 					}
 					reported[use.label] = true
@@ -53,25 +53,6 @@ func (c *checker) templates(alert rule.Alert, expr parser.Expr) {
 			}
 		}
 	}
-}
-
-// String describes the labels of an outcome, as the object of a sentence.
-func (o outcome) String() string {
-	names := slices.Sorted(maps.Keys(o.names))
-	names = slices.DeleteFunc(names, func(name string) bool { return name == model.MetricNameLabel })
-	switch {
-	case o.open && len(names) == 1:
-		return "lost the label " + names[0]
-	case o.open && len(names) > 0:
-		return "lost the labels " + strings.Join(names, ", ")
-	case o.open:
-		return "any label"
-	case len(names) == 0:
-		return "no labels"
-	case len(names) == 1:
-		return "no label but " + names[0]
-	}
-	return "no labels but " + strings.Join(names, ", ")
 }
 
 // excerpt returns an expression as it is written, on one line and not too long.

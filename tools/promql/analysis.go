@@ -24,7 +24,7 @@ type Facts struct {
 	// Present says that it always has a result, whatever there is.
 	Present bool
 
-	core  string          // canonical form of an expression whose value, for the same labels, each result has; or empty
+	core  parser.Expr     // whose value, for the same labels, each result has; or nil
 	whole bool            // each result of core is a result
 	held  map[string]held // by canonical form: what the value of that expression is for the same labels
 }
@@ -47,9 +47,6 @@ func (f Facts) either(o Facts) Facts {
 		return f
 	}
 	r := Facts{Labels: f.Labels.either(o.Labels), Values: f.Values.hull(o.Values), Present: f.Present || o.Present}
-	if f.core == o.core {
-		r.core = f.core
-	}
 	for key, mine := range f.held {
 		if other, ok := o.held[key]; ok {
 			if r.held == nil {
@@ -63,10 +60,9 @@ func (f Facts) either(o Facts) Facts {
 
 // Analysis is what is known of an expression and of all its parts.
 type Analysis struct {
-	known   *Known
-	by      Knowledge
-	facts   map[parser.Expr]Facts
-	reasons []Reason
+	of    parser.Expr
+	known *Known
+	by    Knowledge
 }
 
 // Kind says what sort of contradiction a Reason is.
@@ -90,33 +86,61 @@ type Reason struct {
 	Text          string // as in: count(x) is at least 1, so == 0 never holds
 }
 
-// Analyze finds what is known of an expression. Known may be nil.
+// Analyze finds what is known of an expression. Known may be nil; what it found before of the same parts it knows.
 func Analyze(expr parser.Expr, known *Known, by Knowledge) *Analysis {
 	if known == nil {
 		known = Know(nil, nil)
 	}
-	a := &Analysis{known: known, by: by, facts: map[parser.Expr]Facts{}}
-	a.Of(expr)
-	return a
+	return &Analysis{of: expr, known: known, by: by}
 }
 
 // Reasons are the contradictions in the expression, innermost first.
-func (a *Analysis) Reasons() []Reason { return a.reasons }
+func (a *Analysis) Reasons() []Reason {
+	a.Of(a.of)
+	var all []Reason
+	var visit func(node parser.Node)
+	visit = func(node parser.Node) {
+		for child := range parser.ChildrenIter(node) {
+			visit(child)
+		}
+		if expr, ok := node.(parser.Expr); ok {
+			all = append(all, a.known.reasons[part{expr, a.by}]...)
+		}
+	}
+	visit(a.of)
+	return all
+}
 
 // Of returns what is known of a part of the expression.
 func (a *Analysis) Of(expr parser.Expr) Facts {
-	if found, ok := a.facts[expr]; ok {
+	if found, ok := a.known.facts[part{expr, a.by}]; ok {
 		return found
 	}
 	f := a.find(expr)
-	if f.core == "" && f.isUnique() {
-		f.core, f.whole = Canonical(expr), true
+	if f.core == nil && f.isUnique() && deterministic(expr) {
+		f.core, f.whole = expr, true
 	}
-	if h, ok := f.held[f.core]; ok && f.core != "" {
-		f.Values = f.Values.meet(h.Interval)
+	if len(f.held) > 0 {
+		if h, ok := f.held[a.key(f.core)]; ok {
+			f.Values = f.Values.meet(h.Interval)
+		}
 	}
-	a.facts[expr] = f
+	a.known.facts[part{expr, a.by}] = f
 	return f
+}
+
+// key is the canonical form of an expression; empty for none, and for one that is too long to be compared often.
+func (a *Analysis) key(core parser.Expr) string {
+	const longest = 4000
+	if core == nil {
+		return ""
+	}
+	key, ok := a.known.keys[core]
+	if pos := core.PositionRange(); !ok && pos.End-pos.Start < longest {
+		key = Canonical(core)
+		a.known.keys[core] = key
+	}
+	return key
 }
 
 // isUnique reports whether no two series of a result have the same labels without the name.
@@ -143,7 +167,7 @@ func (a *Analysis) find(expr parser.Expr) Facts {
 		return a.Of(e.VectorSelector)
 	case *parser.SubqueryExpr:
 		f := a.Of(e.Expr)
-		f.core, f.held = "", nil
+		f.core, f.held = nil, nil
 		return f
 	case *parser.VectorSelector:
 		return a.selected(e)

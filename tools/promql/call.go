@@ -78,7 +78,7 @@ func (a *Analysis) called(e *parser.Call) Facts {
 	case "sort", "sort_desc", "sort_by_label", "sort_by_label_desc":
 		return f
 	case "last_over_time", "first_over_time":
-		f.core, f.held, f.Present = "", nil, false
+		f.core, f.held, f.Present = nil, nil, false
 		return f
 	case "abs":
 		return all(v.absolute())
@@ -161,7 +161,7 @@ func (i Interval) clamped(low, high Interval) Interval {
 // relabeled is a result with another value in one label. It has no result where two series become alike.
 func (f Facts) relabeled(label string, v value) Facts {
 	f.Labels = f.Labels.with(label, v)
-	f.core, f.held = "", nil
+	f.core, f.held = nil, nil
 	return f
 }
 

@@ -21,6 +21,9 @@ type Known struct {
 	recordings map[string][]Recording
 	exported   func(name string) (l Labels, known bool)
 	derived    map[derivation]Facts
+	facts      map[part]Facts
+	reasons    map[part][]Reason
+	keys       map[parser.Expr]string // canonical forms
 }
 
 type derivation struct {
@@ -28,9 +31,15 @@ type derivation struct {
 	by   Knowledge
 }
 
+type part struct {
+	expr parser.Expr
+	by   Knowledge
+}
+
 // Know takes what rules record and, unless it is nil, what is exported under a name: its labels, and whether it is.
 func Know(recordings []Recording, exported func(name string) (Labels, bool)) *Known {
-	k := &Known{recordings: map[string][]Recording{}, exported: exported, derived: map[derivation]Facts{}}
+	k := &Known{recordings: map[string][]Recording{}, exported: exported, derived: map[derivation]Facts{},
+		facts: map[part]Facts{}, reasons: map[part][]Reason{}, keys: map[parser.Expr]string{}}
 	for _, r := range recordings {
 		k.recordings[r.Name] = append(k.recordings[r.Name], r)
 	}
@@ -87,7 +96,7 @@ func (k *Known) Metric(name string, by Knowledge) Facts {
 		all = all.either(named(name, exportedLabels, by, false))
 	}
 	all.Labels = all.Labels.with(model.MetricNameLabel, value{among: []string{name}})
-	all.core, all.whole, all.held = "", false, nil
+	all.core, all.whole, all.held = nil, false, nil
 	k.derived[key] = all
 	return all
 }

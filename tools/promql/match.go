@@ -131,3 +131,12 @@ func resultLabels(m *parser.VectorMatching, left, right Labels, agreed map[strin
 	}
 	return r
 }
+
+// Apart reports whether no series of the one expression has the same labels as one of the other, names aside.
+func Apart(one, other parser.Expr, known *Known) bool {
+	l, r := Analyze(one, known, Usual).Of(one).Labels, Analyze(other, known, Usual).Of(other).Labels
+	return slices.ContainsFunc(l.names(r), func(name string) bool {
+		_, ok := l.value(name).meet(r.value(name))
+		return !ok && name != model.MetricNameLabel
+	})
+}

@@ -45,7 +45,7 @@ func (a *Analysis) combined(e *parser.BinaryExpr) Facts {
 		a.report(Itself, e, e.LHS, e.RHS, "this is a thing and itself, and %s", v.withoutNaN())
 	}
 	joined.Facts.Labels = joined.Facts.Labels.without(model.MetricNameLabel)
-	joined.Facts.core, joined.Facts.held = "", nil
+	joined.Facts.core, joined.Facts.held = nil, nil
 	return joined.Facts
 }
 
@@ -79,16 +79,16 @@ func (a *Analysis) withScalar(e *parser.BinaryExpr, f Facts, number Interval, op
 	}
 	if values.none() && !values.NaN && !f.Empty {
 		f.Empty = true
-		if h, ok := f.held[f.core]; ok && f.core != "" { // by another comparison
+		if h, ok := f.held[a.key(f.core)]; ok { // by another comparison
 			a.report(Values, e, h.by, other, "%s %s, so %s %s never holds", Excerpt(vector), f.Values, op, Excerpt(other))
 		} else {
 			a.report(Values, e, vector, other, "%s %s, so %s %s never holds", Excerpt(vector), f.Values, op, Excerpt(other))
 		}
 	}
 	f.Present = f.Present && f.Values.holds(op, number)
-	if f.core != "" && op != parser.NEQ {
+	if key := a.key(f.core); key != "" && op != parser.NEQ {
 		_, constant := Constant(other)
-		f.held = withHeld(f.held, f.core, held{Interval: values, by: e, exact: constant && (f.whole || len(f.held) == 1 && f.held[f.core].exact)})
+		f.held = withHeld(f.held, key, held{Interval: values, by: e, exact: constant && (f.whole || len(f.held) == 1 && f.held[key].exact)})
 	}
 	f.whole = false
 	f.Values = values
@@ -103,7 +103,7 @@ func (a *Analysis) filtered(e *parser.BinaryExpr, left, right Facts, joined join
 	if e.Op != parser.NEQ {
 		f.Values.NaN = false
 	}
-	same := joined.alike && left.core != "" && left.core == right.core
+	same := joined.alike && a.sameCore(left, right)
 	switch {
 	case f.Empty:
 	case same && (e.Op == parser.LSS || e.Op == parser.GTR):
@@ -116,7 +116,7 @@ func (a *Analysis) filtered(e *parser.BinaryExpr, left, right Facts, joined join
 	f.Present = joined.Present && left.Values.holds(e.Op, right.Values)
 	f.whole, f.held = false, inexact(left.held)
 	if !joined.alike { // labels can be left out or added
-		f.core, f.held = "", nil
+		f.core, f.held = nil, nil
 	}
 	return f
 }
@@ -128,7 +128,7 @@ func (a *Analysis) both(e *parser.BinaryExpr, left *Facts, right Facts) map[stri
 		mine, ok := all[key]
 		if !ok {
 			mine = held{Interval: anything, by: e.LHS, exact: false}
-			if key == left.core {
+			if key == a.key(left.core) {
 				mine.Interval = left.Values
 			}
 		}
@@ -139,7 +139,7 @@ func (a *Analysis) both(e *parser.BinaryExpr, left *Facts, right Facts) map[stri
 		}
 		all = withHeld(all, key, narrowed)
 	}
-	if h, ok := all[left.core]; ok && left.core != "" {
+	if h, ok := all[a.key(left.core)]; ok {
 		left.Values = left.Values.meet(h.Interval)
 	}
 	if len(all) > 1 || len(right.held) == 0 { // the other side may lack a series for another reason
@@ -185,15 +185,21 @@ func (a *Analysis) unless(e *parser.BinaryExpr, left, right Facts) Facts {
 		f.Present = left.Present
 		return f
 	}
-	if j.alike && left.core != "" && left.core == right.core {
-		mine, ok := left.held[left.core]
+	if j.alike && a.sameCore(left, right) {
+		mine, ok := left.held[a.key(left.core)]
 		if !ok {
 			mine = held{Interval: left.Values, by: e.LHS}
 		}
-		if other, ok := right.held[right.core]; ok && len(right.held) == 1 && other.exact && mine.Interval.within(other.Interval) {
+		if other, ok := right.held[a.key(right.core)]; ok && len(right.held) == 1 && other.exact && mine.Interval.within(other.Interval) {
 			f.Empty = true
 			a.report(Values, e, mine.by, other.by, "whenever %s holds, %s does, so unless leaves nothing", Excerpt(mine.by), Excerpt(other.by))
 		}
 	}
 	return f
+}
+
+// sameCore reports whether the values of two results are those of the same expression, for the same labels.
+func (a *Analysis) sameCore(left, right Facts) bool {
+	key := a.key(left.core)
+	return key != "" && key == a.key(right.core)
 }

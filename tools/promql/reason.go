@@ -10,7 +10,8 @@ import (
 )
 
 func (a *Analysis) report(kind Kind, at, first, second parser.Expr, format string, args ...any) {
-	a.reasons = append(a.reasons, Reason{
+	key := part{at, a.by}
+	a.known.reasons[key] = append(a.known.reasons[key], Reason{
 		Kind: kind, At: at, First: first.PositionRange(), Second: second.PositionRange(), Text: fmt.Sprintf(format, args...),
 	})
 }

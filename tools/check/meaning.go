@@ -1,0 +1,274 @@
+package check
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/promql/parser/posrange"
+
+	"github.com/stemedb/firedrill/tools/finding"
+	"github.com/stemedb/firedrill/tools/promql"
+)
+
+// fixes say what to do about a part of an expression that never has a result.
+var fixes = map[promql.Kind]string{
+	promql.Values:   "fix the comparison",
+	promql.Matching: "keep the label on both sides, or match on others",
+	promql.Matchers: "fix the matcher",
+	promql.Shadowed: "remove it, or exchange the sides of or",
+	promql.Itself:   "fix one of the two sides",
+	promql.Recorded: "fix that rule",
+}
+
+// meaning demands that each part of an expression can have a result. What follows from the text alone is an error; what
+// rests on exporters doing as usual is a warning.
+func (c *checker) meaning(q query) {
+	for _, by := range []promql.Knowledge{promql.Sure, promql.Usual} {
+		for _, r := range promql.Analyze(q.expr, c.series.rules, by).Reasons() {
+			if c.missing[r.At] {
+				continue
+			}
+			c.missing[r.At] = true
+			span := posrange.PositionRange{Start: min(r.First.Start, r.Second.Start), End: max(r.First.End, r.Second.End)}
+			if r.Kind == promql.Matching {
+				c.reportSpan(q, span, by, "expr/matching", "%s: in %s, %s: %s", q.owner, promql.Excerpt(r.At), r.Text, fixes[r.Kind])
+			} else {
+				c.reportSpan(q, span, by, "expr/never", "%s: %s: %s", q.owner, r.Text, fixes[r.Kind])
+			}
+		}
+	}
+	parser.Inspect(q.expr, func(node parser.Node, _ []parser.Node) error {
+		switch e := node.(type) {
+		case *parser.AggregateExpr:
+			if e.Op == parser.QUANTILE {
+				c.share(q, e.Param)
+			}
+		case *parser.Call:
+			c.call(q, e)
+		}
+		return nil
+	})
+}
+
+// reportSpan reports on a part of an expression.
+func (c *checker) reportSpan(q query, span posrange.PositionRange, by promql.Knowledge, check, format string, args ...any) {
+	p := place{file: q.file}
+	p.line, p.column = q.at(int(span.Start))
+	if line, column := q.at(int(span.End) - 1); line == p.line && column >= p.column {
+		p.end = column + 1
+	}
+	c.reportPlace(p, check, format, args...)
+	if by == promql.Usual {
+		c.findings[len(c.findings)-1].Severity = finding.Warning
+	}
+}
+
+// share demands that a quantile is a number between 0 and 1.
+func (c *checker) share(q query, phi parser.Expr) {
+	v, ok := promql.Constant(phi)
+	if !ok || v >= 0 && v <= 1 {
+		return
+	}
+	c.reportSpan(q, phi.PositionRange(), promql.Sure, "expr/function", "%s takes the quantile %v, which is not between 0 and 1, so that it is always %v: write %v, or the number that is meant",
+		q.owner, v, math.Inf(int(math.Copysign(1, v))), v/100)
+}
+
+var ofRates = []string{"rate", "increase", "irate"}
+
+// gaugeSuffixes end the names of gauges that are moments.
+var gaugeSuffixes = []string{"_timestamp", "_timestamp_seconds", "_start_time_seconds"}
+
+// call demands that a function is given what it is for, as far as the names of metrics tell.
+func (c *checker) call(q query, e *parser.Call) {
+	name := e.Func.Name
+	switch {
+	case name == "histogram_quantile":
+		c.share(q, e.Args[0])
+		for _, selector := range values(e.Args[1]) {
+			if metric := promql.NameOf(selector); strings.HasSuffix(metric, "_bucket") && c.series.isRaw(metric) {
+				c.reportSpan(q, selector.PosRange, promql.Usual, "expr/function", "%s takes a quantile of %s as it is, which counts since its target started: take its rate() first", q.owner, metric)
+			}
+		}
+	case name == "quantile_over_time":
+		c.share(q, e.Args[0])
+	case slices.Contains(ofRates, name):
+		switch arg := e.Args[0].(type) {
+		case *parser.MatrixSelector:
+			selector := arg.VectorSelector.(*parser.VectorSelector)
+			metric := promql.NameOf(selector)
+			isMoment := func(suffix string) bool { return strings.HasSuffix(metric, suffix) }
+			if slices.ContainsFunc(gaugeSuffixes, isMoment) && c.series.isRaw(metric) && c.series.role(selector) == "" {
+				c.reportSpan(q, selector.PosRange, promql.Usual, "expr/function", "%s takes the %s() of %s, which by its name is a moment and no counter: use changes(), or compare it with time()", q.owner, name, metric)
+			}
+			for _, r := range c.series.knowledge.Recorded(metric) {
+				if summed, ok := sumOfCounters(r.Expr); ok {
+					c.reportSpan(q, selector.PosRange, promql.Usual, "expr/function", "%s takes the %s() of %s, which %s records as a sum of %s: when one target restarts, the sum falls as if all had; take the %s() first, then the sum",
+						q.owner, name, metric, r.Place, summed, name)
+					break
+				}
+			}
+		case *parser.SubqueryExpr:
+			if summed, ok := sumOfCounters(arg.Expr); ok {
+				c.reportSpan(q, arg.PositionRange(), promql.Usual, "expr/function", "%s takes the %s() of a sum of %s: when one target restarts, the sum falls as if all had; take the %s() first, then the sum",
+					q.owner, name, summed, name)
+			}
+		}
+	}
+}
+
+// sumOfCounters reports whether an expression is a sum of a counter's values, as its name says, and names it.
+func sumOfCounters(expr parser.Expr) (metric string, ok bool) {
+	e, ok := promql.Bare(expr).(*parser.AggregateExpr)
+	if !ok || e.Op != parser.SUM {
+		return "", false
+	}
+	for _, selector := range values(e.Expr) {
+		if name := promql.NameOf(selector); strings.HasSuffix(name, "_total") || strings.HasSuffix(name, "_bucket") {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// isRaw reports whether a metric is not recorded by a rule.
+func (s *series) isRaw(metric string) bool {
+	return !s.recordings[metric] && !strings.Contains(metric, ":")
+}
+
+// fires demands that an alert has a condition. An expression without any metric is meant to hold always, as vector(1) is.
+func (c *checker) fires(q query) {
+	if !selects(q.expr) {
+		return
+	}
+	if promql.Analyze(q.expr, c.series.knowledge, promql.Sure).Of(q.expr).Present {
+		c.reportSpan(q, q.expr.PositionRange(), promql.Sure, "expr/always", "%s has a result whatever there is, 0 included, so that the alert always fires: compare it with a threshold", q.owner)
+		return
+	}
+	hint := ""
+	if e, ok := promql.Bare(q.expr).(*parser.BinaryExpr); ok && e.Op == parser.LOR {
+		hint = "; a comparison binds stronger than or, so a condition for both sides needs parentheses around them"
+	}
+	for _, branch := range branches(q.expr) {
+		switch e := promql.Bare(branch).(type) {
+		case *parser.BinaryExpr:
+			if e.ReturnBool {
+				c.reportSpan(q, e.PositionRange(), promql.Sure, "expr/always", "%s compares with bool, so that the result is 0 where it does not hold, and the alert fires for that too: take bool out", q.owner)
+				continue
+			}
+		}
+		if isComputed(branch) && !filters(branch) {
+			c.reportSpan(q, branch.PositionRange(), promql.Sure, "expr/always", "%s has no comparison in %s, so that the alert fires at any value, 0 included: compare it with a threshold%s", q.owner, promql.Excerpt(branch), hint)
+		}
+	}
+}
+
+// branches are the parts of an expression whose results it has: both sides of or, the left side of and and unless.
+func branches(expr parser.Expr) []parser.Expr {
+	if e, ok := promql.Bare(expr).(*parser.BinaryExpr); ok {
+		switch e.Op {
+		case parser.LOR:
+			return append(branches(e.LHS), branches(e.RHS)...)
+		case parser.LAND, parser.LUNLESS:
+			if inner, ok := promql.Bare(e.LHS).(*parser.BinaryExpr); ok && inner.ReturnBool {
+				return branches(e.LHS)
+			}
+		}
+	}
+	return []parser.Expr{expr}
+}
+
+func selects(expr parser.Expr) bool {
+	found := false
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		_, ok := node.(*parser.VectorSelector)
+		found = found || ok
+		return nil
+	})
+	return found
+}
+
+// isComputed reports whether an expression's value is worked out, so that it can be 0 while its series are there. That of
+// a selector, or a count, can be meant to say by its presence alone that something is so.
+func isComputed(expr parser.Expr) bool {
+	switch e := promql.Bare(expr).(type) {
+	case *parser.BinaryExpr:
+		switch {
+		case e.Op.IsSetOperator() || e.Op.IsComparisonOperator() && !e.ReturnBool:
+			return false
+		case e.Op == parser.MUL && e.LHS.Type() == parser.ValueTypeVector && e.RHS.Type() == parser.ValueTypeVector: // a join
+			return isComputed(e.LHS) || isComputed(e.RHS)
+		}
+		return true
+	case *parser.AggregateExpr:
+		return e.Op != parser.COUNT && e.Op != parser.GROUP && e.Op != parser.COUNT_VALUES && isComputed(e.Expr)
+	case *parser.Call:
+		switch e.Func.Name {
+		case "rate", "increase", "irate", "delta", "idelta", "deriv", "predict_linear", "changes", "resets", "histogram_quantile":
+			return true
+		case "abs", "ceil", "floor", "round", "clamp", "clamp_min", "clamp_max", "sort", "sort_desc", "label_replace", "label_join",
+			"avg_over_time", "max_over_time", "min_over_time", "sum_over_time":
+			return slices.ContainsFunc(e.Args, isComputed)
+		}
+	case *parser.SubqueryExpr:
+		return isComputed(e.Expr)
+	}
+	return false
+}
+
+// filters reports whether something in an expression leaves series out by a condition.
+func filters(expr parser.Expr) bool {
+	found := false
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		switch e := node.(type) {
+		case *parser.BinaryExpr:
+			found = found || e.Op == parser.LAND || e.Op == parser.LUNLESS || e.Op.IsComparisonOperator() && !e.ReturnBool
+		case *parser.Call:
+			found = found || strings.HasPrefix(e.Func.Name, "absent")
+		case *parser.VectorSelector:
+			found = found || strings.HasPrefix(promql.NameOf(e), "ALERTS")
+		}
+		return nil
+	})
+	return found
+}
+
+// overridden demands that no label of a rule takes the place of one that its expression groups by: as soon as two series
+// differ in it alone, the rule fails.
+func (c *checker) overridden(q query, labels map[string]string, at func(label string) (line, column int)) {
+	aggregate := outermost(q.expr)
+	if aggregate == nil || aggregate.Without {
+		return
+	}
+	has := promql.Analyze(q.expr, c.series.knowledge, promql.Sure).Of(q.expr).Labels
+	for label, text := range labels {
+		_, fixed := has.Fixed(label)
+		if !slices.Contains(aggregate.Grouping, label) || fixed || strings.Contains(text, "{{") {
+			continue
+		}
+		line, column := at(label)
+		c.report("rule/override", q.file, line, column, "%s groups by %s, and the rule's label %s=%q takes its place: as soon as there are two series that differ in %s alone, the rule fails; name the label differently, or do not group by it",
+			q.owner, label, label, text, label)
+	}
+}
+
+// outermost returns the aggregation whose series an expression's are, or nil.
+func outermost(expr parser.Expr) *parser.AggregateExpr {
+	switch e := promql.Bare(expr).(type) {
+	case *parser.AggregateExpr:
+		return e
+	case *parser.BinaryExpr:
+		if e.LHS.Type() == parser.ValueTypeVector {
+			return outermost(e.LHS)
+		}
+		return outermost(e.RHS)
+	case *parser.Call:
+		for _, arg := range e.Args {
+			if arg.Type() == parser.ValueTypeVector && e.Func.Name != "absent" && e.Func.Name != "vector" {
+				return outermost(arg)
+			}
+		}
+	}
+	return nil
+}
