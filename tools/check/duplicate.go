@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/alertmanager/inhibit"
 	amlabels "github.com/prometheus/alertmanager/pkg/labels"
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
@@ -20,6 +21,7 @@ type condition struct {
 	of    string // canonical
 	op    parser.ItemType
 	value float64
+	expr  parser.Expr // what of is the form of
 }
 
 // parsedAlert is an alert with the conditions in its expression.
@@ -74,21 +76,38 @@ func conditionOf(expr parser.Expr) condition {
 	expr = promql.Bare(expr)
 	e, ok := expr.(*parser.BinaryExpr)
 	if !ok || !e.Op.IsComparisonOperator() || e.ReturnBool {
-		return condition{of: promql.Canonical(expr)}
+		return condition{of: promql.Canonical(expr), expr: expr}
 	}
 	left, right := linear(e.LHS), linear(e.RHS)
 	switch {
 	case right.scale == 0 && left.scale != 0:
-		return condition{of: promql.Canonical(e.LHS), op: e.Op, value: right.constant}
+		return condition{of: promql.Canonical(e.LHS), op: e.Op, value: right.constant, expr: e.LHS}
 	case left.scale == 0 && right.scale != 0:
-		return condition{of: promql.Canonical(e.RHS), op: promql.Mirror(e.Op), value: left.constant}
+		return condition{of: promql.Canonical(e.RHS), op: promql.Mirror(e.Op), value: left.constant, expr: e.RHS}
 	}
-	return condition{of: promql.Canonical(expr)}
+	return condition{of: promql.Canonical(expr), expr: expr}
+}
+
+// same reports whether two conditions mean the same.
+func (c condition) same(o condition) bool { return c.of == o.of && c.op == o.op && c.value == o.value }
+
+// narrower reports whether an expression selects some of the series that another one selects.
+func narrower(one, other parser.Expr) bool {
+	a, ok := promql.Bare(one).(*parser.VectorSelector)
+	b, also := promql.Bare(other).(*parser.VectorSelector)
+	if !ok || !also || len(b.LabelMatchers) >= len(a.LabelMatchers) {
+		return false
+	}
+	without := *a
+	without.LabelMatchers = b.LabelMatchers
+	return promql.Canonical(&without) == promql.Canonical(b) && !slices.ContainsFunc(b.LabelMatchers, func(m *labels.Matcher) bool {
+		return !slices.ContainsFunc(a.LabelMatchers, func(n *labels.Matcher) bool { return n.String() == m.String() })
+	})
 }
 
 // implies reports whether every value that meets c meets wide too.
 func (c condition) implies(wide condition) bool {
-	if c.of != wide.of {
+	if c.of != wide.of && !narrower(c.expr, wide.expr) {
 		return false
 	}
 	if c.op == wide.op && math.Float64bits(c.value) == math.Float64bits(wide.value) || wide.op == 0 {
@@ -143,7 +162,7 @@ func (c *checker) duplicates(alerts []parsedAlert) {
 		for i, second := range group {
 			for j, first := range group {
 				where := fmt.Sprintf("%s:%d", first.File, first.Line)
-				equal := first.all[0] == second.all[0]
+				equal := first.all[0].same(second.all[0])
 				switch {
 				case i == j:
 					continue

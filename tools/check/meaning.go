@@ -1,25 +1,45 @@
 package check
 
 import (
+	"cmp"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/parser/posrange"
 
 	"github.com/stemedb/firedrill/tools/finding"
 	"github.com/stemedb/firedrill/tools/promql"
+	"github.com/stemedb/firedrill/tools/rule"
 )
 
-// fixes say what to do about a part of an expression that never has a result.
-var fixes = map[promql.Kind]string{
-	promql.Values:   "fix the comparison",
-	promql.Matching: "keep the label on both sides, or match on others",
-	promql.Matchers: "fix the matcher",
-	promql.Shadowed: "remove it, or exchange the sides of or",
-	promql.Itself:   "fix one of the two sides",
-	promql.Recorded: "fix that rule",
+// fix says what to do about a part of an expression that never has a result.
+func fix(r promql.Reason) string {
+	switch r.Kind {
+	case promql.Matching:
+		if r.Differ {
+			return "match ignoring (" + r.Label + ")"
+		}
+		return "keep " + r.Label + " on both sides, or match on labels that both have"
+	case promql.Matchers:
+		return "fix the matcher"
+	case promql.Shadowed:
+		return "remove it, or exchange the sides of or"
+	case promql.Itself:
+		return "fix one of the two sides"
+	case promql.Recorded:
+		return "fix that rule"
+	}
+	if e, ok := r.At.(*parser.BinaryExpr); ok {
+		if counted, ok := promql.Bare(e.LHS).(*parser.AggregateExpr); ok && counted.Op == parser.COUNT {
+			return "a count of no series has no result, rather than 0: use absent(), or count() or vector(0)"
+		}
+	}
+	return "fix the comparison"
 }
 
 // meaning demands that each part of an expression can have a result. What follows from the text alone is an error; what
@@ -33,9 +53,9 @@ func (c *checker) meaning(q query) {
 			c.missing[r.At] = true
 			span := posrange.PositionRange{Start: min(r.First.Start, r.Second.Start), End: max(r.First.End, r.Second.End)}
 			if r.Kind == promql.Matching {
-				c.reportSpan(q, span, by, "expr/matching", "%s: in %s, %s: %s", q.owner, promql.Excerpt(r.At), r.Text, fixes[r.Kind])
+				c.reportSpan(q, span, by, "expr/matching", "%s: in %s, %s: %s", q.owner, promql.Excerpt(r.At), r.Text, fix(r))
 			} else {
-				c.reportSpan(q, span, by, "expr/never", "%s: %s: %s", q.owner, r.Text, fixes[r.Kind])
+				c.reportSpan(q, span, by, "expr/never", "%s: %s: %s", q.owner, r.Text, fix(r))
 			}
 		}
 	}
@@ -71,8 +91,12 @@ func (c *checker) share(q query, phi parser.Expr) {
 	if !ok || v >= 0 && v <= 1 {
 		return
 	}
-	c.reportSpan(q, phi.PositionRange(), promql.Sure, "expr/function", "%s takes the quantile %v, which is not between 0 and 1, so that it is always %v: write %v, or the number that is meant",
-		q.owner, v, math.Inf(int(math.Copysign(1, v))), v/100)
+	instead := "a number between 0 and 1"
+	if v > 1 && v <= 100 {
+		instead = strconv.FormatFloat(v/100, 'g', -1, 64)
+	}
+	c.reportSpan(q, phi.PositionRange(), promql.Sure, "expr/function", "%s takes the quantile %v, which is not between 0 and 1, so that it is always %v: write %s",
+		q.owner, v, math.Inf(int(math.Copysign(1, v))), instead)
 }
 
 var ofRates = []string{"rate", "increase", "irate"}
@@ -87,8 +111,16 @@ func (c *checker) call(q query, e *parser.Call) {
 	case name == "histogram_quantile":
 		c.share(q, e.Args[0])
 		for _, selector := range values(e.Args[1]) {
-			if metric := promql.NameOf(selector); strings.HasSuffix(metric, "_bucket") && c.series.isRaw(metric) {
+			metric := promql.NameOf(selector)
+			if strings.HasSuffix(metric, "_bucket") && c.series.isRaw(metric) {
 				c.reportSpan(q, selector.PosRange, promql.Usual, "expr/function", "%s takes a quantile of %s as it is, which counts since its target started: take its rate() first", q.owner, metric)
+			}
+		}
+		for _, selector := range rated(e.Args[1]) {
+			metric := promql.NameOf(selector)
+			if strings.HasSuffix(metric, "_bucket") && c.series.inventory == nil && !promql.Analyze(e.Args[1], c.series.rules, promql.Sure).Of(e.Args[1]).Labels.May("le") {
+				c.reportSpan(q, e.Args[1].PositionRange(), promql.Sure, "expr/function", "%s takes a quantile of %s without its label le: keep le in the aggregation", q.owner, metric)
+				break
 			}
 		}
 	case name == "quantile_over_time":
@@ -138,9 +170,14 @@ func (s *series) isRaw(metric string) bool {
 }
 
 // fires demands that an alert has a condition. An expression without any metric is meant to hold always, as vector(1) is.
-func (c *checker) fires(q query) {
+func (c *checker) fires(q query, alert rule.Alert) {
 	if !selects(q.expr) {
 		return
+	}
+	every := cmp.Or(alert.Interval, time.Minute)
+	if most, r, ok := promql.Lasts(q.expr); ok && alert.For >= most && most%every == 0 {
+		span := posrange.PositionRange{Start: r.First.Start, End: r.Second.End}
+		c.reportSpan(q, span, promql.Usual, "expr/never", "%s: %s, so the alert's for of %s never passes: make it shorter, or the offset longer", q.owner, r.Text, model.Duration(alert.For))
 	}
 	if promql.Analyze(q.expr, c.series.knowledge, promql.Sure).Of(q.expr).Present {
 		c.reportSpan(q, q.expr.PositionRange(), promql.Sure, "expr/always", "%s has a result whatever there is, 0 included, so that the alert always fires: compare it with a threshold", q.owner)
@@ -241,7 +278,7 @@ func (c *checker) overridden(q query, labels map[string]string, at func(label st
 	if aggregate == nil || aggregate.Without {
 		return
 	}
-	has := promql.Analyze(q.expr, c.series.knowledge, promql.Sure).Of(q.expr).Labels
+	has := c.series.of(q.expr)
 	for label, text := range labels {
 		_, fixed := has.Fixed(label)
 		if !slices.Contains(aggregate.Grouping, label) || fixed || strings.Contains(text, "{{") {

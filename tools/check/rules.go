@@ -46,7 +46,7 @@ func (c *checker) rules(set rule.Set, dashboards []panel, inventory *metric.Inve
 		c.templates(alert, expr)
 		q := ofAlert(alert, expr)
 		queries = append(queries, q)
-		c.fires(q)
+		c.fires(q, alert)
 		c.overridden(q, alert.Labels, func(label string) (int, int) { return alert.At("labels."+label, 0) })
 		if inventory != nil {
 			c.bare(q)

@@ -24,9 +24,11 @@ type Facts struct {
 	// Present says that it always has a result, whatever there is.
 	Present bool
 
-	core  parser.Expr     // whose value, for the same labels, each result has; or nil
-	whole bool            // each result of core is a result
-	held  map[string]held // by canonical form: what the value of that expression is for the same labels
+	core  parser.Expr // whose value, for the same labels, each result has; or nil
+	whole bool        // each result of core is a result
+	// itself says that each value is that of a thing divided by itself, or the like.
+	itself bool
+	held   map[string]held // by canonical form: what the value of that expression is for the same labels
 }
 
 // held is where the value of an expression lies for each series of a result.
@@ -84,6 +86,9 @@ type Reason struct {
 	At            parser.Expr // the part that never has a result
 	First, Second posrange.PositionRange
 	Text          string // as in: count(x) is at least 1, so == 0 never holds
+	Label         string // by which two sides never match
+	// Differ says that both sides have that label, with different values.
+	Differ bool
 }
 
 // Analyze finds what is known of an expression. Known may be nil; what it found before of the same parts it knows.
@@ -225,7 +230,7 @@ func matched(m *labels.Matcher) value {
 	case m.Type == labels.MatchEqual:
 		return value{among: []string{m.Value}}
 	case m.Type == labels.MatchRegexp && len(m.SetMatches()) > 0:
-		return value{among: filtered(m.SetMatches(), m.Matches)}
+		return value{among: filtered(m.SetMatches(), m.Matches), matchers: []*labels.Matcher{m}}
 	}
 	return value{matchers: []*labels.Matcher{m}}
 }

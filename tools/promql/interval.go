@@ -38,6 +38,9 @@ func (i Interval) none() bool {
 	return i.Min > i.Max || i.Min == i.Max && (i.MinOpen || i.MaxOpen)
 }
 
+// numbers is the interval without NaN.
+func (i Interval) numbers() Interval { i.NaN = false; return i }
+
 func (i Interval) isPoint() bool { return i.Min == i.Max && !i.none() }
 
 // Has reports whether a value lies in it.
@@ -221,6 +224,8 @@ func (i Interval) String() string {
 		return "is always NaN"
 	case i.isPoint():
 		return "is always " + number(i.Min)
+	case i.Min > 0 && i.Max-i.Min < i.Max*1e-8 || i.Max < 0 && i.Max-i.Min < -i.Min*1e-8:
+		return "is always " + number((i.Min+i.Max)/2) + ", up to rounding"
 	case math.IsInf(i.Min, -1) && math.IsInf(i.Max, 1):
 		return "can be any number"
 	case math.IsInf(i.Max, 1):

@@ -3,6 +3,7 @@ package promql
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -56,10 +57,32 @@ func (v value) meet(o value) (value, bool) {
 	case o.among != nil:
 		r.among = o.among
 	default:
-		return r, true
+		return r, !apart(r.matchers)
 	}
 	r.among = filtered(r.among, v.admits)
 	return r, len(r.among) > 0
+}
+
+// apart reports whether two regular expressions that both must match begin with different text, as 4.. and 5.. do.
+func apart(matchers []*labels.Matcher) bool {
+	var known string
+	for _, m := range matchers {
+		if m.Type != labels.MatchRegexp {
+			continue
+		}
+		form, err := regexp.Compile(m.Value)
+		if err != nil {
+			continue
+		}
+		prefix, _ := form.LiteralPrefix()
+		if shorter := min(len(prefix), len(known)); prefix[:shorter] != known[:shorter] {
+			return true
+		}
+		if len(prefix) > len(known) {
+			known = prefix
+		}
+	}
+	return false
 }
 
 func filtered(from []string, keep func(string) bool) []string {
@@ -106,6 +129,8 @@ func (v value) describe(name string) string {
 	switch {
 	case v.isMissing():
 		return "no label " + name
+	case len(v.among) > 3 && len(v.matchers) > 0:
+		return v.matchers[0].String()
 	case v.among != nil:
 		quoted := make([]string, len(v.among))
 		for i, text := range v.among {

@@ -56,6 +56,8 @@ func (a *Analysis) mismatch(e *parser.BinaryExpr, name string, l, r value) {
 		effect = "so unless never leaves anything out"
 	}
 	a.report(Matching, e, e.LHS, e.RHS, "the left side of %s has %s and the right side has %s, %s", operator(e), l.describe(name), r.describe(name), effect)
+	all := a.known.reasons[part{e, a.by}]
+	all[len(all)-1].Label, all[len(all)-1].Differ = name, !l.isMissing() && !r.isMissing()
 }
 
 // operator writes an operator with its matching.

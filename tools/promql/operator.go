@@ -41,15 +41,12 @@ func (a *Analysis) combined(e *parser.BinaryExpr) Facts {
 	}
 	joined.Facts.Values = operated(e, left.Values, right.Values)
 	if v, ok := a.cancelled(e); ok && !joined.Empty {
-		joined.Facts.Values = v
-		a.report(Itself, e, e.LHS, e.RHS, "this is a thing and itself, and %s", v.withoutNaN())
+		joined.Facts.Values, joined.Facts.itself = v, true
 	}
 	joined.Facts.Labels = joined.Facts.Labels.without(model.MetricNameLabel)
 	joined.Facts.core, joined.Facts.held = nil, nil
 	return joined.Facts
 }
-
-func (i Interval) withoutNaN() Interval { i.NaN = false; return i }
 
 // operated is where the result of an operator is that makes one value of two.
 func operated(e *parser.BinaryExpr, left, right Interval) Interval {
@@ -84,6 +81,9 @@ func (a *Analysis) withScalar(e *parser.BinaryExpr, f Facts, number Interval, op
 		} else {
 			a.report(Values, e, vector, other, "%s %s, so %s %s never holds", Excerpt(vector), f.Values, op, Excerpt(other))
 		}
+	}
+	if f.itself && !f.Empty && f.Values.numbers().holds(op, number) {
+		a.report(Itself, e, vector, other, "%s is a thing and itself, and %s, so %s %s always holds", Excerpt(vector), f.Values.numbers(), op, Excerpt(other))
 	}
 	f.Present = f.Present && f.Values.holds(op, number)
 	if key := a.key(f.core); key != "" && op != parser.NEQ {
