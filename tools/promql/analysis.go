@@ -209,6 +209,10 @@ func (a *Analysis) selected(e *parser.VectorSelector) Facts {
 		}
 		before := f.Labels.value(m.Name)
 		after, ok := before.meet(matched(m))
+		if !ok && before.assumed { // who asks for series without the label knows that there are some
+			before.has, before.assumed, before.lacks = "", false, true
+			after, ok = before.meet(matched(m))
+		}
 		if !ok && !f.Empty {
 			what := name
 			if what == "" || len(before.matchers) > 0 || !before.isMissing() {

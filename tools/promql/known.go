@@ -107,7 +107,7 @@ func named(name string, l Labels, by Knowledge, recorded bool) Facts {
 	there := func(why string, names ...string) {
 		for _, label := range names {
 			v := f.Labels.value(label)
-			v.has = why
+			v.has, v.assumed = why, !IsScrapeMetric(name) && !strings.HasPrefix(name, "ALERTS")
 			f.Labels = f.Labels.with(label, v)
 		}
 	}

@@ -16,6 +16,7 @@ type value struct {
 	among    []string          // the values that it can have; nil for any
 	matchers []*labels.Matcher // which it meets
 	has      string            // why it is not missing; "" where that is not known
+	assumed  bool              // has is what is usual, and not sure
 	lacks    bool              // known to be missing from some of the series
 }
 
@@ -32,7 +33,7 @@ func (v value) admits(text string) bool {
 // usual is the value with a reason for which exporters give it, unless more is known.
 func (v value) usual(why string) value {
 	if v.has == "" && !v.isMissing() && !v.lacks && v.admits("") {
-		v.has = why
+		v.has, v.assumed = why, true
 		v, _ = v.meet(value{}) // drops "" from those that it can have
 	}
 	return v
@@ -42,9 +43,9 @@ func (v value) isMissing() bool { return len(v.among) == 1 && v.among[0] == "" }
 
 // meet is what is known where both hold; false where both cannot.
 func (v value) meet(o value) (value, bool) {
-	r := value{matchers: slices.Clone(v.matchers), has: v.has, lacks: v.lacks && o.lacks}
-	if r.has == "" {
-		r.has = o.has
+	r := value{matchers: slices.Clone(v.matchers), has: v.has, assumed: v.assumed, lacks: v.lacks && o.lacks}
+	if r.has == "" || r.assumed && o.has != "" {
+		r.has, r.assumed = o.has, o.assumed
 	}
 	for _, m := range o.matchers {
 		if !slices.ContainsFunc(r.matchers, func(n *labels.Matcher) bool { return n.String() == m.String() }) {
@@ -108,7 +109,7 @@ func (v value) either(o value) value {
 		}
 	}
 	if !v.admits("") && !o.admits("") {
-		r.has = "it is in both"
+		r.has, r.assumed = "it is in both", v.assumed || o.assumed
 		if v.has != "" {
 			r.has = v.has
 		}
