@@ -141,7 +141,7 @@ func usualValues(name string) Interval {
 		}
 	}
 	if strings.HasSuffix(name, "_info") {
-		return point(1)
+		return between(0, 1) // some exporters tell by 0 that they know nothing
 	}
 	return anything
 }
