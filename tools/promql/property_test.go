@@ -174,6 +174,8 @@ func (w *world) vector(depth int) string {
 		fmt.Sprintf("(%s %s %s %s %s %s %s)", same, w.comparison(), w.number(), w.pick("and", "unless", "or"), same, w.comparison(), w.number()),
 		fmt.Sprintf("(%s %s %s)", same, w.pick("/", "-", "<", ">=", "==", "*"), same),
 		fmt.Sprintf("(2 / a * %s)", narrow),
+		fmt.Sprintf("(%s > %s unless (%s > %s))", same, w.number(), w.pick("topk(1, "+same+")", "("+same+" and "+narrow+")", "("+same+" < 3)", "("+same+" unless b)"), w.number()),
+		fmt.Sprintf("(%s %s %s and %s %s %s)", `{__name__=~"a|b"}`, w.comparison(), w.number(), `{__name__=~"a|b"}`, w.comparison(), w.number()),
 		fmt.Sprintf("(%s or %s vector(%s))", same, w.pick("", "on ()"), w.number()))
 }
 
