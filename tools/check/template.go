@@ -40,7 +40,7 @@ func (c *checker) templates(alert rule.Alert, expr parser.Expr) {
 					reported[use.label] = true
 					where := ""
 					if len(alternatives) > 1 {
-						where = fmt.Sprintf(" where it fires by %s", excerpt(alert.Expr, alt.expr))
+						where = fmt.Sprintf(" where it fires by %s", promql.Excerpt(alt.expr))
 					}
 					fix := "keep that label in the expression, or leave it out of the template"
 					if value, ok := alert.Labels[use.label]; ok {
@@ -53,17 +53,6 @@ func (c *checker) templates(alert rule.Alert, expr parser.Expr) {
 			}
 		}
 	}
-}
-
-// excerpt returns an expression as it is written, on one line and not too long.
-func excerpt(source string, expr parser.Expr) string {
-	const most = 60
-	pos := expr.PositionRange()
-	text := []rune(strings.Join(strings.Fields(source[pos.Start:min(int(pos.End), len(source))]), " "))
-	if len(text) > most {
-		return string(text[:most]) + "…"
-	}
-	return string(text)
 }
 
 // varies reports whether the value by which an alert fires can differ from one evaluation to the next.
