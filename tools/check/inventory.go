@@ -21,6 +21,7 @@ type query struct {
 	source string
 	expr   parser.Expr
 	owner  string // as in "the expression of CertificateExpired"
+	alert  string // the alert's name; empty for what is none
 	file   string
 	at     func(offset int) (line, column int)
 	// hidden reports whether the text there replaces a variable whose value is not known.
@@ -29,7 +30,7 @@ type query struct {
 }
 
 func ofAlert(alert rule.Alert, expr parser.Expr) query {
-	return query{source: alert.Expr, expr: expr, owner: "the expression of " + alert.Name, file: alert.File,
+	return query{source: alert.Expr, expr: expr, owner: "the expression of " + alert.Name, alert: alert.Name, file: alert.File,
 		at: func(offset int) (int, int) { return alert.At("expr", offset) }}
 }
 

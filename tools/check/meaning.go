@@ -76,6 +76,7 @@ func (c *checker) reportSpan(q query, span posrange.PositionRange, by promql.Kno
 		p.end = column + 1
 	}
 	c.reportPlace(p, check, format, args...)
+	c.findings[len(c.findings)-1].Alert = q.alert
 	if by == promql.Usual {
 		c.findings[len(c.findings)-1].Severity = finding.Warning
 	}
