@@ -3,6 +3,8 @@ package check
 import (
 	"testing"
 
+	"github.com/prometheus/prometheus/promql/parser"
+
 	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
@@ -20,10 +22,20 @@ func FuzzExpression(f *testing.F) {
 			return
 		}
 		(&series{knowledge: promql.Know(nil, nil)}).alternatives(expr)
-		if c := newParsedAlert(rule.Alert{Expr: source}, expr); !c.alwaysBeside(c) {
+		if a := newParsedAlert(rule.Alert{Expr: source}, expr); !a.alwaysBeside(a) {
 			t.Errorf("%s does not imply itself", source)
 		}
 		values(expr)
 		varies(expr)
+		for _, by := range []promql.Knowledge{promql.Sure, promql.Usual} {
+			promql.Analyze(expr, nil, by).Reasons()
+		}
+		promql.Lasts(expr)
+		c := &checker{series: newSeries(nil, nil), missing: map[parser.Expr]bool{}, lines: map[string][]string{}}
+		q := ofAlert(rule.Alert{Expr: source}, expr)
+		q.at = func(offset int) (line, column int) { return 1, offset }
+		c.meaning(q)
+		c.fires(q, rule.Alert{})
+		c.overridden(q, map[string]string{"x": "1"}, func(string) (int, int) { return 1, 1 })
 	})
 }
