@@ -15,12 +15,10 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stemedb/firedrill/tools/finding"
-	static "github.com/stemedb/firedrill/tools/promql"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 )
-
-var promql = parser.NewParser(static.Options)
 
 // Inputs is what is compared. All but the rules may be empty, and is left out then.
 type Inputs struct {
@@ -65,7 +63,7 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 		return nil, rule.Set{}, err
 	}
 
-	c := &checker{alerts: alerts, rulesDir: in.Rules, runbooksDir: in.Runbooks, runbooks: runbooks, dashboardsDir: in.Dashboards, dashboards: dashboards.uids, lines: map[string][]string{}, skipped: map[string]bool{}}
+	c := &checker{alerts: alerts, rulesDir: in.Rules, runbooksDir: in.Runbooks, runbooks: runbooks, dashboardsDir: in.Dashboards, dashboards: dashboards.uids, lines: map[string][]string{}, missing: map[parser.Expr]bool{}, skipped: map[string]bool{}}
 	c.demanded = demandedLabels(alerts, routing)
 	c.usualAnnotations = usualAnnotations(alerts)
 	c.skip(in.Runbooks == "", "runbook/", "header/", "trigger/")
@@ -190,8 +188,9 @@ type checker struct {
 	dashboardsDir         string
 	dashboards            []string // their uids, in order
 	series                *series
-	mentions              map[string]bool   // whether an alert's runbook mentions a metric of the rule
-	demanded              map[string]reason // by label
+	missing               map[parser.Expr]bool // the parts of expressions of which it has been said why they have no result
+	mentions              map[string]bool      // whether an alert's runbook mentions a metric of the rule
+	demanded              map[string]reason    // by label
 	usualAnnotations      map[string]bool
 	skipped               map[string]bool // the checks that could not run
 	findings              []finding.Finding

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 	"github.com/yuin/goldmark"

@@ -63,7 +63,7 @@ func (c *checker) route(alert rule.Alert, expr parser.Expr, r *routing) {
 	for _, name := range r.matched {
 		value, given := labelOf(alert, name)
 		switch {
-		case strings.Contains(value, "{{"), !given && c.series.of(expr).may(name):
+		case strings.Contains(value, "{{"), !given && c.series.of(expr).May(name):
 			return
 		case given && name != model.AlertNameLabel:
 			if by == nil {

@@ -155,7 +155,7 @@ func TestDuplicates(t *testing.T) {
 		"sooner at a wider condition":      {"expr: a > 1, for: 5m", "expr: a > 2, for: 1h", second},
 		"the same, but later":              {"expr: a > 1, for: 5m", "expr: a > 1, for: 1h", second},
 		"a narrower one that goes on":      {"expr: a > 1", "expr: a > 2, keep_firing_for: 5m", ""},
-		"a bool, which always has a value": {"expr: a > bool 1", "expr: a > bool 2", ""},
+		"a bool, which always has a value": {"expr: sum(a > bool 1) > 1", "expr: sum(a > bool 2) > 1", ""},
 		"the value in a label":             {"expr: a > 1, labels: {x: '{{ $value }}'}", "expr: a > 1, labels: {x: '{{ $value }}'}", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,4 +1,3 @@
-// Package promql says what can be known of a PromQL expression without running it.
 package promql
 
 import (

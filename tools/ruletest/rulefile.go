@@ -21,7 +21,6 @@ import (
 	"github.com/prometheus/prometheus/storage"
 
 	static "github.com/stemedb/firedrill/tools/promql"
-	deployed "github.com/stemedb/firedrill/tools/rule"
 )
 
 // maxFileSize limits the size of a file in bytes.
@@ -199,7 +198,7 @@ func (c *compiler) compile(text string) (*expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	e = &expression{text: parsed.String(), parsed: parsed, past: true, always: deployed.Always(parsed)}
+	e = &expression{text: parsed.String(), parsed: parsed, past: true, always: static.Always(parsed)}
 	inert, tryEmpty := inspect(parsed, e)
 	// An invalid argument, such as a regular expression, fails at any time, with any data.
 	e.inert = inert && (!tryEmpty || c.tryEmpty(e.text))
@@ -247,8 +246,8 @@ func inspect(node parser.Expr, e *expression) (empty, tryEmpty bool) {
 		empty, tryEmpty = inspect(n.Expr, e)
 		if n.Param != nil {
 			inspect(n.Param, e)
-			_, number := deployed.Bare(n.Param).(*parser.NumberLiteral)
-			_, text := deployed.Bare(n.Param).(*parser.StringLiteral)
+			_, number := static.Bare(n.Param).(*parser.NumberLiteral)
+			_, text := static.Bare(n.Param).(*parser.StringLiteral)
 			empty, tryEmpty = empty && (number || text), true
 		}
 		return empty, tryEmpty
