@@ -1,0 +1,145 @@
+package route
+
+import (
+	"fmt"
+	"regexp"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/stemedb/firedrill/tools/nearest"
+)
+
+// located is an error of a loader with the place that the loader does not give.
+type located struct {
+	error
+	Place
+	hint string // what is right; empty where that is not known
+}
+
+func (l located) Unwrap() error { return l.error }
+
+var (
+	undefinedReceiver = regexp.MustCompile(`^undefined receiver "(.*)" used in route$`)
+	undefinedInterval = regexp.MustCompile(`^undefined time interval "(.*)" used in route$`)
+	notUnique         = regexp.MustCompile(`^(notification config name|mute time interval|time interval) "(.*)" is not unique$`)
+)
+
+// locate finds the place of an error of Alertmanager's loader. It is the error itself where the place is not found.
+func locate(content []byte, err error, load func(string) error) error {
+	root := document(content)
+	if root == nil {
+		return err
+	}
+	if kind := entry(root, "kind"); kind != nil && entry(root, "apiVersion") != nil {
+		hint := "give Alertmanager's own configuration"
+		if kind.Value == "AlertmanagerConfig" {
+			hint += ", as the operator writes it: the key alertmanager.yaml.gz of the secret alertmanager-NAME-generated"
+		} else if kind.Value == "Secret" || kind.Value == "ConfigMap" {
+			hint += ", which is a value in it"
+		}
+		return located{fmt.Errorf("a manifest of kind %s of Kubernetes", kind.Value), placeOf(kind), hint}
+	}
+	text := err.Error()
+	if m := undefinedReceiver.FindStringSubmatch(text); m != nil {
+		if node := search(root, func(key string, value *yaml.Node) bool { return key == "receiver" && value.Value == m[1] }); node != nil {
+			return located{err, placeOf(node), nearest.Choice(m[1], namesOf(root, "receivers"))}
+		}
+	}
+	if m := undefinedInterval.FindStringSubmatch(text); m != nil {
+		node := search(root, func(key string, value *yaml.Node) bool {
+			return (key == "mute_time_intervals" || key == "active_time_intervals") && value.Value == m[1]
+		})
+		if node != nil {
+			return located{err, placeOf(node), nearest.Choice(m[1], append(namesOf(root, "mute_time_intervals"), namesOf(root, "time_intervals")...))}
+		}
+	}
+	if m := notUnique.FindStringSubmatch(text); m != nil {
+		seen := 0
+		for _, list := range []string{"receivers", "mute_time_intervals", "time_intervals"} {
+			if (m[1] == "notification config name") != (list == "receivers") {
+				continue
+			}
+			for _, item := range items(entry(root, list)) {
+				if name := plain(entry(item, "name")); name != nil && name.Value == m[2] {
+					if seen++; seen == 2 {
+						return located{err, placeOf(name), "give it another name"}
+					}
+				}
+			}
+		}
+	}
+	fails := func() bool {
+		again, encodeErr := yaml.Marshal(root)
+		if encodeErr != nil {
+			return true
+		}
+		now := load(string(again))
+		return now != nil && now.Error() == text
+	}
+	if fails() { // and not by how the file is written
+		if node := culprit(root, fails); node != nil {
+			return located{err, placeOf(node), ""}
+		}
+	}
+	return err
+}
+
+func namesOf(root *yaml.Node, list string) []string {
+	var found []string
+	for _, item := range items(entry(root, list)) {
+		if name := plain(entry(item, "name")); name != nil {
+			found = append(found, name.Value)
+		}
+	}
+	return found
+}
+
+// search returns the first value for which is holds; the elements of a list count as values of its key.
+func search(node *yaml.Node, is func(key string, value *yaml.Node) bool) *yaml.Node {
+	switch node.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			key, value := node.Content[i].Value, node.Content[i+1]
+			for _, one := range append([]*yaml.Node{value}, items(value)...) {
+				if one.Kind == yaml.ScalarNode && is(key, one) {
+					return one
+				}
+			}
+			if found := search(value, is); found != nil {
+				return found
+			}
+		}
+	case yaml.SequenceNode:
+		for _, item := range node.Content {
+			if found := search(item, is); found != nil {
+				return found
+			}
+		}
+	}
+	return nil
+}
+
+// culprit returns the innermost key or element without which a configuration fails in another way, or not at all; nil where
+// there is none.
+func culprit(node *yaml.Node, fails func() bool) *yaml.Node {
+	step := 1
+	if node.Kind == yaml.MappingNode {
+		step = 2
+	} else if node.Kind != yaml.SequenceNode {
+		return nil
+	}
+	all := node.Content
+	for i := 0; i+step <= len(all); i += step {
+		node.Content = append(append([]*yaml.Node{}, all[:i]...), all[i+step:]...)
+		same := fails()
+		node.Content = all
+		if same {
+			continue
+		}
+		if inner := culprit(all[i+step-1], fails); inner != nil {
+			return inner
+		}
+		return all[i]
+	}
+	return nil
+}
