@@ -18,15 +18,16 @@ import (
 // routing is Alertmanager's own view of where alerts go.
 type routing struct {
 	*route.Tree
-	file string
+	file     string
+	external *route.External // nil where Prometheus's configuration is not given
 
 	matched     []string // the labels that routes match on, in order
 	grouped     []string // the labels that routes group by
 	inhibitions []*inhibit.InhibitRule
 }
 
-// loadRouting reads an Alertmanager configuration; without a path, there is none.
-func loadRouting(file string) (*routing, error) {
+// loadRouting reads an Alertmanager configuration; without a path, there is none. Prometheus's may be missing.
+func loadRouting(file, prometheus string) (*routing, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -39,6 +40,15 @@ func loadRouting(file string) (*routing, error) {
 		return nil, err
 	}
 	r := &routing{Tree: tree, file: file}
+	if prometheus != "" {
+		content, err := os.ReadFile(prometheus)
+		if err != nil {
+			return nil, fmt.Errorf("%s: fix it until Prometheus loads it", strings.TrimPrefix(err.Error(), "open "))
+		}
+		if r.external, err = route.ParseExternal(prometheus, content); err != nil {
+			return nil, err
+		}
+	}
 	r.Root.Walk(func(route *dispatch.Route) {
 		for _, m := range route.Matchers {
 			r.matched = append(r.matched, m.Name)

@@ -187,3 +187,9 @@ func sample(re *syntax.Regexp) string {
 	}
 	return ""
 }
+
+// Passes reports whether alerts of which a may be one, and which meet the wanted matchers, may pass by a route that ends
+// the search where it matches.
+func (a Alert) Passes(wanted []Matcher, earlier *Node) bool {
+	return a.search(wanted, [][]Matcher{earlier.Matchers})
+}

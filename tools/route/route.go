@@ -32,6 +32,7 @@ type Tree struct {
 	Receivers   []Receiver
 	file        string
 	document    *yaml.Node
+	content     string
 
 	// SendResolved has an entry for each receiver with an integration: whether one of them sends resolved notifications.
 	SendResolved map[string]bool
@@ -45,7 +46,7 @@ var likeAlertmanager = sync.OnceFunc(func() {
 // Parse reads an Alertmanager configuration. The file is for the errors, which are those of Load.
 func Parse(file string, content []byte) (*Tree, error) {
 	likeAlertmanager()
-	t := &Tree{SendResolved: map[string]bool{}, file: file, document: document(content)}
+	t := &Tree{SendResolved: map[string]bool{}, file: file, document: document(content), content: string(content)}
 	load := func(text string) (err error) {
 		if t.Config, err = config.Load(text); err == nil {
 			t.Root = dispatch.NewRoute(t.Config.Route, nil)
