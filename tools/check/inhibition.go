@@ -16,19 +16,22 @@ func (c *checker) inhibition(r *routing, in route.Inhibition, kinds []kind) {
 		c.reportRoute(r, in.Place, "inhibition/never", "this inhibition rule never applies: %s", why)
 		return
 	}
-	var sources, targets []kind
+	var sources, targets []side
 	for _, k := range kinds {
-		if may, _ := k.labels.Matches(in.Source); may {
-			sources = append(sources, k)
+		isSource, surelySource := k.labels.Matches(in.Source)
+		isTarget, surelyTarget := k.labels.Matches(in.Target)
+		s := side{k, surelySource && surelyTarget}
+		if isSource {
+			sources = append(sources, s)
 		}
-		if may, _ := k.labels.Matches(in.Target); may {
-			targets = append(targets, k)
+		if isTarget {
+			targets = append(targets, s)
 		}
 	}
 	for _, side := range []struct {
 		what     string
 		matchers []route.Matcher
-		found    []kind
+		found    []side
 	}{{"source", in.Source, sources}, {"target", in.Target, targets}} {
 		if len(side.found) == 0 {
 			c.reportRoute(r, in.Place, "inhibition/unmatched", "this inhibition rule never applies: no alert is its %s (%s): %s, or remove the rule",
@@ -36,17 +39,30 @@ func (c *checker) inhibition(r *routing, in route.Inhibition, kinds []kind) {
 			return
 		}
 	}
-	if !slices.ContainsFunc(sources, func(s kind) bool {
-		return slices.ContainsFunc(targets, func(t kind) bool { return mayInhibit(in, s, t) })
-	}) {
+	if !pair(in, sources, targets) {
 		c.reportRoute(r, in.Place, "inhibition/unmatched", "this inhibition rule never applies: no source (%s) and target (%s) %s: fix \"equal\" or the matchers, or remove the rule",
-			some(namesOf(sources)), some(namesOf(targets)), c.apart(in, sources, targets))
+			some(namesOf(sources)), some(namesOf(targets)), apart(in, sources, targets))
 		return
 	}
 	c.everything(r, in, sources, targets)
 }
 
-func namesOf(kinds []kind) []string {
+// side is alerts that can be on a side of an inhibition rule.
+type side struct {
+	kind
+	both bool // whether they are certainly on both
+}
+
+// pair reports whether one of the sources may mute one of the targets.
+func pair(in route.Inhibition, sources, targets []side) bool {
+	return slices.ContainsFunc(sources, func(s side) bool {
+		return slices.ContainsFunc(targets, func(t side) bool {
+			return !(s.both && t.both) && in.SameIn(s.labels, t.labels)
+		})
+	})
+}
+
+func namesOf(kinds []side) []string {
 	var names []string
 	for _, k := range kinds {
 		names = append(names, k.Name)
@@ -82,31 +98,12 @@ func neverInhibits(in route.Inhibition) string {
 	return ""
 }
 
-// mayInhibit reports whether a source may mute a target.
-func mayInhibit(in route.Inhibition, source, target kind) bool {
-	_, isTarget := source.labels.Matches(in.Target)
-	_, isSource := target.labels.Matches(in.Source)
-	if isTarget && isSource {
-		return false
-	}
-	for _, equal := range in.Equal {
-		s, known := source.labels(equal.Name)
-		t, too := target.labels(equal.Name)
-		if known && too && s != t {
-			return false
-		}
-	}
-	return true
-}
-
 // apart says what keeps the sources of an inhibition rule from its targets.
-func (c *checker) apart(in route.Inhibition, sources, targets []kind) string {
+func apart(in route.Inhibition, sources, targets []side) string {
 	for _, equal := range in.Equal {
 		alone := in
 		alone.Equal = []route.Name{equal}
-		if !slices.ContainsFunc(sources, func(s kind) bool {
-			return slices.ContainsFunc(targets, func(t kind) bool { return mayInhibit(alone, s, t) })
-		}) {
+		if !pair(alone, sources, targets) {
 			if equal.Name == model.AlertNameLabel {
 				return "have the same name, as \"equal\" with alertname demands"
 			}
@@ -124,7 +121,7 @@ func (c *checker) apart(in route.Inhibition, sources, targets []kind) string {
 }
 
 // everything reports an inhibition rule by which any of several sources mutes all targets, wherever they are.
-func (c *checker) everything(r *routing, in route.Inhibition, sources, targets []kind) {
+func (c *checker) everything(r *routing, in route.Inhibition, sources, targets []side) {
 	for _, m := range in.Source {
 		if m.Name == model.AlertNameLabel {
 			return // one alert is meant

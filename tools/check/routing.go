@@ -378,7 +378,7 @@ func (c *checker) whyUnmatched(matchers []route.Matcher, kinds []kind) string {
 
 // some is the first of a list of names, without repetitions.
 func some(names []string) string {
-	const most = 5
+	const most = 3
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	if len(names) > most {
 		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
@@ -510,17 +510,19 @@ func (c *checker) messages(r *routing) {
 				at = append(at, n)
 			}
 		}
-		for _, field := range r.Fields(receiver.Name.Name) {
-			// Alertmanager's own templates suit every alert, as long as no file defines them anew.
-			if strings.Contains(field.Text, "{{") && (field.Given || renderer.Redefines()) {
-				c.message(r, renderer, receiver, field, at, arrivals, known)
+		for _, integration := range r.Integrations(receiver.Name.Name) {
+			for _, field := range integration.Fields {
+				// Alertmanager's own templates suit every alert, as long as no file defines them anew.
+				if strings.Contains(field.Text, "{{") && (field.Given || renderer.Redefines()) {
+					c.message(r, renderer, receiver.Name.Name+", "+integration.Name, field, at, arrivals, known)
+				}
 			}
 		}
 	}
 }
 
 // message reports a field of a receiver that cannot be rendered for an alert.
-func (c *checker) message(r *routing, renderer *route.Renderer, receiver route.Receiver, field route.Field, at []*route.Node, arrivals map[*route.Node][]rule.Alert, known map[string]route.Alert) {
+func (c *checker) message(r *routing, renderer *route.Renderer, receiver string, field route.Field, at []*route.Node, arrivals map[*route.Node][]rule.Alert, known map[string]route.Alert) {
 	shown := renderer.Shown(field.Text)
 	try := func(n *route.Node, alert rule.Alert) bool {
 		_, err := renderer.Render(field, n, c.firing(alert, known[alert.File+":"+fmt.Sprint(alert.Line)], shown))
@@ -531,8 +533,8 @@ func (c *checker) message(r *routing, renderer *route.Renderer, receiver route.R
 		if field.Secret {
 			reason = "the template is wrong"
 		}
-		c.reportRoute(r, field.Place, "route/template", "the receiver %q cannot notify of %s: Alertmanager does not render %s of %s: %s: fix the template",
-			receiver.Name.Name, alert.Name, field.Key, field.Integration, reason)
+		c.reportRoute(r, field.Place, "route/template", "no notification of %s is sent by %s: its %s does not render: %s: fix the template",
+			alert.Name, receiver, field.Key, reason)
 		return false
 	}
 	rendered := false

@@ -193,3 +193,29 @@ func sample(re *syntax.Regexp) string {
 func (a Alert) Passes(wanted []Matcher, earlier *Node) bool {
 	return a.search(wanted, [][]Matcher{earlier.Matchers})
 }
+
+// May reports whether a source may mute a target.
+func (in Inhibition) May(source, target Alert) bool {
+	if may, _ := source.Matches(in.Source); !may {
+		return false
+	}
+	if may, _ := target.Matches(in.Target); !may {
+		return false
+	}
+	_, isTarget := source.Matches(in.Target)
+	_, isSource := target.Matches(in.Source)
+	// Alertmanager lets no alert that is both be muted by another that is both.
+	return !(isTarget && isSource) && in.SameIn(source, target)
+}
+
+// SameIn reports whether a source and a target may have the same values of the labels in "equal".
+func (in Inhibition) SameIn(source, target Alert) bool {
+	for _, equal := range in.Equal {
+		s, known := source(equal.Name)
+		t, too := target(equal.Name)
+		if known && too && s != t {
+			return false
+		}
+	}
+	return true
+}

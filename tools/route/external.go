@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 
@@ -78,3 +79,12 @@ func (e *External) Label(name string) (value string, known bool) {
 
 // Keeps reports whether alerts keep the value that they have of a label.
 func (e *External) Keeps(name string) bool { return e == nil || !e.changed(name) }
+
+// All are the external labels.
+func (e *External) All() map[string]string {
+	all := map[string]string{}
+	if e != nil {
+		maps.Copy(all, e.labels)
+	}
+	return all
+}

@@ -30,15 +30,6 @@ func locate(content []byte, err error, load func(string) error) error {
 	if root == nil {
 		return err
 	}
-	if kind := entry(root, "kind"); kind != nil && entry(root, "apiVersion") != nil {
-		hint := "give Alertmanager's own configuration"
-		if kind.Value == "AlertmanagerConfig" {
-			hint += ", as the operator writes it: the key alertmanager.yaml.gz of the secret alertmanager-NAME-generated"
-		} else if kind.Value == "Secret" || kind.Value == "ConfigMap" {
-			hint += ", which is a value in it"
-		}
-		return located{fmt.Errorf("a manifest of kind %s of Kubernetes", kind.Value), placeOf(kind), hint}
-	}
 	text := err.Error()
 	if m := undefinedReceiver.FindStringSubmatch(text); m != nil {
 		if node := search(root, func(key string, value *yaml.Node) bool { return key == "receiver" && value.Value == m[1] }); node != nil {
@@ -119,8 +110,8 @@ func search(node *yaml.Node, is func(key string, value *yaml.Node) bool) *yaml.N
 	return nil
 }
 
-// culprit returns the innermost key or element without which a configuration fails in another way, or not at all; nil where
-// there is none.
+// culprit returns the innermost key or element with which a configuration begins to fail as it does; nil where that is the
+// node itself.
 func culprit(node *yaml.Node, fails func() bool) *yaml.Node {
 	step := 1
 	if node.Kind == yaml.MappingNode {
@@ -129,17 +120,35 @@ func culprit(node *yaml.Node, fails func() bool) *yaml.Node {
 		return nil
 	}
 	all := node.Content
-	for i := 0; i+step <= len(all); i += step {
-		node.Content = append(append([]*yaml.Node{}, all[:i]...), all[i+step:]...)
-		same := fails()
-		node.Content = all
-		if same {
-			continue
+	defer func() { node.Content = all }()
+	node.Content = nil
+	if fails() {
+		return nil // something is missing
+	}
+	for end := step; end <= len(all); end += step {
+		node.Content = all[:end:end]
+		if fails() {
+			if inner := culprit(all[end-1], fails); inner != nil {
+				return inner
+			}
+			return all[end-1]
 		}
-		if inner := culprit(all[i+step-1], fails); inner != nil {
-			return inner
-		}
-		return all[i]
 	}
 	return nil
+}
+
+// manifest says that a file is a manifest of Kubernetes, if it is.
+func manifest(root *yaml.Node) error {
+	kind := entry(root, "kind")
+	if kind == nil || entry(root, "apiVersion") == nil {
+		return nil
+	}
+	hint := "give Alertmanager's own configuration"
+	switch kind.Value {
+	case "AlertmanagerConfig":
+		hint += ", which the operator writes to the secret alertmanager-NAME-generated"
+	case "Secret", "ConfigMap":
+		hint += ", which is a value in it"
+	}
+	return located{fmt.Errorf("a manifest of kind %s of Kubernetes", kind.Value), placeOf(kind), hint}
 }

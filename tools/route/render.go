@@ -31,44 +31,49 @@ type Receiver struct {
 
 // Field is a text of an integration, mostly a template.
 type Field struct {
-	Integration string // as in slack_configs[0]
-	Key         string // as in title, or fields[0].value
-	Text        string
+	Key  string // as in title, or fields[0].value
+	Text string
 	// Given is whether the configuration has it; else it is Alertmanager's default.
 	Given bool
 	// Secret is whether neither the text nor what it renders to may be shown.
 	Secret bool
-	html   bool
+	HTML   bool
 	Place  // of the value in the configuration, or of what it belongs to
 }
 
-// Fields returns the texts of the integrations of a receiver, in the order of the file.
-func (t *Tree) Fields(receiver string) []Field {
+// Integration is one way in which a receiver is notified.
+type Integration struct {
+	Name   string // as in slack_configs[0]
+	Fields []Field
+}
+
+// Integrations returns the integrations of a receiver, in the order of Alertmanager's documentation.
+func (t *Tree) Integrations(receiver string) []Integration {
 	i := slices.IndexFunc(t.Config.Receivers, func(r config.Receiver) bool { return r.Name == receiver })
 	if i < 0 {
 		return nil
 	}
-	var fields []Field
+	var found []Integration
 	node := t.Receivers[i].node
 	for structField, list := range reflect.ValueOf(t.Config.Receivers[i]).Fields() {
-		key := yamlKey(structField)
 		if list.Kind() != reflect.Slice {
 			continue
 		}
+		key := yamlKey(structField)
 		for j := range list.Len() {
 			if list.Index(j).IsNil() {
 				continue
 			}
-			c := collector{integration: fmt.Sprintf("%s[%d]", key, j), html: htmlKeys(list.Index(j).Interface())}
 			at := item(entry(node, key), j)
+			c := collector{html: htmlKeys(list.Index(j).Interface())}
 			c.walk(list.Index(j), "", at, placeOf(at, node))
 			if email, ok := list.Index(j).Interface().(*config.EmailConfig); ok && email.Headers["Subject"] == "" {
-				c.fields = append(c.fields, Field{Integration: c.integration, Key: "headers.Subject", Text: config.DefaultEmailSubject, Place: placeOf(at, node)})
+				c.add("headers.Subject", config.DefaultEmailSubject, nil, placeOf(at, node), false)
 			}
-			fields = append(fields, c.fields...)
+			found = append(found, Integration{fmt.Sprintf("%s[%d]", key, j), c.fields})
 		}
 	}
-	return fields
+	return found
 }
 
 // htmlKeys returns the keys whose templates Alertmanager renders as HTML.
@@ -93,17 +98,16 @@ func yamlKey(f reflect.StructField) string {
 }
 
 type collector struct {
-	integration string
-	html        []string
-	fields      []Field
+	html   []string
+	fields []Field
 }
 
 func (c *collector) add(key, text string, node *yaml.Node, at Place, secret bool) {
 	if text == "" {
 		return
 	}
-	c.fields = append(c.fields, Field{Integration: c.integration, Key: key, Text: text, Given: node != nil, Secret: secret,
-		html: slices.Contains(c.html, key), Place: placeOr(node, at)})
+	c.fields = append(c.fields, Field{Key: key, Text: text, Given: node != nil, Secret: secret,
+		HTML: slices.Contains(c.html, key), Place: placeOr(node, at)})
 }
 
 func placeOr(node *yaml.Node, at Place) Place {
@@ -344,7 +348,7 @@ func (r *Renderer) Render(f Field, n *Node, alert Firing) (string, error) {
 	firing := &types.Alert{Alert: model.Alert{Labels: labels, Annotations: annotations, StartsAt: now, EndsAt: now.Add(time.Hour), GeneratorURL: "https://prometheus.example.com/graph"}}
 	data := r.template.Data(n.RouteOpts.Receiver, group, maps.Clone(n.RouteOpts.Labels), "first notification", firing)
 	render := r.template.ExecuteTextString
-	if f.html {
+	if f.HTML {
 		render = r.template.ExecuteHTMLString
 	}
 	text, err := render(f.Text, data)

@@ -54,6 +54,9 @@ func Parse(file string, content []byte) (*Tree, error) {
 		return err
 	}
 	err := Load("Alertmanager", file, content, func(text string) error {
+		if err := manifest(t.document); err != nil {
+			return err
+		}
 		err := load(text)
 		if err != nil && !configLine.MatchString(err.Error()) {
 			err = locate(content, err, load)
