@@ -73,7 +73,7 @@ func (c *checker) route(alert rule.Alert, expr parser.Expr, r *routing) {
 	for _, name := range r.matched {
 		value, given := labelOf(alert, name)
 		switch {
-		case strings.Contains(value, "{{"), !given && c.series.of(expr).may(name):
+		case strings.Contains(value, "{{"), !given && c.series.of(expr).may(name), !r.external.Keeps(name):
 			return
 		case given && name != model.AlertNameLabel:
 			if by == nil {
@@ -82,7 +82,8 @@ func (c *checker) route(alert rule.Alert, expr parser.Expr, r *routing) {
 			by = append(by, fmt.Sprintf("%s %q", name, value))
 		}
 	}
-	labels := map[string]string{model.AlertNameLabel: alert.Name}
+	labels := r.external.All()
+	labels[model.AlertNameLabel] = alert.Name
 	maps.Copy(labels, alert.Labels)
 	notified, silent := r.Match(labels)
 	if len(notified) > 0 {

@@ -311,7 +311,11 @@ func (p routePrinter) inhibitions(alert rule.Alert, firing route.Firing) int {
 		}
 		var equal []string
 		for _, name := range in.Equal {
-			equal = append(equal, fmt.Sprintf("%s=%q", name.Name, firing.Labels[name.Name]))
+			if value := firing.Labels[name.Name]; value != "" {
+				equal = append(equal, fmt.Sprintf("%s=%q", name.Name, value))
+			} else {
+				equal = append(equal, "the same "+name.Name)
+			}
 		}
 		with := "whatever its labels"
 		if len(equal) > 0 {

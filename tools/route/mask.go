@@ -8,7 +8,7 @@ import (
 )
 
 // secretKey matches the keys whose values a reader of a report must not see.
-var secretKey = regexp.MustCompile(`(?i)(url|token|secret|pass|key|credential|auth|user|header|webhook|_id)$|^http_config$`)
+var secretKey = regexp.MustCompile(`(?i)(url|token|secret|pass|password|key|credential|auth|user|header|webhook|_id)$|^http_config$`)
 
 // Masked returns the lines of the configuration, with a dot for each character of what may be secret.
 func (t *Tree) Masked() []string {

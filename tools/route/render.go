@@ -324,7 +324,7 @@ func (r *Renderer) Shown(text string) []string {
 
 var (
 	notDefined = regexp.MustCompile(`template "[^"]*" not defined|no such template "[^"]*"`)
-	prefix     = regexp.MustCompile(`^(?:html/)?template: ?:?(?:\d+:)*(?:\d+:)? ?(?:executing "[^"]*" )?`)
+	prefix     = regexp.MustCompile(`^(?:html/)?template: ?:?(?:\d+:)*(?:\d+:)? ?(?:executing "[^"]*" at )?`)
 	goType     = regexp.MustCompile(` in type [\w.*/]+`)
 )
 
