@@ -1,9 +1,9 @@
 package check
 
 import (
-	"slices"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"html"
 	"io"
 	"maps"
 	"os"
@@ -416,11 +417,11 @@ var (
 )
 
 // withoutTags is the text of a page.
-func withoutTags(html string) string {
-	text := tag.ReplaceAllString(hidden.ReplaceAllString(html, ""), "")
+func withoutTags(page string) string {
+	text := tag.ReplaceAllString(hidden.ReplaceAllString(page, ""), "")
 	var lines []string
 	for line := range strings.Lines(blank.ReplaceAllString(text, "\n")) {
 		lines = append(lines, strings.TrimSpace(line))
 	}
-	return strings.Join(lines, "\n")
+	return html.UnescapeString(strings.Join(lines, "\n"))
 }

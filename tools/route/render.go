@@ -66,10 +66,10 @@ func (t *Tree) Integrations(receiver string) []Integration {
 			}
 			at := item(entry(node, key), j)
 			c := collector{html: htmlKeys(list.Index(j).Interface())}
-			c.walk(list.Index(j), "", at, placeOf(at, node))
 			if email, ok := list.Index(j).Interface().(*config.EmailConfig); ok && email.Headers["Subject"] == "" {
 				c.add("headers.Subject", config.DefaultEmailSubject, nil, placeOf(at, node), false)
 			}
+			c.walk(list.Index(j), "", at, placeOf(at, node))
 			found = append(found, Integration{fmt.Sprintf("%s[%d]", key, j), c.fields})
 		}
 	}
