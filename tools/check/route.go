@@ -19,7 +19,8 @@ import (
 type routing struct {
 	*route.Tree
 	file     string
-	external *route.External // nil where Prometheus's configuration is not given
+	external *route.External         // nil where Prometheus's configuration is not given
+	firings  map[string]route.Firing // by alert and the labels that it is given
 
 	matched     []string // the labels that routes match on, in order
 	grouped     []string // the labels that routes group by
@@ -39,7 +40,7 @@ func loadRouting(file, prometheus string) (*routing, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &routing{Tree: tree, file: file}
+	r := &routing{Tree: tree, file: file, firings: map[string]route.Firing{}}
 	if prometheus != "" {
 		content, err := os.ReadFile(prometheus)
 		if err != nil {

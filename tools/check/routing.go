@@ -20,8 +20,14 @@ import (
 
 // kind is the alerts that routing cannot tell apart.
 type kind struct {
-	rule.Alert // the first of them
-	labels     route.Alert
+	arrival // the first of them
+	all     []arrival
+}
+
+// arrival is an alert and what is known of its labels once Alertmanager gets it.
+type arrival struct {
+	rule.Alert
+	labels route.Alert
 }
 
 // labelsOfAlerts returns what is known of the labels of the alerts of a rule as Alertmanager gets them.
@@ -100,23 +106,26 @@ func (c *checker) kinds(r *routing) []kind {
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	seen := map[string]bool{}
+	seen := map[string]int{}
 	var found []kind
 	for _, alert := range c.alerts {
 		expr, err := promql.ParseExpr(alert.Expr)
 		if err != nil {
 			continue // Run reports it
 		}
-		k := kind{alert, c.labelsOfAlerts(alert, expr, r.external)}
+		one := arrival{alert, c.labelsOfAlerts(alert, expr, r.external)}
 		var key strings.Builder
 		for _, name := range names {
-			value, known := k.labels(name)
+			value, known := one.labels(name)
 			fmt.Fprintf(&key, "%q%v", value, known)
 		}
-		if !seen[key.String()] {
-			seen[key.String()] = true
-			found = append(found, k)
+		at, ok := seen[key.String()]
+		if !ok {
+			at = len(found)
+			seen[key.String()] = at
+			found = append(found, kind{arrival: one})
 		}
+		found[at].all = append(found[at].all, one)
 	}
 	return found
 }
@@ -157,7 +166,7 @@ func (c *checker) configuration(r *routing) {
 	}
 	c.intervals(r, time.Now())
 	c.unused(r)
-	c.messages(r)
+	c.messages(r, kinds)
 }
 
 // patternText matches what is a pattern and hardly a value.
@@ -474,7 +483,7 @@ func (c *checker) intervals(r *routing, now time.Time) {
 }
 
 // messages reports what Alertmanager could not render for one firing alert.
-func (c *checker) messages(r *routing) {
+func (c *checker) messages(r *routing, kinds []kind) {
 	renderer, err := r.Renderer()
 	if err != nil {
 		c.reportRoute(r, route.Place{Line: 1}, "route/template", "%v", err)
@@ -486,19 +495,13 @@ func (c *checker) messages(r *routing) {
 	if len(renderer.Wrong) > 0 {
 		return
 	}
-	arrivals := map[*route.Node][]rule.Alert{}
+	arrivals := map[*route.Node][]arrival{}
 	var nodes []*route.Node
-	known := map[string]route.Alert{}
-	for _, alert := range c.alerts {
-		if expr, err := promql.ParseExpr(alert.Expr); err == nil {
-			known[alert.File+":"+fmt.Sprint(alert.Line)] = c.labelsOfAlerts(alert, expr, r.external)
-		}
-	}
 	r.Top.Walk(func(n *route.Node) bool {
 		nodes = append(nodes, n)
-		for _, alert := range c.alerts {
-			if known[alert.File+":"+fmt.Sprint(alert.Line)].Reaches(n) {
-				arrivals[n] = append(arrivals[n], alert)
+		for _, k := range kinds {
+			if k.labels.Reaches(n) {
+				arrivals[n] = append(arrivals[n], k.all...)
 			}
 		}
 		return true
@@ -514,7 +517,7 @@ func (c *checker) messages(r *routing) {
 			for _, field := range integration.Fields {
 				// Alertmanager's own templates suit every alert, as long as no file defines them anew.
 				if strings.Contains(field.Text, "{{") && (field.Given || renderer.Redefines()) {
-					c.message(r, renderer, receiver.Name.Name+", "+integration.Name, field, at, arrivals, known)
+					c.message(r, renderer, receiver.Name.Name+", "+integration.Name, field, at, arrivals, kinds)
 				}
 			}
 		}
@@ -522,10 +525,10 @@ func (c *checker) messages(r *routing) {
 }
 
 // message reports a field of a receiver that cannot be rendered for an alert.
-func (c *checker) message(r *routing, renderer *route.Renderer, receiver string, field route.Field, at []*route.Node, arrivals map[*route.Node][]rule.Alert, known map[string]route.Alert) {
+func (c *checker) message(r *routing, renderer *route.Renderer, receiver string, field route.Field, at []*route.Node, arrivals map[*route.Node][]arrival, kinds []kind) {
 	shown := renderer.Shown(field.Text)
-	try := func(n *route.Node, alert rule.Alert) bool {
-		_, err := renderer.Render(field, n, c.firing(alert, known[alert.File+":"+fmt.Sprint(alert.Line)], shown))
+	try := func(n *route.Node, alert arrival) bool {
+		_, err := renderer.Render(field, n, r.firing(alert, shown))
 		if err == nil {
 			return true
 		}
@@ -545,21 +548,21 @@ func (c *checker) message(r *routing, renderer *route.Renderer, receiver string,
 			}
 		}
 	}
-	if !rendered && len(c.alerts) > 0 {
-		n := r.Top
-		if len(at) > 0 {
-			n = at[0]
-		}
-		try(n, c.alerts[0])
+	if !rendered && len(kinds) > 0 { // a receiver that no alert reaches
+		try(append(at, r.Top)[0], kinds[0].all[0])
 	}
 }
 
 // firing returns an alert as Alertmanager gets it, with a value for each label that a template shows and it may have.
-func (c *checker) firing(alert rule.Alert, known route.Alert, shown []string) route.Firing {
+func (r *routing) firing(alert arrival, shown []string) route.Firing {
+	key := fmt.Sprint(alert.File, ":", alert.Line, shown)
+	if found, ok := r.firings[key]; ok {
+		return found
+	}
 	series := map[string]string{}
 	for _, name := range append(shown, scraped...) {
-		value, certain := known(name)
-		if _, given := labelOf(alert, name); given {
+		value, certain := alert.labels(name)
+		if _, given := labelOf(alert.Alert, name); given {
 			continue
 		}
 		if !certain {
@@ -578,5 +581,6 @@ func (c *checker) firing(alert rule.Alert, known route.Alert, shown []string) ro
 	for name, text := range alert.Annotations {
 		annotations[name], _ = alert.Render(text, series, nil)
 	}
-	return route.Firing{Labels: all, Annotations: annotations}
+	r.firings[key] = route.Firing{Labels: all, Annotations: annotations}
+	return r.firings[key]
 }

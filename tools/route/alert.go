@@ -39,6 +39,11 @@ func (a Alert) Matches(matchers []Matcher) (may, certainly bool) {
 func (a Alert) Reaches(n *Node) bool {
 	var wanted []Matcher
 	for _, on := range n.Path() {
+		for _, m := range on.Matchers {
+			if value, known := a(m.Name); known && !m.Matches(value) {
+				return false
+			}
+		}
 		wanted = append(wanted, on.Matchers...)
 	}
 	var before [][]Matcher

@@ -3,6 +3,7 @@ package route
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -69,7 +70,11 @@ func locate(content []byte, err error, load func(string) error) error {
 	}
 	if fails() { // and not by how the file is written
 		if node := culprit(root, fails); node != nil {
-			return located{err, placeOf(node), ""}
+			hint := ""
+			if strings.Contains(node.Value, "${") {
+				hint = "give the configuration as it is deployed, since Alertmanager takes no value from the environment"
+			}
+			return located{err, placeOf(node), hint}
 		}
 	}
 	return err

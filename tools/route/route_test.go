@@ -43,6 +43,8 @@ func TestErrorsHaveAPlace(t *testing.T) {
 			"alertmanager.yml:8:30: 32 is not a valid day of the month: out of range: fix it until Alertmanager loads it"},
 		"what is missing": {"route: {receiver: mail}" + receivers + "    email_configs:\n      - {from: a@example.com, smarthost: 'mail:25'}",
 			"alertmanager.yml:6:9: missing to address in email config: fix it until Alertmanager loads it"},
+		"a variable": {"global:\n  smtp_smarthost: ${SMTP}\nroute: {receiver: mail}" + receivers,
+			"alertmanager.yml:2:19: address ${SMTP}: missing port in address: give the configuration as it is deployed, since Alertmanager takes no value from the environment"},
 		"manifest": {"apiVersion: monitoring.coreos.com/v1alpha1\nkind: AlertmanagerConfig\nspec: {}",
 			"alertmanager.yml:2:7: a manifest of kind AlertmanagerConfig of Kubernetes: give Alertmanager's own configuration, which the operator writes to the secret alertmanager-NAME-generated"},
 		"unknown key":    {"route: {receiver: mail}\nroutes: []" + receivers, `alertmanager.yml:2:1: field routes not found in type config.plain ("routes"): fix it until Alertmanager loads it`},

@@ -276,7 +276,7 @@ func complete(found []Matcher, loaded labels.Matchers, at Place) []Matcher {
 
 func has(matchers []Matcher, m *labels.Matcher) bool {
 	for _, other := range matchers {
-		if other.String() == m.String() {
+		if other.Type == m.Type && other.Name == m.Name && other.Value == m.Value {
 			return true
 		}
 	}
