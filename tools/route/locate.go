@@ -34,7 +34,7 @@ func locate(content []byte, err error, load func(string) error) error {
 	text := err.Error()
 	if m := undefinedReceiver.FindStringSubmatch(text); m != nil {
 		if node := search(root, func(key string, value *yaml.Node) bool { return key == "receiver" && value.Value == m[1] }); node != nil {
-			return located{err, placeOf(node), nearest.Choice(m[1], namesOf(root, "receivers"))}
+			return located{err, placeOf(node), choice(m[1], namesOf(root, "receivers"), "receivers")}
 		}
 	}
 	if m := undefinedInterval.FindStringSubmatch(text); m != nil {
@@ -42,7 +42,7 @@ func locate(content []byte, err error, load func(string) error) error {
 			return (key == "mute_time_intervals" || key == "active_time_intervals") && value.Value == m[1]
 		})
 		if node != nil {
-			return located{err, placeOf(node), nearest.Choice(m[1], append(namesOf(root, "mute_time_intervals"), namesOf(root, "time_intervals")...))}
+			return located{err, placeOf(node), choice(m[1], append(namesOf(root, "mute_time_intervals"), namesOf(root, "time_intervals")...), "time_intervals")}
 		}
 	}
 	if m := notUnique.FindStringSubmatch(text); m != nil {
@@ -60,13 +60,18 @@ func locate(content []byte, err error, load func(string) error) error {
 			}
 		}
 	}
-	fails := func() bool {
-		again, encodeErr := yaml.Marshal(root)
-		if encodeErr != nil {
-			return true
+	fails := func() (same bool) {
+		defer func() {
+			if recover() != nil { // the loader crashes on some
+				same = false
+			}
+		}()
+		again, err := yaml.Marshal(root)
+		if err != nil {
+			return false
 		}
-		now := load(string(again))
-		return now != nil && now.Error() == text
+		err = load(string(again))
+		return err != nil && err.Error() == text
 	}
 	if fails() { // and not by how the file is written
 		if node := culprit(root, fails); node != nil {
@@ -78,6 +83,14 @@ func locate(content []byte, err error, load func(string) error) error {
 		}
 	}
 	return err
+}
+
+// choice says which names there are in a list of the configuration.
+func choice(asked string, names []string, list string) string {
+	if len(names) == 0 {
+		return "add it under " + list
+	}
+	return nearest.Choice(asked, names)
 }
 
 func namesOf(root *yaml.Node, list string) []string {

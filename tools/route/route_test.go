@@ -47,8 +47,10 @@ func TestErrorsHaveAPlace(t *testing.T) {
 			"alertmanager.yml:2:19: address ${SMTP}: missing port in address: give the configuration as it is deployed, since Alertmanager takes no value from the environment"},
 		"manifest": {"apiVersion: monitoring.coreos.com/v1alpha1\nkind: AlertmanagerConfig\nspec: {}",
 			"alertmanager.yml:2:7: a manifest of kind AlertmanagerConfig of Kubernetes: give Alertmanager's own configuration, which the operator writes to the secret alertmanager-NAME-generated"},
-		"unknown key":    {"route: {receiver: mail}\nroutes: []" + receivers, `alertmanager.yml:2:1: field routes not found in type config.plain ("routes"): fix it until Alertmanager loads it`},
-		"nothing at all": {"", "alertmanager.yml: no route provided in config: fix it until Alertmanager loads it"},
+		"no time interval": {"route:\n  receiver: mail\n  routes:\n    - active_time_intervals: [day]" + receivers, `alertmanager.yml:4:31: undefined time interval "day" used in route: add it under time_intervals`},
+		"a null beside":    {"route: {receiver: mail, group_by: [a, a]}\nreceivers: [{name: mail, webhook_configs: []}]\ntime_intervals:", `alertmanager.yml:1:39: duplicated label "a" in group_by: fix it until Alertmanager loads it`},
+		"unknown key":      {"route: {receiver: mail}\nroutes: []" + receivers, `alertmanager.yml:2:1: field routes not found in type config.plain ("routes"): fix it until Alertmanager loads it`},
+		"nothing at all":   {"", "alertmanager.yml: no route provided in config: fix it until Alertmanager loads it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("alertmanager.yml", []byte(tc.config))
