@@ -111,7 +111,7 @@ func apart(in route.Inhibition, sources, targets []side) string {
 		}
 	}
 	if len(in.Equal) == 0 {
-		return "differ: each is both"
+		return "differ, and Alertmanager lets no alert that is both be muted by another that is both"
 	}
 	var names []string
 	for _, equal := range in.Equal {

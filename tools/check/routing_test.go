@@ -130,7 +130,11 @@ func TestRouting(t *testing.T) {
 			`alertmanager.yml:4:18 route/label: serverity="critical" asks for the label serverity, which no rule gives, but nearly all alerts have the label severity: write severity="critical"`}},
 		"other labels of series": {alertmanager: root("    - matchers: ['service=\"critical\"', 'teams=\"a\"']\n    - matchers: ['alert=\"some\"']\n")},
 
+		"without a label, misspelt or not": {alertmanager: root("    - matchers: ['serverity!=\"critical\"']\n")},
+
 		// Inhibitions.
+		"each on both sides": {inhibit("  - {source_matchers: ['severity=\"critical\"', 'team=\"db\"'], target_matchers: ['severity=\"critical\"', 'alertname=\"DiskFull\"']}\n"), "", []string{
+			`alertmanager.yml:2:5 inhibition/unmatched: this inhibition rule never applies: no source (DiskFull) and target (DiskFull) differ, and Alertmanager lets no alert that is both be muted by another that is both: fix "equal" or the matchers, or remove the rule`}},
 		"inhibitions that apply": {alertmanager: inhibit("  - {source_matchers: ['severity=\"critical\"'], target_matchers: ['severity=\"warning\"'], equal: [alertname, instance]}\n  - {source_match: {alertname: NodeDown}, target_match: {team: db}}\n")},
 		"no such source": {inhibit("  - {source_match: {alertname: NodeGone}, target_match: {team: db}}\n"), "", []string{
 			`alertmanager.yml:2:5 inhibition/unmatched: this inhibition rule never applies: no alert is its source (alertname="NodeGone"): no rule of rules raises an alert that meets alertname="NodeGone": fix the name, or remove the rule`}},

@@ -65,9 +65,6 @@ func holdsFrom(element timeinterval.TimeInterval, now time.Time) bool {
 	}
 	for year := range years {
 		for day := time.Date(year, 1, 1, 0, 0, 0, 0, now.Location()); day.Year() == year; day = day.AddDate(0, 0, 1) {
-			if day.AddDate(0, 0, 1).Before(now) {
-				continue
-			}
 			for _, minute := range starts {
 				at := time.Date(day.Year(), day.Month(), day.Day(), minute/60, minute%60, 0, 0, now.Location())
 				if element.Times == nil && at.Before(now) {
