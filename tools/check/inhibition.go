@@ -73,7 +73,7 @@ func namesOf(kinds []side) []string {
 // neverInhibits says why an inhibition rule never applies, whatever the alerts; empty where that is not certain.
 func neverInhibits(in route.Inhibition) string {
 	for _, side := range [][]route.Matcher{in.Source, in.Target} {
-		if may, _ := route.Alert(route.Any).Matches(side); !may {
+		if may, _ := route.Any.Matches(side); !may {
 			return fmt.Sprintf("no alert can match %s: fix the matchers", route.Join(side))
 		}
 	}
@@ -91,7 +91,7 @@ func neverInhibits(in route.Inhibition) string {
 				both = append(both, m)
 			}
 		}
-		if may, _ := route.Alert(route.Any).Matches(both); !may {
+		if may, _ := route.Any.Matches(both); !may {
 			return fmt.Sprintf("\"equal\" asks for the same %s in source and target, which %s excludes: take %s out of \"equal\"", equal.Name, route.Join(both), equal.Name)
 		}
 	}
