@@ -168,7 +168,7 @@ Exit status: 0 no errors, though there may be warnings; 1 errors, or with --stri
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if list {
 				for _, check := range check.Checks {
-					fmt.Fprintf(cmd.OutOrStdout(), "%-20s  %-7s  %s\n", check.Name, check.Severity, check.Help)
+					fmt.Fprintf(cmd.OutOrStdout(), "%-21s  %-7s  %s\n", check.Name, check.Severity, check.Help)
 				}
 				return nil
 			}
