@@ -27,6 +27,7 @@ type Inputs struct {
 	Runbooks     string    // folder of the runbooks
 	Grammar      runbook.Grammar
 	Alertmanager string      // file of Alertmanager's configuration
+	Prometheus   string      // file of Prometheus's configuration, for the labels that it adds to alerts
 	Programs     string      // file that names the host's programs, one a line
 	Specs        string      // folder of the Go specs that follow the runbooks, or the file that has the Drills
 	Drills       [][2]string // the alert and the branch of each drill; nil where Specs is a folder
@@ -54,7 +55,7 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	}
 	runbooks, runbooksErr := loadRunbooks(in.Runbooks, in.Grammar, alerts)
 	index, indexErr := loadIndex(in.Runbooks)
-	routing, routingErr := loadRouting(in.Alertmanager)
+	routing, routingErr := loadRouting(in.Alertmanager, in.Prometheus)
 	programs, programsErr := loadPrograms(in.Programs)
 	specs, specsErr := loadSpecs(in.Specs, in.Drills, alerts, runbooks)
 	inventory, metricsErr := loadInventory(ctx, in.Metrics)
@@ -67,7 +68,7 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	c.demanded = demandedLabels(alerts, routing)
 	c.usualAnnotations = usualAnnotations(alerts)
 	c.skip(in.Runbooks == "", "runbook/", "header/", "trigger/")
-	c.skip(in.Alertmanager == "", "route/", "alert/hidden")
+	c.skip(in.Alertmanager == "", "route/", "inhibition/", "alert/hidden")
 	c.skip(in.Programs == "", "runbook/program")
 	c.skip(in.Specs == "", "runbook/spec")
 	c.skip(inventory == nil, "metric/")
@@ -104,7 +105,10 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	c.files()
 	c.procedures(alerts, programs, specs)
 	c.stale(alerts, index)
-	c.suppress(alerts)
+	if routing != nil {
+		c.configuration(routing)
+	}
+	c.suppress(alerts, in.Alertmanager)
 
 	slices.SortFunc(c.findings, func(a, b finding.Finding) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column, cmp.Compare(a.Check, b.Check), cmp.Compare(a.Message, b.Message))

@@ -86,13 +86,13 @@ type use struct {
 func uses(text string) []use {
 	tree := parse.New("template")
 	tree.Mode = parse.SkipFuncCheck
-	if _, err := tree.Parse(preamble+text, "", "", map[string]*parse.Tree{}); err != nil {
+	if _, err := tree.Parse(rule.TemplateVariables+text, "", "", map[string]*parse.Tree{}); err != nil {
 		return nil // render reports what does not parse
 	}
 	w := &walker{}
 	w.list(tree.Root, dotIsData, nil)
 	for i := range w.uses {
-		w.uses[i].offset -= len(preamble)
+		w.uses[i].offset -= len(rule.TemplateVariables)
 	}
 	return slices.DeleteFunc(w.uses, func(u use) bool { return u.offset < 0 || u.offset >= len(text) })
 }
