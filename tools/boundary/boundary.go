@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/ruletest"
 )
@@ -81,7 +82,7 @@ func Derive(ctx context.Context, alert rule.Alert, interval time.Duration) (Deri
 	if err != nil {
 		return found, err
 	}
-	if rule.Always(d.expr) {
+	if promql.Always(d.expr) {
 		b, err := d.always(ctx)
 		if err != nil {
 			return found, err

@@ -170,14 +170,14 @@ func TestLabelsThatAnnotationsShow(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	g := NewWithT(t)
-	a, b := derive(t, "x < 604800", "    for: 1h\n"), derive(t, "vector(1) > 0")
+	a, b := derive(t, "x < 604800", "    for: 1h\n"), derive(t, "vector(1) > 1")
 	b.Alert.File = "rules.yml"
 	var out strings.Builder
 	g.Expect(WriteTable(&out, []Derived{a, b})).To(Succeed())
 	g.Expect(out.String()).To(Equal(`ALERT  FIRES AT     NOT AT  AFTER  CLEARS WHEN
 A      x at 604799  604800  1h     604800: at once
                                    x gone: at once
-rules.yml:6: A: not understood: vector(1) > 0: it selects no series: it always or never holds
+rules.yml:6: A: not understood: vector(1) > 1: it selects no series: it always or never holds
 `))
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/stemedb/firedrill/tools/engine"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -187,7 +188,7 @@ func (d *deriver) histogram(in *input, q *parser.Call, path []parser.Node) ([]*i
 		if path[i+1] == parser.Node(b.RHS) {
 			own, other = other, own
 		}
-		if v, ok := rule.Constant(other); ok && rule.Bare(own) == parser.Expr(q) {
+		if v, ok := promql.Constant(other); ok && promql.Bare(own) == parser.Expr(q) {
 			threshold = v
 		}
 	}
@@ -195,7 +196,7 @@ func (d *deriver) histogram(in *input, q *parser.Call, path []parser.Node) ([]*i
 		return nil, fmt.Errorf("histogram_quantile is not compared directly with a positive number")
 	}
 	total := float64(base)
-	if share, ok := rule.Constant(q.Args[0]); ok {
+	if share, ok := promql.Constant(q.Args[0]); ok {
 		for total < 1e6 && share*total != math.Trunc(share*total) {
 			total *= 10
 		}

@@ -15,11 +15,12 @@ import (
 	"github.com/prometheus/prometheus/storage"
 
 	"github.com/stemedb/firedrill/tools/engine"
+	static "github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/ruletest"
 )
 
-var promqlParser = parser.NewParser(parser.Options{})
+var promqlParser = parser.NewParser(static.Options)
 
 // maxSamples is how many samples a query may load in promtool.
 const maxSamples = 10_000

@@ -10,7 +10,7 @@ import (
 
 	"github.com/prometheus/prometheus/promql/parser"
 
-	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/promql"
 )
 
 // pair is a boundary: two neighbouring values of a parameter, of which only fires makes the condition hold.
@@ -192,8 +192,8 @@ func (d *deriver) step(b *parser.BinaryExpr, k parameter, root float64) float64 
 	}
 	places := 0
 	for _, pair := range [][2]parser.Expr{{b.LHS, b.RHS}, {b.RHS, b.LHS}} {
-		if literal, ok := rule.Bare(pair[1]).(*parser.NumberLiteral); ok {
-			if _, ok := rule.Bare(pair[0]).(*parser.VectorSelector); ok {
+		if literal, ok := promql.Bare(pair[1]).(*parser.NumberLiteral); ok {
+			if _, ok := promql.Bare(pair[0]).(*parser.VectorSelector); ok {
 				text := d.alert.Expr[literal.PosRange.Start:literal.PosRange.End]
 				if _, fraction, ok := strings.Cut(text, "."); ok && strings.Trim(fraction, "0123456789") == "" {
 					places = len(fraction)

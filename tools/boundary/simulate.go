@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/storage"
 
-	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/promql"
 )
 
 // maxEvaluations limits the evaluations of one scenario.
@@ -345,7 +345,7 @@ func (s *simulation) computed(value float64, c condition, exact bool) string {
 	if !ok {
 		return ""
 	}
-	if _, constant := rule.Constant(b.LHS); constant {
+	if _, constant := promql.Constant(b.LHS); constant {
 		left, right = right, left
 	}
 	if rounded := significant(left, 6); rounded != right || left == right || !exact {

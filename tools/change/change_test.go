@@ -195,6 +195,21 @@ var changes = map[string]struct {
 		edit(t, tlsRules, expired, "")
 		write(t, "rules/a.yml", "groups:\n  - name: another\n    rules:\n"+expired)
 	}, None},
+	"an alert before what it reads": {func(t *testing.T) {
+		days := "      - record: tls:days\n        expr: tls:seconds / 86400\n"
+		edit(t, tlsRules, days, "")
+		edit(t, tlsRules, "        annotations: {summary: soon}\n", "        annotations: {summary: soon}\n"+days)
+	}, "Soon"},
+	"a recording rule before what it reads": {func(t *testing.T) {
+		seconds := "      - record: tls:seconds\n        expr: min by (domain) (tls_expiry_seconds)\n"
+		edit(t, tlsRules, seconds, "")
+		edit(t, tlsRules, "expr: tls:seconds / 86400\n", "expr: tls:seconds / 86400\n"+seconds)
+	}, "Soon"},
+	"an order that does not matter": {func(t *testing.T) {
+		expired := "      - alert: Expired\n        expr: tls:seconds <= 0\n"
+		edit(t, tlsRules, expired, "")
+		edit(t, tlsRules, "      - record: tls:days", expired+"      - record: tls:days")
+	}, None},
 	"the interval of a group": {edited(tlsRules, "- name: tls\n", "- name: tls\n    interval: 5m\n"), "Expired || Soon"},
 	"a label of a group":      {edited("rules/backup.yml", "- name: backup\n", "- name: backup\n    labels: {team: storage}\n"), "BackupTooOld"},
 	"files of other names": {func(t *testing.T) {

@@ -11,21 +11,26 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
+	static "github.com/stemedb/firedrill/tools/promql"
 )
 
-// promql parses what an unconfigured Prometheus does.
-var promql = parser.NewParser(parser.Options{})
+var promql = parser.NewParser(static.Options)
 
 // rules are those of all rule files at one moment.
 type rules []parsed
 
-// parsed is a rule as Prometheus understands it: without comments, order and layout.
+// parsed is a rule as Prometheus understands it: without comments and layout.
 type parsed struct {
 	alert, record string // one of them is empty
 	runbookURL    string // as it is written
 	text          string // the same for rules that do the same
 	selectors     []*parser.VectorSelector
+	reads         map[string]place // by name, the rules of its group that write what it reads
 }
+
+// place is where in its group a rule stands that another reads: before it, which reads the value of the same evaluation
+// then, or after it, which reads that of the one before. Of several rules, both may be set.
+type place struct{ before, after bool }
 
 // parseRules reads a rule file as Prometheus loads it.
 func parseRules(content []byte) (rules, error) {
@@ -35,6 +40,7 @@ func parseRules(content []byte) (rules, error) {
 	}
 	var all rules
 	for _, group := range groups.Groups {
+		first := len(all)
 		for _, r := range group.Rules {
 			expr, err := promql.ParseExpr(r.Expr)
 			if err != nil {
@@ -53,9 +59,46 @@ func parseRules(content []byte) (rules, error) {
 			}
 			all = append(all, parsed{alert: r.Alert, record: r.Record, runbookURL: r.Annotations["runbook_url"], text: string(text), selectors: selectors(expr)})
 		}
+		all[first:].place()
 	}
 	return all, nil
 }
+
+// place notes which rules of a group read each other, and in which order they stand.
+func (group rules) place() {
+	for i := range group {
+		group[i].reads = map[string]place{}
+		for j, writer := range group {
+			if i == j || !slices.ContainsFunc(group[i].selectors, writer.feeds) {
+				continue
+			}
+			at := group[i].reads[writer.name()]
+			at.before, at.after = at.before || j < i, at.after || j > i
+			group[i].reads[writer.name()] = at
+		}
+	}
+}
+
+// isReordered tells whether a rule stands before another of its group in one version and after it in the other, where one
+// reads the other. What is no longer in one group counts as the same.
+func isReordered(was, is rules) bool {
+	return slices.ContainsFunc(was, func(old parsed) bool {
+		return slices.ContainsFunc(is, func(new parsed) bool {
+			if old.text != new.text {
+				return false
+			}
+			for name, at := range old.reads {
+				if now, ok := new.reads[name]; ok && now != at {
+					return true
+				}
+			}
+			return false
+		})
+	})
+}
+
+// name is that of the alert or of the metric that is recorded.
+func (r parsed) name() string { return r.alert + r.record }
 
 func selectors(expr parser.Expr) (found []*parser.VectorSelector) {
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {

@@ -238,6 +238,8 @@ func compare(alert string, was, is rules) string {
 		return "its rule has changed"
 	case !slices.Equal(was.texts(), is.texts()):
 		return "a rule that it uses has changed"
+	case isReordered(was, is):
+		return "the order of the rules in its group has changed"
 	}
 	return ""
 }

@@ -1,23 +1,16 @@
 package check
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
-	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
-	promengine "github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
-	promtemplate "github.com/prometheus/prometheus/template"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 )
@@ -37,8 +30,8 @@ func (c *checker) annotations(alert rule.Alert) {
 		for name, value := range texts {
 			rendered, err := render(alert, value)
 			if err != nil {
-				c.reportAt(alert, field+"."+name, err.offset, "alert/template", "a notification of %s would show an error in place of the %s %q: %s; fix the template",
-					alert.Name, strings.TrimSuffix(field, "s"), name, err.reason)
+				c.reportAt(alert, field+"."+name, err.Offset, "alert/template", "a notification of %s would show an error in place of the %s %q: %s; fix the template",
+					alert.Name, strings.TrimSuffix(field, "s"), name, err.Reason)
 				continue
 			}
 			if i := strings.Index(rendered, "%!"); i >= 0 && strings.Contains(value, "printf") {
@@ -55,50 +48,9 @@ func (c *checker) annotations(alert rule.Alert) {
 	}
 }
 
-type templateError struct {
-	offset int // in the template
-	reason string
-}
-
-var (
-	// The variables that Prometheus defines before each template.
-	preamble = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}{{$value := .Value}}"
-	executed = regexp.MustCompile(`(?s):(\d+):(\d+): executing ".*?" at (<.*)$`)
-	server   = &url.URL{Scheme: "https", Host: "prometheus.example.com"}
-)
-
-// render expands a template as Prometheus does, for a sample of value 1.
-func render(alert rule.Alert, text string) (string, *templateError) {
-	data := promtemplate.AlertTemplateData(alert.Labels, map[string]string{}, server.String(), promengine.Sample{F: 1})
-	query := func(_ context.Context, query string, ts time.Time) (promengine.Vector, error) {
-		if _, err := promql.ParseExpr(query); err != nil {
-			return nil, fmt.Errorf("the query %q: %w", query, err)
-		}
-		return promengine.Vector{{Metric: labels.FromMap(alert.Labels), T: ts.UnixMilli(), F: 1}}, nil
-	}
-	const name = "template"
-	// At time 0, so that the same input gives the same findings.
-	expander := promtemplate.NewTemplateExpander(context.Background(), preamble+text, name, data, model.Time(0), query, server, nil)
-	rendered, err := expander.Expand()
-	if err == nil {
-		return rendered, nil
-	}
-	cause := err
-	if inner := errors.Unwrap(err); inner != nil {
-		cause = inner
-	}
-	failed := &templateError{reason: cause.Error()} // the offset stays 0 where the error has none
-	if m := executed.FindStringSubmatch(cause.Error()); m != nil {
-		line, _ := strconv.Atoi(m[1])
-		column, _ := strconv.Atoi(m[2])
-		start := 0
-		for range line - 1 {
-			start += strings.Index((preamble + text)[start:], "\n") + 1
-		}
-		failed.offset = start + column - len(preamble)
-		failed.reason, _, _ = strings.Cut(m[3], " in type ") // what follows is Go's
-	}
-	return "", failed
+// render expands a template of an alert for a sample of value 1.
+func render(alert rule.Alert, text string) (string, *rule.TemplateError) {
+	return alert.Render(text, alert.Labels, nil)
 }
 
 // link checks that a runbook_url leads to the runbook, as far as the repository can tell.

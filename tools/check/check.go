@@ -15,12 +15,10 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stemedb/firedrill/tools/finding"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 )
-
-// promql parses what an unconfigured Prometheus does.
-var promql = parser.NewParser(parser.Options{})
 
 // Inputs is what is compared. All but the rules may be empty, and is left out then.
 type Inputs struct {
@@ -29,11 +27,13 @@ type Inputs struct {
 	Runbooks     string    // folder of the runbooks
 	Grammar      runbook.Grammar
 	Alertmanager string      // file of Alertmanager's configuration
+	Prometheus   string      // file of Prometheus's configuration, for the labels that it adds to alerts
 	Programs     string      // file that names the host's programs, one a line
 	Specs        string      // folder of the Go specs that follow the runbooks, or the file that has the Drills
 	Drills       [][2]string // the alert and the branch of each drill; nil where Specs is a folder
 	Metrics      []string    // expositions of what is exported, in files or behind URLs
 	Dashboards   string      // folder of Grafana's JSON
+	Features     []string    // that Prometheus is started with, as --enable-feature names them
 }
 
 // rules returns what the rule files hold.
@@ -55,7 +55,7 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	}
 	runbooks, runbooksErr := loadRunbooks(in.Runbooks, in.Grammar, alerts)
 	index, indexErr := loadIndex(in.Runbooks)
-	routing, routingErr := loadRouting(in.Alertmanager)
+	routing, routingErr := loadRouting(in.Alertmanager, in.Prometheus)
 	programs, programsErr := loadPrograms(in.Programs)
 	specs, specsErr := loadSpecs(in.Specs, in.Drills, alerts, runbooks)
 	inventory, metricsErr := loadInventory(ctx, in.Metrics)
@@ -64,15 +64,16 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 		return nil, rule.Set{}, err
 	}
 
-	c := &checker{alerts: alerts, rulesDir: in.Rules, runbooksDir: in.Runbooks, runbooks: runbooks, dashboardsDir: in.Dashboards, dashboards: dashboards.uids, lines: map[string][]string{}, skipped: map[string]bool{}}
+	c := &checker{alerts: alerts, rulesDir: in.Rules, runbooksDir: in.Runbooks, runbooks: runbooks, dashboardsDir: in.Dashboards, dashboards: dashboards.uids, lines: map[string][]string{}, missing: map[parser.Expr]bool{}, skipped: map[string]bool{}}
 	c.demanded = demandedLabels(alerts, routing)
 	c.usualAnnotations = usualAnnotations(alerts)
 	c.skip(in.Runbooks == "", "runbook/", "header/", "trigger/")
-	c.skip(in.Alertmanager == "", "route/", "alert/hidden")
+	c.skip(in.Alertmanager == "", "route/", "inhibition/", "alert/hidden")
 	c.skip(in.Programs == "", "runbook/program")
 	c.skip(in.Specs == "", "runbook/spec")
 	c.skip(inventory == nil, "metric/")
 	c.skip(in.Dashboards == "", "dashboard/", "alert/dashboard")
+	c.features(set, in.Features)
 	c.rules(set, dashboards.panels, inventory, routing)
 	for _, alert := range alerts {
 		expr, err := promql.ParseExpr(alert.Expr)
@@ -96,6 +97,7 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 			c.structure(doc)
 			scripts := scriptsOf(doc)
 			c.steps(scripts, programs)
+			c.cures(doc, scripts)
 			c.variables(alert, expr, doc, scripts)
 			c.branches(alert.Name, doc, specs)
 		}
@@ -103,7 +105,10 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	c.files()
 	c.procedures(alerts, programs, specs)
 	c.stale(alerts, index)
-	c.suppress(alerts)
+	if routing != nil {
+		c.configuration(routing)
+	}
+	c.suppress(alerts, in.Alertmanager)
 
 	slices.SortFunc(c.findings, func(a, b finding.Finding) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column, cmp.Compare(a.Check, b.Check), cmp.Compare(a.Message, b.Message))
@@ -187,8 +192,9 @@ type checker struct {
 	dashboardsDir         string
 	dashboards            []string // their uids, in order
 	series                *series
-	mentions              map[string]bool   // whether an alert's runbook mentions a metric of the rule
-	demanded              map[string]reason // by label
+	missing               map[parser.Expr]bool // the parts of expressions of which it has been said why they have no result
+	mentions              map[string]bool      // whether an alert's runbook mentions a metric of the rule
+	demanded              map[string]reason    // by label
 	usualAnnotations      map[string]bool
 	skipped               map[string]bool // the checks that could not run
 	findings              []finding.Finding

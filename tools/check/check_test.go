@@ -143,6 +143,7 @@ func TestFindings(t *testing.T) {
 			`runbooks/CertificateExpiringSoon.md:12:5 runbook/spec: no spec in e2e follows the branch "If Using ACME" of CertificateExpiringSoon: write one that names both`,
 		}},
 		"a severity without a route": {rules, "severity: warning", "severity: nobody", []string{
+			`alertmanager.yml:6:7 route/unreached: no alert reaches this route (severity="warning"): none has severity="warning", their severity is critical, nobody: fix the value, or remove the route`,
 			`rules/shop.yml:24:21 header/severity: BackupTooOld has severity "nobody", but its runbook says "warning" (runbooks/BackupTooOld.md:3): write the same in both`,
 			`rules/shop.yml:24:21 route/receiver: no notification of BackupTooOld is sent: with severity "nobody" it reaches only the receiver nobody, which has no integration (alertmanager.yml): give it a severity that a route matches, or add a route for it`,
 		}},
@@ -225,7 +226,7 @@ func TestFindings(t *testing.T) {
 			`runbooks/BackupTooOld.md:15:21 runbook/placeholder: placeholder ("<unit-name>"): a step is run as written; the alert's labels are shell variables, so "$unit_name" for the label unit_name`,
 		}},
 		"a branch of a session": {backup, "```bash\nsystemctl start shop-backup.service\n```", "```console\n$ systemctl start shop-backup.service\n```", []string{
-			`runbooks/BackupTooOld.md:12:0 runbook/branch: a branch whose commands ("systemctl start shop-backup.service") are in fences of shell or console ("If the timer was stopped"), which are not steps: write bash after the marks, without prompts`,
+			`runbooks/BackupTooOld.md:12:0 runbook/branch: a branch whose commands ("systemctl start shop-backup.service") are in fences of console ("If the timer was stopped"), which are not steps: write bash after the marks, without prompts`,
 		}},
 		"a section that most have": {soon, "## Resolution", "## Impact\n\n## Resolution", []string{
 			`runbooks/BackupTooOld.md:1:0 runbook/section: the runbook of BackupTooOld has no section for the impact, which most of the others have: add a heading such as "## Impact"`,
@@ -426,7 +427,7 @@ func TestUnusableInput(t *testing.T) {
 			`runbooks/BackupTooOld.md:10: not UTF-8 at byte offset`},
 		"no Alertmanager configuration": {routes, "", removed, `alertmanager.yml: no such file or directory: fix it until Alertmanager loads it`},
 		"a route to a receiver that is not there": {routes, "receiver: oncall", "receiver: on-call",
-			`alertmanager.yml: undefined receiver "on-call" used in route: fix it until Alertmanager loads it`},
+			`alertmanager.yml:5:17: undefined receiver "on-call" used in route: the nearest is "oncall", of "nobody", "oncall", "mail"`},
 		"an unknown Alertmanager field": {routes, "  receiver: nobody\n", "  receiver: nobody\n  mute: always\n",
 			`alertmanager.yml:3:3: field mute not found in type config.plain ("mute"): fix it until Alertmanager loads it`},
 		"a secret in the wrong place": {routes, "  receiver: nobody\n", "  receiver: nobody\n  continue: hunter2\n",

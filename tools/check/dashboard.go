@@ -19,6 +19,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/stemedb/firedrill/tools/promql"
 )
 
 // maxDashboard is the size in bytes above which a dashboard is refused.

@@ -5,13 +5,14 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/prometheus/alertmanager/inhibit"
 	amlabels "github.com/prometheus/alertmanager/pkg/labels"
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -20,6 +21,7 @@ type condition struct {
 	of    string // canonical
 	op    parser.ItemType
 	value float64
+	expr  parser.Expr // what of is the form of
 }
 
 // parsedAlert is an alert with the conditions in its expression.
@@ -34,13 +36,13 @@ const deepest = 20
 
 func newParsedAlert(alert rule.Alert, expr parser.Expr) parsedAlert {
 	c := parsedAlert{Alert: alert}
-	for e := rule.Bare(expr); len(c.all) < deepest; {
+	for e := promql.Bare(expr); len(c.all) < deepest; {
 		c.all = append(c.all, conditionOf(e))
 		binary, ok := e.(*parser.BinaryExpr)
 		if !ok || binary.Op != parser.LAND && binary.Op != parser.LUNLESS {
 			break
 		}
-		e = rule.Bare(binary.LHS)
+		e = promql.Bare(binary.LHS)
 	}
 	var visit func(e parser.Expr)
 	visit = func(e parser.Expr) {
@@ -48,7 +50,7 @@ func newParsedAlert(alert rule.Alert, expr parser.Expr) parsedAlert {
 			return
 		}
 		c.any = append(c.any, conditionOf(e))
-		if binary, ok := rule.Bare(e).(*parser.BinaryExpr); ok && binary.Op == parser.LOR {
+		if binary, ok := promql.Bare(e).(*parser.BinaryExpr); ok && binary.Op == parser.LOR {
 			visit(binary.LHS)
 			visit(binary.RHS)
 		}
@@ -71,31 +73,41 @@ func (c parsedAlert) alwaysBeside(other parsedAlert) bool {
 }
 
 func conditionOf(expr parser.Expr) condition {
-	expr = rule.Bare(expr)
+	expr = promql.Bare(expr)
 	e, ok := expr.(*parser.BinaryExpr)
 	if !ok || !e.Op.IsComparisonOperator() || e.ReturnBool {
-		return condition{of: canonical(expr)}
+		return condition{of: promql.Canonical(expr), expr: expr}
 	}
 	left, right := linear(e.LHS), linear(e.RHS)
 	switch {
 	case right.scale == 0 && left.scale != 0:
-		return condition{of: canonical(e.LHS), op: e.Op, value: right.constant}
+		return condition{of: promql.Canonical(e.LHS), op: e.Op, value: right.constant, expr: e.LHS}
 	case left.scale == 0 && right.scale != 0:
-		return condition{of: canonical(e.RHS), op: mirror(e.Op), value: left.constant}
+		return condition{of: promql.Canonical(e.RHS), op: promql.Mirror(e.Op), value: left.constant, expr: e.RHS}
 	}
-	return condition{of: canonical(expr)}
+	return condition{of: promql.Canonical(expr), expr: expr}
 }
 
-func mirror(op parser.ItemType) parser.ItemType {
-	if other, ok := mirrored[op]; ok {
-		return other
+// same reports whether two conditions mean the same.
+func (c condition) same(o condition) bool { return c.of == o.of && c.op == o.op && c.value == o.value }
+
+// narrower reports whether an expression selects some of the series that another one selects.
+func narrower(one, other parser.Expr) bool {
+	a, ok := promql.Bare(one).(*parser.VectorSelector)
+	b, also := promql.Bare(other).(*parser.VectorSelector)
+	if !ok || !also || len(b.LabelMatchers) >= len(a.LabelMatchers) {
+		return false
 	}
-	return op
+	without := *a
+	without.LabelMatchers = b.LabelMatchers
+	return promql.Canonical(&without) == promql.Canonical(b) && !slices.ContainsFunc(b.LabelMatchers, func(m *labels.Matcher) bool {
+		return !slices.ContainsFunc(a.LabelMatchers, func(n *labels.Matcher) bool { return n.String() == m.String() })
+	})
 }
 
 // implies reports whether every value that meets c meets wide too.
 func (c condition) implies(wide condition) bool {
-	if c.of != wide.of {
+	if c.of != wide.of && !narrower(c.expr, wide.expr) {
 		return false
 	}
 	if c.op == wide.op && math.Float64bits(c.value) == math.Float64bits(wide.value) || wide.op == 0 {
@@ -113,94 +125,6 @@ func (c condition) implies(wide condition) bool {
 		return (c.op == parser.LSS || c.op == parser.LTE || c.op == parser.EQLC) && c.value <= wide.value
 	}
 	return false
-}
-
-// canonical writes an expression so that two which mean the same read the same: without parentheses, with constants
-// worked out, with matchers and grouping labels in order.
-func canonical(expr parser.Expr) string {
-	var b strings.Builder
-	writeCanonical(&b, expr)
-	return b.String()
-}
-
-func writeCanonical(b *strings.Builder, expr parser.Expr) {
-	if l := linear(expr); l.scale == 0 && expr.Type() == parser.ValueTypeScalar {
-		b.WriteString(strconv.FormatFloat(l.constant, 'g', -1, 64))
-		return
-	}
-	switch e := expr.(type) {
-	case *parser.ParenExpr:
-		writeCanonical(b, e.Expr)
-	case *parser.UnaryExpr:
-		fmt.Fprintf(b, "(%s ", e.Op)
-		writeCanonical(b, e.Expr)
-		b.WriteString(")")
-	case *parser.VectorSelector:
-		matchers := make([]string, len(e.LabelMatchers))
-		for i, m := range e.LabelMatchers {
-			matchers[i] = m.String()
-		}
-		slices.Sort(matchers)
-		fmt.Fprintf(b, "{%s}", strings.Join(slices.Compact(matchers), ","))
-		writeTime(b, e.OriginalOffset.String(), e.OriginalOffsetExpr, e.Timestamp, e.StartOrEnd)
-		fmt.Fprintf(b, "%v%v", e.Anchored, e.Smoothed)
-	case *parser.MatrixSelector:
-		writeCanonical(b, e.VectorSelector)
-		fmt.Fprintf(b, "[%s%s]", e.Range, durationExpr(e.RangeExpr))
-	case *parser.SubqueryExpr:
-		b.WriteString("(")
-		writeCanonical(b, e.Expr)
-		fmt.Fprintf(b, ")[%s%s:%s%s]", e.Range, durationExpr(e.RangeExpr), e.Step, durationExpr(e.StepExpr))
-		writeTime(b, e.OriginalOffset.String(), e.OriginalOffsetExpr, e.Timestamp, e.StartOrEnd)
-	case *parser.Call:
-		fmt.Fprintf(b, "%s(", e.Func.Name)
-		for _, arg := range e.Args {
-			writeCanonical(b, arg)
-			b.WriteString(",")
-		}
-		b.WriteString(")")
-	case *parser.AggregateExpr:
-		grouping := slices.Compact(slices.Sorted(slices.Values(e.Grouping)))
-		fmt.Fprintf(b, "%s without=%v %q (", e.Op, e.Without, grouping)
-		if e.Param != nil {
-			writeCanonical(b, e.Param)
-			b.WriteString(",")
-		}
-		writeCanonical(b, e.Expr)
-		b.WriteString(")")
-	case *parser.BinaryExpr:
-		left, right, op := e.LHS, e.RHS, e.Op
-		if mirror(op) != op && left.Type() == parser.ValueTypeScalar && right.Type() == parser.ValueTypeVector && !e.ReturnBool {
-			left, right, op = right, left, mirror(op)
-		}
-		b.WriteString("(")
-		writeCanonical(b, left)
-		fmt.Fprintf(b, " %s bool=%v ", op, e.ReturnBool)
-		if m := e.VectorMatching; m != nil {
-			fmt.Fprintf(b, "%s on=%v %q %q %v ", m.Card, m.On, slices.Sorted(slices.Values(m.MatchingLabels)), m.Include, m.FillValues)
-		}
-		writeCanonical(b, right)
-		b.WriteString(")")
-	default:
-		b.WriteString(expr.String())
-	}
-}
-
-func writeTime(b *strings.Builder, offset string, offsetExpr *parser.DurationExpr, at *int64, startOrEnd parser.ItemType) {
-	fmt.Fprintf(b, "@%s%s", offset, durationExpr(offsetExpr))
-	if at != nil {
-		fmt.Fprintf(b, "@%d", *at)
-	}
-	if startOrEnd != 0 {
-		fmt.Fprintf(b, "@%s", startOrEnd)
-	}
-}
-
-func durationExpr(e *parser.DurationExpr) string {
-	if e == nil {
-		return ""
-	}
-	return e.String()
 }
 
 // identity is the labels by which Alertmanager distinguishes alerts, as far as the rule gives them. Templates that show the value
@@ -238,7 +162,7 @@ func (c *checker) duplicates(alerts []parsedAlert) {
 		for i, second := range group {
 			for j, first := range group {
 				where := fmt.Sprintf("%s:%d", first.File, first.Line)
-				equal := first.all[0] == second.all[0]
+				equal := first.all[0].same(second.all[0])
 				switch {
 				case i == j:
 					continue

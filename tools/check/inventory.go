@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stemedb/firedrill/tools/metric"
 	"github.com/stemedb/firedrill/tools/nearest"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -20,6 +21,7 @@ type query struct {
 	source string
 	expr   parser.Expr
 	owner  string // as in "the expression of CertificateExpired"
+	alert  string // the alert's name; empty for what is none
 	file   string
 	at     func(offset int) (line, column int)
 	// hidden reports whether the text there replaces a variable whose value is not known.
@@ -28,7 +30,7 @@ type query struct {
 }
 
 func ofAlert(alert rule.Alert, expr parser.Expr) query {
-	return query{source: alert.Expr, expr: expr, owner: "the expression of " + alert.Name, file: alert.File,
+	return query{source: alert.Expr, expr: expr, owner: "the expression of " + alert.Name, alert: alert.Name, file: alert.File,
 		at: func(offset int) (int, int) { return alert.At("expr", offset) }}
 }
 
@@ -63,20 +65,14 @@ func (c *checker) exported(q query) {
 	})
 }
 
-// isScrapeMetric reports whether Prometheus makes a metric itself at each scrape.
-func isScrapeMetric(name string) bool { return name == "up" || strings.HasPrefix(name, "scrape_") }
-
-// isRecordedName reports whether a name has the form that is reserved for recording rules.
-func isRecordedName(name string) bool { return strings.Contains(name, ":") }
-
 // known reports whether anything exports, records or makes a metric.
 func (s *series) known(name string) bool {
 	_, isExported := s.exported(name)
-	return isExported || len(s.recordings[name]) > 0 || name == "ALERTS" || name == "ALERTS_FOR_STATE"
+	return isExported || s.recordings[name] || name == "ALERTS" || name == "ALERTS_FOR_STATE"
 }
 
 func (c *checker) selector(q query, e *parser.VectorSelector) {
-	name := nameOf(e)
+	name := promql.NameOf(e)
 	if name == "" {
 		return
 	}
@@ -94,10 +90,10 @@ func (c *checker) selector(q query, e *parser.VectorSelector) {
 		c.reportIn(q, start, "metric/unknown", "%s asks for %s, which no target exports and no rule records: %s", q.owner, name, hint)
 		return
 	}
-	has := c.series.named(name)
+	has := c.series.knowledge.Metric(name, promql.Sure).Labels
 	text := q.source[start:min(int(e.PosRange.End), len(q.source))]
 	for _, m := range e.LabelMatchers {
-		if m.Name == model.MetricNameLabel || has.may(m.Name) || m.Type == labels.MatchEqual && m.Value == "" || strings.Contains(m.Value, unknownText) {
+		if m.Name == model.MetricNameLabel || has.May(m.Name) || m.Type == labels.MatchEqual && m.Value == "" || strings.Contains(m.Value, unknownText) {
 			continue
 		}
 		key := name + m.String()
@@ -105,6 +101,7 @@ func (c *checker) selector(q query, e *parser.VectorSelector) {
 			continue
 		}
 		q.reported[key] = true
+		c.missing[e] = true
 		what := "matches nothing"
 		if m.Matches("") {
 			what = "makes no difference"
@@ -130,7 +127,7 @@ func (c *checker) aggregation(q query, e *parser.AggregateExpr) {
 	if !e.Without {
 		has := c.series.of(e.Expr)
 		for _, label := range e.Grouping {
-			if !has.may(label) {
+			if !has.May(label) {
 				c.reportIn(q, c.modifier(q, label, int(pos.Start), int(inner.Start), int(inner.End), int(pos.End)), "metric/label",
 					"%s groups by %s, but what it groups has %s: fix the label, or group by another", q.owner, label, has)
 			}
@@ -140,7 +137,7 @@ func (c *checker) aggregation(q query, e *parser.AggregateExpr) {
 		for _, selector := range values(e.Expr) {
 			if c.series.role(selector) == metric.Quantile {
 				c.reportIn(q, int(selector.PosRange.Start), "metric/type", "%s takes the %s of %s, whose series are quantiles, which cannot be averaged or summed: take the max, or export a histogram",
-					q.owner, e.Op, nameOf(selector))
+					q.owner, e.Op, promql.NameOf(selector))
 			}
 		}
 	}
@@ -155,15 +152,16 @@ func (c *checker) match(q query, e *parser.BinaryExpr) {
 	left, right := c.series.of(e.LHS), c.series.of(e.RHS)
 	for _, label := range m.MatchingLabels {
 		side, has := "left", left
-		if left.may(label) {
+		if left.May(label) {
 			side, has = "right", right
 		}
-		if has.may(label) {
+		if has.May(label) {
 			continue
 		}
-		if !left.may(label) && !right.may(label) {
+		if !left.May(label) && !right.May(label) {
 			side = "either"
 		}
+		c.missing[e] = true
 		c.reportIn(q, c.modifier(q, label, int(e.LHS.PositionRange().End), int(e.RHS.PositionRange().Start)), "metric/label",
 			"%s matches on %s, but the %s side has %s: fix the label, or match on another", q.owner, label, side, has)
 	}
@@ -194,7 +192,7 @@ func (c *checker) function(q query, e *parser.Call) {
 	name := e.Func.Name
 	for _, arg := range e.Args {
 		for _, selector := range values(arg) {
-			role, metricName := c.series.role(selector), nameOf(selector)
+			role, metricName := c.series.role(selector), promql.NameOf(selector)
 			report := func(format string, args ...any) {
 				c.reportIn(q, int(selector.PosRange.Start), "metric/type", "%s", fmt.Sprintf(q.owner+" "+format, args...))
 			}
@@ -211,7 +209,7 @@ func (c *checker) function(q query, e *parser.Call) {
 		return
 	}
 	for _, selector := range rated(e.Args[1]) {
-		role, metricName := c.series.role(selector), nameOf(selector)
+		role, metricName := c.series.role(selector), promql.NameOf(selector)
 		known, _ := c.series.inventory.Series(metricName)
 		switch {
 		case role == metric.Unknown || role == "": // it may be a native histogram
@@ -220,7 +218,7 @@ func (c *checker) function(q query, e *parser.Call) {
 				q.owner, metricName, known.Metric, known.Metric)
 		case role != metric.Bucket:
 			c.reportIn(q, int(selector.PosRange.Start), "metric/type", "%s takes a quantile of %s, which is a %s and not a histogram: ask for the buckets of one", q.owner, metricName, known.Type)
-		case !c.series.of(e.Args[1]).may("le"):
+		case !c.series.of(e.Args[1]).May("le"):
 			c.reportIn(q, int(e.Args[1].PositionRange().Start), "metric/type", "%s takes a quantile of buckets without their label le: keep le in the aggregation", q.owner)
 			return
 		}
@@ -232,7 +230,7 @@ func (c *checker) function(q query, e *parser.Call) {
 func (c *checker) bare(q query) {
 	var visit func(expr parser.Expr)
 	visit = func(expr parser.Expr) {
-		e, ok := rule.Bare(expr).(*parser.BinaryExpr)
+		e, ok := promql.Bare(expr).(*parser.BinaryExpr)
 		if !ok {
 			return
 		}
@@ -254,7 +252,7 @@ func (c *checker) bare(q query) {
 		for _, selector := range values(compared) {
 			if role := c.series.role(selector); role == metric.Counter || role == metric.Bucket {
 				c.reportIn(q, int(selector.PosRange.Start), "metric/type", "%s compares %s with %v, but it is a counter, which only rises until its target restarts: compare its rate() or increase()",
-					q.owner, nameOf(selector), number)
+					q.owner, promql.NameOf(selector), number)
 			}
 		}
 	}
@@ -291,7 +289,7 @@ func values(expr parser.Expr) []*parser.VectorSelector {
 
 // rated returns the selectors whose rates, or values, make the value of an expression.
 func rated(expr parser.Expr) []*parser.VectorSelector {
-	switch e := rule.Bare(expr).(type) {
+	switch e := promql.Bare(expr).(type) {
 	case *parser.Call:
 		if slices.Contains(ofCounters, e.Func.Name) {
 			return values(e.Args[0])
@@ -306,8 +304,8 @@ func rated(expr parser.Expr) []*parser.VectorSelector {
 
 // role returns what is known of a selector's values; empty where nothing is.
 func (s *series) role(e *parser.VectorSelector) metric.Role {
-	name := nameOf(e)
-	if s.inventory == nil || len(s.recordings[name]) > 0 {
+	name := promql.NameOf(e)
+	if s.inventory == nil || s.recordings[name] {
 		return ""
 	}
 	found, _ := s.inventory.Series(name)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 	"github.com/yuin/goldmark"
@@ -31,6 +32,7 @@ func (c *checker) procedures(alerts []rule.Alert, programs *programs, specs *spe
 		c.structure(doc)
 		scripts := scriptsOf(doc)
 		c.steps(scripts, programs)
+		c.cures(doc, scripts)
 		for _, alert := range leading {
 			if expr, err := promql.ParseExpr(alert.Expr); err == nil { // what does not parse has been refused
 				c.variables(alert, expr, doc, scripts)

@@ -18,15 +18,17 @@ import (
 // routing is Alertmanager's own view of where alerts go.
 type routing struct {
 	*route.Tree
-	file string
+	file     string
+	external *route.External         // nil where Prometheus's configuration is not given
+	firings  map[string]route.Firing // by alert and the labels that it is given
 
 	matched     []string // the labels that routes match on, in order
 	grouped     []string // the labels that routes group by
 	inhibitions []*inhibit.InhibitRule
 }
 
-// loadRouting reads an Alertmanager configuration; without a path, there is none.
-func loadRouting(file string) (*routing, error) {
+// loadRouting reads an Alertmanager configuration; without a path, there is none. Prometheus's may be missing.
+func loadRouting(file, prometheus string) (*routing, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -38,7 +40,16 @@ func loadRouting(file string) (*routing, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &routing{Tree: tree, file: file}
+	r := &routing{Tree: tree, file: file, firings: map[string]route.Firing{}}
+	if prometheus != "" {
+		content, err := os.ReadFile(prometheus)
+		if err != nil {
+			return nil, fmt.Errorf("%s: fix it until Prometheus loads it", strings.TrimPrefix(err.Error(), "open "))
+		}
+		if r.external, err = route.ParseExternal(prometheus, content); err != nil {
+			return nil, err
+		}
+	}
 	r.Root.Walk(func(route *dispatch.Route) {
 		for _, m := range route.Matchers {
 			r.matched = append(r.matched, m.Name)
@@ -63,7 +74,7 @@ func (c *checker) route(alert rule.Alert, expr parser.Expr, r *routing) {
 	for _, name := range r.matched {
 		value, given := labelOf(alert, name)
 		switch {
-		case strings.Contains(value, "{{"), !given && c.series.of(expr).may(name):
+		case strings.Contains(value, "{{"), !given && c.series.of(expr).May(name), !r.external.Keeps(name):
 			return
 		case given && name != model.AlertNameLabel:
 			if by == nil {
@@ -72,7 +83,8 @@ func (c *checker) route(alert rule.Alert, expr parser.Expr, r *routing) {
 			by = append(by, fmt.Sprintf("%s %q", name, value))
 		}
 	}
-	labels := map[string]string{model.AlertNameLabel: alert.Name}
+	labels := r.external.All()
+	labels[model.AlertNameLabel] = alert.Name
 	maps.Copy(labels, alert.Labels)
 	notified, silent := r.Match(labels)
 	if len(notified) > 0 {

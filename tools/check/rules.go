@@ -2,9 +2,11 @@ package check
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/stemedb/firedrill/tools/metric"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -19,13 +21,20 @@ func loadInventory(ctx context.Context, sources []string) (*metric.Inventory, er
 
 // rules compares the rules with each other, with the exported metrics, and with Alertmanager's inhibitions.
 func (c *checker) rules(set rule.Set, dashboards []panel, inventory *metric.Inventory, r *routing) {
-	c.series = &series{inventory: inventory, recordings: map[string][]recorded{}, derived: map[string]outcome{}}
-	var queries []query
+	var (
+		queries    []query
+		recordings []promql.Recording
+	)
 	for _, recording := range set.Recordings {
 		if expr, err := promql.ParseExpr(recording.Expr); err == nil { // what does not parse has been refused
-			c.series.recordings[recording.Name] = append(c.series.recordings[recording.Name], recorded{recording, expr})
+			recordings = append(recordings, promql.Recording{Name: recording.Name, Expr: expr, Labels: recording.Labels,
+				Place: fmt.Sprintf("%s:%d", recording.File, recording.Line)})
 			queries = append(queries, ofRecording(recording, expr))
 		}
+	}
+	c.series = newSeries(inventory, recordings)
+	for i, recording := range set.Recordings[:len(queries)] {
+		c.overridden(queries[i], recording.Labels, func(label string) (int, int) { return recording.At("labels."+label, 0) })
 	}
 	var alerts []parsedAlert
 	for _, alert := range set.Alerts {
@@ -37,6 +46,8 @@ func (c *checker) rules(set rule.Set, dashboards []panel, inventory *metric.Inve
 		c.templates(alert, expr)
 		q := ofAlert(alert, expr)
 		queries = append(queries, q)
+		c.fires(q, alert)
+		c.overridden(q, alert.Labels, func(label string) (int, int) { return alert.At("labels."+label, 0) })
 		if inventory != nil {
 			c.bare(q)
 		}
@@ -45,10 +56,15 @@ func (c *checker) rules(set rule.Set, dashboards []panel, inventory *metric.Inve
 	if r != nil {
 		c.inhibited(alerts, r)
 	}
+	ofRules := len(queries)
 	queries = append(queries, c.panels(dashboards)...)
-	if inventory != nil {
-		for _, q := range queries {
+	for i, q := range queries {
+		if inventory != nil {
 			c.exported(q)
 		}
+		if i < ofRules { // what a dashboard shows may have no result
+			c.meaning(q)
+		}
 	}
+	c.recordedTwice(set.Recordings, recordings)
 }

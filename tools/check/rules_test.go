@@ -3,6 +3,7 @@ package check
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -155,7 +156,7 @@ func TestDuplicates(t *testing.T) {
 		"sooner at a wider condition":      {"expr: a > 1, for: 5m", "expr: a > 2, for: 1h", second},
 		"the same, but later":              {"expr: a > 1, for: 5m", "expr: a > 1, for: 1h", second},
 		"a narrower one that goes on":      {"expr: a > 1", "expr: a > 2, keep_firing_for: 5m", ""},
-		"a bool, which always has a value": {"expr: a > bool 1", "expr: a > bool 2", ""},
+		"a bool, which always has a value": {"expr: sum(a > bool 1) > 1", "expr: sum(a > bool 2) > 1", ""},
 		"the value in a label":             {"expr: a > 1, labels: {x: '{{ $value }}'}", "expr: a > 1, labels: {x: '{{ $value }}'}", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -171,6 +172,11 @@ func TestDuplicates(t *testing.T) {
 			NewWithT(t).Expect(strings.Join(got, "\n")).To(Equal(want))
 		})
 	}
+}
+
+// ofRules leaves out what is found in Alertmanager's configuration.
+func ofRules(findings []string) []string {
+	return slices.DeleteFunc(findings, func(f string) bool { return strings.HasPrefix(f, "am.yml") })
 }
 
 func TestInhibited(t *testing.T) {
@@ -190,7 +196,7 @@ func TestInhibited(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
 			writeFile(t, "am.yml", alertmanager+tc.inhibit+"\n")
-			got := found(t, Inputs{Alertmanager: "am.yml"}, head+"  - "+tc.one+"\n  - "+tc.two+"\n")
+			got := ofRules(found(t, Inputs{Alertmanager: "am.yml"}, head+"  - "+tc.one+"\n  - "+tc.two+"\n"))
 			NewWithT(t).Expect(strings.Join(got, "\n")).To(Equal(tc.want))
 		})
 	}
@@ -210,7 +216,7 @@ func TestRouteByAnyLabel(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
 			writeFile(t, "am.yml", alertmanager+tc.routes+"\n")
-			got := found(t, Inputs{Alertmanager: "am.yml"}, head+"  - {alert: A, labels: "+tc.labels+", expr: "+tc.expr+"}\n")
+			got := ofRules(found(t, Inputs{Alertmanager: "am.yml"}, head+"  - {alert: A, labels: "+tc.labels+", expr: "+tc.expr+"}\n"))
 			if len(got) > 0 { // wherever the label stands
 				got[0] = "a.yml:4:42" + got[0][strings.Index(got[0], " "):]
 			}

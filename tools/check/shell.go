@@ -28,6 +28,10 @@ func parseShell(source string) *syntax.File {
 func (c *checker) steps(scripts []script, programs *programs) {
 	for _, s := range scripts {
 		c.redirections(s)
+		if s.Run {
+			c.waiting(s)
+			c.endings(s)
+		}
 	}
 	if programs != nil {
 		c.programs(scripts, programs)

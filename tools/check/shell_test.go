@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 )
@@ -42,6 +43,9 @@ func checkSteps(t *testing.T, expr string, steps ...string) []string {
 	c.variables(alert, parsed, r, scriptsOf(r))
 	var found []string
 	for _, f := range c.findings {
+		if f.Check == "runbook/waits" || f.Check == "runbook/exit" {
+			continue // which have other tests
+		}
 		source := []rune(f.Source)
 		found = append(found, fmt.Sprintf("%s %q", f.Check, string(source[f.Column-1:f.EndColumn-1])))
 	}

@@ -27,7 +27,8 @@ import (
 //	# firedrill: ignore metric/unknown -- exported by the next release
 //	<!-- firedrill: ignore runbook/program -- installed by the step above -->
 //
-// In a rule file it is right before a rule or among its lines and covers the rule. In a runbook it is before or in a
+// In a rule file it is right before a rule or among its lines and covers the rule; in Alertmanager's configuration the same
+// holds for a route, without those below it, a receiver, an inhibition rule and a time interval. In a runbook it is before or in a
 // paragraph, list or fence and covers that, or before a heading and covers its section. At the top of a file it covers
 // the file.
 type suppression struct {
@@ -43,8 +44,8 @@ var (
 )
 
 // suppress removes the findings that a comment with a reason covers, and reports what is wrong with the comments.
-func (c *checker) suppress(alerts []rule.Alert) {
-	files := map[string]bool{}
+func (c *checker) suppress(alerts []rule.Alert, alertmanager string) {
+	files := map[string]bool{alertmanager: alertmanager != ""}
 	for _, alert := range alerts {
 		files[alert.File] = true
 	}
@@ -54,7 +55,10 @@ func (c *checker) suppress(alerts []rule.Alert) {
 	for _, doc := range c.runbooks.Runbooks {
 		files[doc.Path] = true
 	}
-	for file := range files {
+	for file, is := range files {
+		if !is {
+			continue
+		}
 		for _, s := range c.suppressions(file) {
 			c.apply(s)
 		}
@@ -132,7 +136,7 @@ func yamlSuppressions(content string) []suppression {
 	return found
 }
 
-// start is the line on which a rule begins, or something else after a rule.
+// start is the line on which a rule, or another thing that a comment can cover, begins, or something else after one.
 type start struct {
 	line   int
 	isRule bool
@@ -189,12 +193,17 @@ func ruleStarts(content []byte) []start {
 	return starts
 }
 
+// coverable are the keys of the lists whose elements a comment can cover.
+var coverable = []string{"rules", "routes", "receivers", "inhibit_rules", "time_intervals", "mute_time_intervals"}
+
 func collectStarts(node *yaml.Node, starts *[]start) {
 	for i, child := range node.Content {
 		isList := child.Kind == yaml.SequenceNode && node.Kind == yaml.MappingNode && i%2 == 1
-		if isList && (node.Content[i-1].Value == "groups" || node.Content[i-1].Value == "rules") {
+		if isList && (node.Content[i-1].Value == "groups" || slices.Contains(coverable, node.Content[i-1].Value)) {
 			for _, item := range child.Content {
-				*starts = append(*starts, start{line: item.Line, isRule: node.Content[i-1].Value == "rules"})
+				if item.Kind != yaml.ScalarNode {
+					*starts = append(*starts, start{line: item.Line, isRule: node.Content[i-1].Value != "groups"})
+				}
 			}
 		}
 		collectStarts(child, starts)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -33,13 +34,13 @@ func (c *checker) templates(alert rule.Alert, expr parser.Expr) {
 					continue
 				}
 				for _, alt := range alternatives {
-					if alt.labels.may(use.label) {
+					if alt.labels.May(use.label) {
 						continue
 					}
 					reported[use.label] = true
 					where := ""
 					if len(alternatives) > 1 {
-						where = fmt.Sprintf(" where it fires by %s", excerpt(alert.Expr, alt.expr))
+						where = fmt.Sprintf(" where it fires by %s", promql.Excerpt(alt.expr))
 					}
 					fix := "keep that label in the expression, or leave it out of the template"
 					if value, ok := alert.Labels[use.label]; ok {
@@ -54,39 +55,9 @@ func (c *checker) templates(alert rule.Alert, expr parser.Expr) {
 	}
 }
 
-// String describes the labels of an outcome, as the object of a sentence.
-func (o outcome) String() string {
-	names := slices.Sorted(maps.Keys(o.names))
-	names = slices.DeleteFunc(names, func(name string) bool { return name == model.MetricNameLabel })
-	switch {
-	case o.open && len(names) == 1:
-		return "lost the label " + names[0]
-	case o.open && len(names) > 0:
-		return "lost the labels " + strings.Join(names, ", ")
-	case o.open:
-		return "any label"
-	case len(names) == 0:
-		return "no labels"
-	case len(names) == 1:
-		return "no label but " + names[0]
-	}
-	return "no labels but " + strings.Join(names, ", ")
-}
-
-// excerpt returns an expression as it is written, on one line and not too long.
-func excerpt(source string, expr parser.Expr) string {
-	const most = 60
-	pos := expr.PositionRange()
-	text := []rune(strings.Join(strings.Fields(source[pos.Start:min(int(pos.End), len(source))]), " "))
-	if len(text) > most {
-		return string(text[:most]) + "…"
-	}
-	return string(text)
-}
-
 // varies reports whether the value by which an alert fires can differ from one evaluation to the next.
 func varies(expr parser.Expr) bool {
-	switch e := rule.Bare(expr).(type) {
+	switch e := promql.Bare(expr).(type) {
 	case *parser.BinaryExpr:
 		switch {
 		case e.Op == parser.EQLC && !e.ReturnBool:
@@ -115,13 +86,13 @@ type use struct {
 func uses(text string) []use {
 	tree := parse.New("template")
 	tree.Mode = parse.SkipFuncCheck
-	if _, err := tree.Parse(preamble+text, "", "", map[string]*parse.Tree{}); err != nil {
+	if _, err := tree.Parse(rule.TemplateVariables+text, "", "", map[string]*parse.Tree{}); err != nil {
 		return nil // render reports what does not parse
 	}
 	w := &walker{}
 	w.list(tree.Root, dotIsData, nil)
 	for i := range w.uses {
-		w.uses[i].offset -= len(preamble)
+		w.uses[i].offset -= len(rule.TemplateVariables)
 	}
 	return slices.DeleteFunc(w.uses, func(u use) bool { return u.offset < 0 || u.offset >= len(text) })
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -253,9 +254,6 @@ func findThresholds(source string, expr parser.Expr) []threshold {
 	return found
 }
 
-// mirrored are the comparisons that change when their sides are exchanged.
-var mirrored = map[parser.ItemType]parser.ItemType{parser.LSS: parser.GTR, parser.LTE: parser.GTE, parser.GTR: parser.LSS, parser.GTE: parser.LTE}
-
 // compare brings a comparison into the form of a threshold.
 func compare(e *parser.BinaryExpr) (threshold, bool) {
 	if !e.Op.IsComparisonOperator() {
@@ -279,8 +277,8 @@ func compare(e *parser.BinaryExpr) (threshold, bool) {
 	if value < 0 { // "now - end > -7 days" is "end - now < 7 days"
 		isMirrored = !isMirrored
 	}
-	if op, ok := mirrored[t.op]; ok && isMirrored {
-		t.op = op
+	if isMirrored {
+		t.op = promql.Mirror(t.op)
 	}
 	switch {
 	case e.ReturnBool: // what is made of the 0 and the 1 decides

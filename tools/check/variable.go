@@ -39,8 +39,7 @@ func (c *checker) variables(alert rule.Alert, expr parser.Expr, doc *runbook.Run
 			return // what is read from elsewhere may set any variable
 		}
 	}
-	labels := c.series.of(expr)
-	isAll := !labels.open
+	labels, isAll := c.series.of(expr).Only()
 	known := map[string]bool{"alertname": true}
 	for _, from := range []map[string]string{alert.Labels, alert.Annotations} {
 		for _, template := range from {
@@ -52,8 +51,8 @@ func (c *checker) variables(alert rule.Alert, expr parser.Expr, doc *runbook.Run
 	for name := range alert.Labels {
 		known[name] = true
 	}
-	if isAll {
-		maps.Copy(known, labels.names)
+	for _, name := range labels {
+		known[name] = true
 	}
 
 	anywhere := map[string]int{} // the line on which a script sets it first

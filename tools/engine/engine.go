@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/rules"
 	"github.com/prometheus/prometheus/storage"
+	static "github.com/stemedb/firedrill/tools/promql"
 )
 
 // LookbackDelta is how far back a PromQL selector looks for the newest sample of a series, as in a server with default
@@ -102,7 +103,7 @@ func New(cfg Config, db Storage) (*Engine, error) {
 	}
 
 	e := &Engine{db: db, sink: &sink{AppendableV2: db}, recorded: map[string]bool{}}
-	promqlParser := parser.NewParser(parser.Options{})
+	promqlParser := parser.NewParser(static.Options)
 	limits := promql.EngineOpts{Timeout: queryTimeout, MaxSamples: queryMaxSamples, LookbackDelta: LookbackDelta}
 	e.queries = NewQueries(limits, cfg.EvaluationInterval)
 	files := ruleFiles{parser: promqlParser, paths: map[string]string{}}
@@ -159,7 +160,9 @@ func New(cfg Config, db Storage) (*Engine, error) {
 func NewQueries(limits promql.EngineOpts, interval time.Duration) *promql.Engine {
 	limits.NoStepSubqueryIntervalFn = func(int64) int64 { return interval.Milliseconds() }
 	limits.EnableAtModifier, limits.EnableNegativeOffset = true, true
-	limits.Parser = parser.NewParser(parser.Options{})
+	if limits.Parser == nil {
+		limits.Parser = parser.NewParser(static.Options)
+	}
 	return promql.NewEngine(limits)
 }
 

@@ -29,10 +29,11 @@ type inputs struct {
 	cmd     *cobra.Command   // whose flags they are
 }
 
-// The defaults of --metrics and --dashboards. They belong to the default of --rules, and are not used for other rules.
+// The defaults of --metrics, --dashboards and --prometheus. They belong to the default of --rules, and are not used for other rules.
 const (
 	inventory  = "fixtures/inventory/*.prom"
 	dashboards = "fixtures/grafana"
+	prometheus = "fixtures/prometheus/prometheus.yml"
 )
 
 // optional are the inputs that are left out where a flag empties them, or where no flag names them and they do not exist.
@@ -48,9 +49,11 @@ func (in *inputs) addFolderFlags(cmd *cobra.Command) {
 func (in *inputs) addFlags(cmd *cobra.Command) {
 	in.addFolderFlags(cmd)
 	cmd.Flags().StringVar(&in.Alertmanager, "alertmanager", "fixtures/alertmanager/alertmanager.yml", "Alertmanager's configuration")
+	cmd.Flags().StringVar(&in.Prometheus, "prometheus", "", "Prometheus's configuration, for the external labels of alerts (default, with the default --rules, "+prometheus+")")
 	cmd.Flags().StringVar(&in.Programs, "programs", "fixtures/inventory/programs.txt", "file with the names of the host's programs, one a line")
 	cmd.Flags().StringVar(&in.Specs, "specs", "e2e", "folder of the Go specs that follow the runbooks")
 	cmd.Flags().StringArrayVar(&in.Metrics, "metrics", nil, "file or URL with metrics as a target exports them; may be repeated (default, with the default --rules, "+inventory+")")
+	addFeatureFlag(cmd, &in.Features)
 	cmd.Flags().StringVar(&in.Dashboards, "dashboards", "", "folder of Grafana dashboards (default, with the default --rules, "+dashboards+")")
 }
 
@@ -72,6 +75,9 @@ func (in *inputs) present() (check.Inputs, []string) {
 		}
 		if _, err := os.Stat(dashboards); err == nil && !in.cmd.Flags().Changed("dashboards") {
 			found.Dashboards = dashboards
+		}
+		if _, err := os.Stat(prometheus); err == nil && !in.cmd.Flags().Changed("prometheus") {
+			found.Prometheus = prometheus
 		}
 	}
 	if len(found.Metrics) == 0 {
@@ -158,8 +164,8 @@ func checkCommand() *cobra.Command {
 started. An input that a flag empties (--runbooks=) is left out, and so is one that no flag
 names and whose default does not exist.
 
-In a folder with a ` + project.FileName + `, the rules, the runbooks and Alertmanager's configuration are those that it
-names, its drills are the specs, and programs, metrics and dashboards are left out, unless flags name them.
+In a folder with a ` + project.FileName + `, the rules, the runbooks and the configurations of Prometheus and Alertmanager
+are those that it names, its drills are the specs, and programs, metrics and dashboards are left out, unless flags name them.
 
 A finding is suppressed by a comment with the reason, right before the rule or among its lines,
 before a paragraph, fence or heading of a runbook, or at the top of a file:
@@ -175,7 +181,7 @@ Exit status: 0 no errors, though there may be warnings; 1 errors, or with --stri
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if list {
 				for _, check := range check.Checks {
-					fmt.Fprintf(cmd.OutOrStdout(), "%-20s  %-7s  %s\n", check.Name, check.Severity, check.Help)
+					fmt.Fprintf(cmd.OutOrStdout(), "%-21s  %-7s  %s\n", check.Name, check.Severity, check.Help)
 				}
 				return nil
 			}

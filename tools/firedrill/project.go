@@ -39,6 +39,9 @@ func (in *inputs) use(p *project.Project) {
 	if !named("alertmanager") {
 		in.Alertmanager = p.Alertmanager
 	}
+	if !named("prometheus") {
+		in.Prometheus = p.Prometheus
+	}
 	if !named("programs") {
 		in.Programs = ""
 	}

@@ -53,9 +53,10 @@ Exit status: 0 all tests passed; 1 one failed, or --strict or --min-coverage is 
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&t.run, "run", "", "run only the tests whose name matches this regular expression")
-	flags.BoolVar(&t.Strict, "strict", false, "fail on warnings, and look for more of them: with groups in both orders and at their own intervals")
+	flags.BoolVar(&t.Strict, "strict", false, "fail on warnings, and look for more of them: tests that hold whatever the rules are, groups in both orders and at their own intervals")
 	flags.BoolVar(&t.Extended, "extended", false, "accept match_labels and match_annotations")
 	flags.StringVar(&t.junit, "junit", "", "write the results to this file as JUnit XML")
+	addFeatureFlag(cmd, &t.Features)
 	flags.IntVar(&t.MaxSamples, "max-samples", ruletest.DefaultMaxSamples, "samples that one query may load")
 	flags.StringVar(&t.lookback, "lookback", model.Duration(ruletest.DefaultLookback).String(), "how far back a query looks for a sample")
 	flags.BoolVar(&t.Coverage, "coverage", false, "print in which states the tests assert on each rule")

@@ -89,7 +89,7 @@ func (in *inputs) rulePaths() []string {
 // watched are the folders, files and patterns of them whose change calls for a check.
 func (in *inputs) watched() []string {
 	present, _ := in.present()
-	paths := append(slices.Clone(in.rulePaths()), present.Runbooks, present.Alertmanager, present.Programs)
+	paths := append(slices.Clone(in.rulePaths()), present.Runbooks, present.Alertmanager, present.Prometheus, present.Programs)
 	if in.project != nil {
 		paths = append(append(paths, in.project.File), in.project.Compose...)
 	}

@@ -122,7 +122,7 @@ func TestWatchAProject(t *testing.T) {
 		"docs/web/Down.md": "# Down: up\n\n## Fix\n\n### If It Is Down\n\n```bash\ntrue\n```\n",
 	}))
 	until, end := watching(t)
-	g.Expect(until()).To(MatchRegexp(`^\S+ watching rules/\*\.yml, more\.yml, docs, firedrill\.yml, compose\.yml\ncheck: 1 alerts, 0 errors, 0 warnings; left out: `))
+	g.Expect(until()).To(MatchRegexp(`^\S+ watching rules/\*\.yml, more\.yml, docs, prometheus\.yml, firedrill\.yml, compose\.yml\ncheck: 1 alerts, 0 errors, 0 warnings; left out: `))
 	replace(t, "rules/web.yml", "alert: Down", "alert: Gone")
 	until("saved rules/web.yml\n", `check: firedrill.yml:7:13: no rule has this alert ("Down"): the only one is "Gone"`)
 	replace(t, "rules/web.yml", "alert: Gone", "alert: Down")

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/prometheus/promql/parser"
 
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -13,7 +14,7 @@ import (
 func Of(alert rule.Alert) (Rule, Signal) {
 	r := Rule{File: alert.File, Line: alert.Line, Expr: alert.Expr, For: Seconds(alert.For), Labels: alert.Labels, Annotations: alert.Annotations}
 	signal := Signal{Expr: alert.Expr, Series: []Series{}}
-	expr, err := parser.NewParser(parser.Options{}).ParseExpr(alert.Expr)
+	expr, err := promql.ParseExpr(alert.Expr)
 	if err != nil {
 		return r, signal // rules have been parsed before; one that was not is shown as it is
 	}
@@ -21,30 +22,26 @@ func Of(alert rule.Alert) (Rule, Signal) {
 		r.Threshold = &threshold
 		expr, signal.Expr = compared, compared.String()
 	}
-	if signal.Unit = unit(expr); signal.Unit == timestamp {
+	if signal.Unit = promql.Unit(expr); signal.Unit == promql.Timestamp {
 		signal.Unit = ""
 	}
 	return r, signal
 }
 
-// mirrored are the comparisons with their sides exchanged.
-var mirrored = map[string]string{"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-
 // comparison takes an expression that compares something with a number apart.
 func comparison(expr parser.Expr) (parser.Expr, Threshold, bool) {
-	binary, ok := rule.Bare(expr).(*parser.BinaryExpr)
+	binary, ok := promql.Bare(expr).(*parser.BinaryExpr)
 	if !ok || !binary.Op.IsComparisonOperator() || binary.ReturnBool {
 		return nil, Threshold{}, false
 	}
-	op := binary.Op.String()
-	left, leftIsNumber := rule.Constant(binary.LHS)
-	right, rightIsNumber := rule.Constant(binary.RHS)
-	compared, threshold := binary.LHS, Threshold{Op: op, Value: right}
+	left, leftIsNumber := promql.Constant(binary.LHS)
+	right, rightIsNumber := promql.Constant(binary.RHS)
+	compared, threshold := binary.LHS, Threshold{Op: binary.Op.String(), Value: right}
 	switch {
 	case leftIsNumber == rightIsNumber:
 		return nil, Threshold{}, false
 	case leftIsNumber:
-		compared, threshold = binary.RHS, Threshold{Op: mirrored[op], Value: left}
+		compared, threshold = binary.RHS, Threshold{Op: promql.Mirror(binary.Op).String(), Value: left}
 	}
 	if math.IsNaN(threshold.Value) || math.IsInf(threshold.Value, 0) {
 		return nil, Threshold{}, false // which can be neither drawn nor written as JSON

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 
-	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/promql"
 )
 
 var (
@@ -123,7 +123,7 @@ func (e *editor) operation(n *parser.BinaryExpr, thresholds map[*parser.NumberLi
 
 // threshold changes a constant that something is compared with.
 func (e *editor) threshold(side parser.Expr, thresholds map[*parser.NumberLiteral]bool) {
-	value, ok := rule.Constant(side)
+	value, ok := promql.Constant(side)
 	if !ok {
 		return
 	}

@@ -5,53 +5,24 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/prometheus/prometheus/promql/parser"
-
 	"github.com/stemedb/firedrill/tools/boundary"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
-
-// normalized is an expression with constants computed and without redundant parentheses.
-func normalized(expr parser.Expr) string {
-	parsed, err := promqlParser.ParseExpr(expr.String())
-	if err != nil {
-		return expr.String()
-	}
-	var rewrite func(parser.Expr) parser.Expr
-	rewrite = func(e parser.Expr) parser.Expr {
-		if v, ok := rule.Constant(e); ok {
-			return &parser.NumberLiteral{Val: v}
-		}
-		switch n := e.(type) {
-		case *parser.ParenExpr:
-			return &parser.ParenExpr{Expr: rewrite(n.Expr)}
-		case *parser.BinaryExpr:
-			n.LHS, n.RHS = rewrite(n.LHS), rewrite(n.RHS)
-		case *parser.AggregateExpr:
-			n.Expr = rewrite(n.Expr)
-		case *parser.Call:
-			for i := range n.Args {
-				n.Args[i] = rewrite(n.Args[i])
-			}
-		}
-		return e
-	}
-	return rewrite(parsed).String()
-}
 
 // Equivalent returns why no input can distinguish a mutant from the original, or "" if that is not known.
 func (m Mutant) Equivalent() string {
 	switch m.Field {
 	case "expr":
-		before, err := promqlParser.ParseExpr(m.Original.Expr)
+		before, err := promql.ParseExpr(m.Original.Expr)
 		if err != nil {
 			return ""
 		}
-		after, err := promqlParser.ParseExpr(m.Mutated.Expr)
-		if err == nil && normalized(before) == normalized(after) {
+		after, err := promql.ParseExpr(m.Mutated.Expr)
+		if err == nil && promql.Canonical(before) == promql.Canonical(after) {
 			return "the expression is the same once constants are computed"
 		}
-		if err == nil && rule.Always(before) && rule.Always(after) && !showsValue(m.Original) {
+		if err == nil && promql.Always(before) && promql.Always(after) && !showsValue(m.Original) {
 			return "it fires for any input and shows no value"
 		}
 	case "for":

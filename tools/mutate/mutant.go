@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -30,7 +31,7 @@ type edit struct {
 	to         string
 }
 
-var promqlParser = parser.NewParser(parser.Options{})
+var promqlParser = parser.NewParser(promql.Options)
 
 // Of returns the mutants of an alert, all of which Prometheus would load.
 func Of(alert rule.Alert) ([]Mutant, error) {

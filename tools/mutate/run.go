@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stemedb/firedrill/tools/boundary"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/ruletest"
 )
@@ -45,7 +46,7 @@ type Tests struct {
 
 // Load reads test files. It returns an error if a test is invalid or fails on the unchanged rules.
 func Load(ctx context.Context, files []string) (*Tests, error) {
-	t := &Tests{ruletest.Load(files, ruletest.Options{}), map[string]string{}, map[string]*rulefmt.RuleGroups{}}
+	t := &Tests{ruletest.Load(files, ruletest.Options{Features: promql.Features}), map[string]string{}, map[string]*rulefmt.RuleGroups{}}
 	result, err := t.suite.Run(ctx)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@
 package route
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -16,12 +17,23 @@ import (
 	"github.com/prometheus/alertmanager/featurecontrol"
 	"github.com/prometheus/alertmanager/matcher/compat"
 	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v3"
 )
 
 // Tree is an Alertmanager configuration and its routes.
 type Tree struct {
 	Config *config.Config
 	Root   *dispatch.Route
+
+	// What is in the configuration, in the order of the file and with its places.
+	Top         *Node
+	Inhibitions []Inhibition
+	Intervals   []Interval
+	Receivers   []Receiver
+	file        string
+	document    *yaml.Node
+	content     string
+
 	// SendResolved has an entry for each receiver with an integration: whether one of them sends resolved notifications.
 	SendResolved map[string]bool
 }
@@ -34,16 +46,27 @@ var likeAlertmanager = sync.OnceFunc(func() {
 // Parse reads an Alertmanager configuration. The file is for the errors, which are those of Load.
 func Parse(file string, content []byte) (*Tree, error) {
 	likeAlertmanager()
-	t := &Tree{SendResolved: map[string]bool{}}
-	err := Load("Alertmanager", file, content, func(text string) (err error) {
+	t := &Tree{SendResolved: map[string]bool{}, file: file, document: document(content), content: string(content)}
+	load := func(text string) (err error) {
 		if t.Config, err = config.Load(text); err == nil {
 			t.Root = dispatch.NewRoute(t.Config.Route, nil)
+		}
+		return err
+	}
+	err := Load("Alertmanager", file, content, func(text string) error {
+		if err := manifest(t.document); err != nil {
+			return err
+		}
+		err := load(text)
+		if err != nil && !configLine.MatchString(err.Error()) {
+			err = locate(content, err, load)
 		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	t.place(t.document)
 	for _, receiver := range t.Config.Receivers {
 		// Each kind of integration is a list, and each release of Alertmanager brings another.
 		for _, field := range reflect.ValueOf(receiver).Fields() {
@@ -99,8 +122,14 @@ func Load(program, file string, content []byte, load func(text string) error) (e
 	if err == nil {
 		return nil
 	}
-	wrong, place := quotedValue.ReplaceAllString(err.Error(), "value"), file
-	if m := configLine.FindStringSubmatch(wrong); m != nil {
+	wrong, place, fix := quotedValue.ReplaceAllString(err.Error(), "value"), file, fmt.Sprintf("fix it until %s loads it", program)
+	var at located
+	if errors.As(err, &at) {
+		place = at.In(file)
+		if at.hint != "" {
+			fix = at.hint
+		}
+	} else if m := configLine.FindStringSubmatch(wrong); m != nil {
 		n, _ := strconv.Atoi(m[1])
 		lines := strings.Split(string(content), "\n")
 		line := lines[min(max(n, 1), len(lines))-1]
@@ -110,5 +139,5 @@ func Load(program, file string, content []byte, load func(text string) error) (e
 			wrong += fmt.Sprintf(" (%q)", key[1])
 		}
 	}
-	return fmt.Errorf("%s: %s: fix it until %s loads it", place, wrong, program)
+	return fmt.Errorf("%s: %s: %s", place, wrong, fix)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	static "github.com/stemedb/firedrill/tools/promql"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -21,6 +23,23 @@ type Set struct {
 	Recordings []Recording
 	Files      []File // those with at least one rule
 	Skipped    []Skipped
+}
+
+// Features returns the features that Prometheus has to be started with to load the rules, as --enable-feature names them.
+func (set Set) Features() []string {
+	needed := map[string]bool{}
+	note := func(expr string) {
+		for _, feature := range static.Needed(expr) {
+			needed[feature] = true
+		}
+	}
+	for _, alert := range set.Alerts {
+		note(alert.Expr)
+	}
+	for _, r := range set.Recordings {
+		note(r.Expr)
+	}
+	return slices.Sorted(maps.Keys(needed))
 }
 
 // File is what Prometheus loads of a file: the file as it is or, of one with manifests, the groups of one PrometheusRule.

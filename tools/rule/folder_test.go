@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/stemedb/firedrill/tools/promql"
 )
 
 func TestReadDir(t *testing.T) {
@@ -97,7 +98,7 @@ func TestFiles(t *testing.T) {
 			for _, f := range set.Files {
 				rel, err := filepath.Rel(dir, f.Path)
 				g.Expect(err).NotTo(HaveOccurred())
-				groups, errs := rulefmt.Parse(f.Content, false, model.UTF8Validation, promql, slog.New(slog.DiscardHandler))
+				groups, errs := rulefmt.Parse(f.Content, false, model.UTF8Validation, promql.Parser, slog.New(slog.DiscardHandler))
 				g.Expect(errs).To(BeEmpty())
 				rules := ""
 				for _, group := range groups.Groups {

@@ -68,6 +68,9 @@ func (s *source) manifest(object *yaml.Node) (Set, []problem) {
 	if p, ok := s.tooMuch(groups); ok {
 		return Set{}, []problem{p}
 	}
+	if problems := s.refused(object); len(problems) > 0 {
+		return Set{}, problems
+	}
 	if len(items(groups)) == 0 && (groups == nil || groups.Tag == "!!null" || groups.Kind == yaml.SequenceNode) {
 		return Set{}, nil // as a chart leaves it whose rules are switched off
 	}

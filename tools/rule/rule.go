@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/stemedb/firedrill/tools/promql"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -185,7 +186,7 @@ func (s *source) groups(content []byte, node *yaml.Node, original func(line int)
 	if problems := s.durations(groupNodes); len(problems) > 0 {
 		return Set{}, problems
 	}
-	groups, errs := rulefmt.Parse(content, false, model.UTF8Validation, promql, slog.New(slog.DiscardHandler))
+	groups, errs := rulefmt.Parse(content, false, model.UTF8Validation, promql.Parser, slog.New(slog.DiscardHandler))
 	if groups == nil {
 		for _, err := range errs {
 			problems = append(problems, s.undecodable(err, original)...)
@@ -217,9 +218,6 @@ func (s *source) groups(content []byte, node *yaml.Node, original func(line int)
 	}
 	return found, nil
 }
-
-// promql parses what an unconfigured Prometheus does.
-var promql = parser.NewParser(parser.Options{})
 
 // deeper reports whether an expression is nested more than so many levels deep. A chain of operators is nested as well.
 func deeper(node parser.Node, levels int) bool {

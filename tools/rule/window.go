@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/stemedb/firedrill/tools/promql"
 )
 
 // Window is how far an expression looks back, through ranges, subqueries, offsets and the recording rules of the set; 0
@@ -47,5 +48,5 @@ func (s Set) window(expr string, through []string) time.Duration {
 // Always reports whether the alert fires whatever there is, as a dead man's switch does.
 func (a Alert) Always() bool {
 	parsed, err := promql.ParseExpr(a.Expr)
-	return err == nil && Always(parsed)
+	return err == nil && promql.Always(parsed)
 }

@@ -1,10 +1,12 @@
 package ruletest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -100,7 +102,7 @@ func (t *startTimestamp) UnmarshalYAML(unmarshal func(any) error) error {
 func parseTestFile(path string, content []byte, extended bool) (*testFile, error) {
 	var file testFile
 	if err := yamlv2.UnmarshalStrict(content, &file); err != nil {
-		return nil, undecodable(path, err)
+		return nil, undecodable(path, content, err)
 	}
 	if err := file.locate(path, content, extended); err != nil {
 		return nil, err
@@ -175,10 +177,19 @@ func (f *testFile) locate(path string, content []byte, extended bool) error {
 	return nil
 }
 
-// undecodable puts the file in front of each of the decoder's complaints.
-func undecodable(path string, err error) error {
+// badDuration is what the decoder says of one, without its place.
+var badDuration = regexp.MustCompile(`duration string: "(.*)"$`)
+
+// undecodable puts the file, and the line if it is known, in front of each of the decoder's complaints.
+func undecodable(path string, content []byte, err error) error {
 	typeErr, ok := err.(*yamlv2.TypeError)
 	if !ok {
+		if m := badDuration.FindStringSubmatch(err.Error()); m != nil {
+			value := regexp.MustCompile(`:\s*["']?` + regexp.QuoteMeta(m[1]) + `["']?\s*(?:[,}#\r\n]|$)`)
+			if at := value.FindIndex(content); at != nil {
+				return fmt.Errorf("%s:%d: %w: write a whole number with a unit, as in 30s, 5m or 1h30m", path, 1+bytes.Count(content[:at[0]], []byte("\n")), err)
+			}
+		}
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	var all []error

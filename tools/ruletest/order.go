@@ -119,27 +119,34 @@ func (t *test) live(all []*rule) (live []*rule, alertsSelected bool) {
 	for name := range t.input.byName {
 		there[name] = true
 	}
-	awake := make([]bool, len(all))
-	for changed := true; changed; {
-		changed = false
-		for i, r := range all {
-			if awake[i] || r.expr.inert && !r.expr.finds(there) {
-				continue
-			}
-			awake[i], changed = true, true
-			for _, name := range r.writes() {
-				there[name] = true
-			}
-		}
-	}
+	isAwake := awake(all, there)
 	alertsSelected = t.exprs.reads(alertMetrics)
 	for i, r := range all {
-		if awake[i] {
+		if isAwake[i] {
 			live = append(live, r)
 			alertsSelected = alertsSelected || r.expr.reads(alertMetrics)
 		}
 	}
 	return live, alertsSelected
+}
+
+// awake tells of each rule whether it can have a value or an error where there are samples of these metrics, to which it
+// adds what the rules write.
+func awake(all []*rule, there map[string]bool) []bool {
+	isAwake := make([]bool, len(all))
+	for changed := true; changed; {
+		changed = false
+		for i, r := range all {
+			if isAwake[i] || r.expr.inert && !r.expr.finds(there) {
+				continue
+			}
+			isAwake[i], changed = true, true
+			for _, name := range r.writes() {
+				there[name] = true
+			}
+		}
+	}
+	return isAwake
 }
 
 // finds reports whether the expression may select one of these metrics.

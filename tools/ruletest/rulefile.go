@@ -20,14 +20,14 @@ import (
 	"github.com/prometheus/prometheus/rules"
 	"github.com/prometheus/prometheus/storage"
 
-	deployed "github.com/stemedb/firedrill/tools/rule"
+	static "github.com/stemedb/firedrill/tools/promql"
 )
 
 // maxFileSize limits the size of a file in bytes.
 const maxFileSize = 16 << 20
 
 var (
-	// promqlParser parses what promtool does without feature flags.
+	// promqlParser parses the names and labels of series.
 	promqlParser = parser.NewParser(parser.Options{})
 	quiet        = slog.New(slog.DiscardHandler)
 )
@@ -123,10 +123,17 @@ func (c *compiler) readRuleFile(path string) (*ruleFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	groups, errs := rulefmt.Parse(content, false, model.UTF8Validation, promqlParser, quiet)
+	groups, errs := rulefmt.Parse(content, false, model.UTF8Validation, c.parser, quiet)
 	if len(errs) > 0 {
 		for i, err := range errs {
 			errs[i] = decodeError(path, strings.TrimPrefix(err.Error(), "yaml: "))
+		}
+		needed := static.NeededFeatures(func(p parser.Parser) error {
+			_, errs := rulefmt.Parse(content, false, model.UTF8Validation, p, quiet)
+			return errors.Join(errs...)
+		})
+		if len(needed) > 0 {
+			errs = append(errs, fmt.Errorf("%s: give --enable-feature=%s, if the Prometheus that loads this file is started with it", path, strings.Join(needed, ",")))
 		}
 		return nil, errors.Join(errs...)
 	}
@@ -176,6 +183,7 @@ func (c *compiler) compileFile(path string, groups *rulefmt.RuleGroups) (*ruleFi
 type compiler struct {
 	mutex    sync.Mutex
 	compiled map[string]*expression // by the text in the file
+	parser   parser.Parser
 	engine   *promql.Engine
 }
 
@@ -186,11 +194,11 @@ func (c *compiler) compile(text string) (*expression, error) {
 	if e != nil {
 		return e, nil
 	}
-	parsed, err := promqlParser.ParseExpr(text)
+	parsed, err := c.parser.ParseExpr(text)
 	if err != nil {
 		return nil, err
 	}
-	e = &expression{text: parsed.String(), parsed: parsed, past: true, always: deployed.Always(parsed)}
+	e = &expression{text: parsed.String(), parsed: parsed, past: true, always: static.Always(parsed)}
 	inert, tryEmpty := inspect(parsed, e)
 	// An invalid argument, such as a regular expression, fails at any time, with any data.
 	e.inert = inert && (!tryEmpty || c.tryEmpty(e.text))
@@ -238,8 +246,8 @@ func inspect(node parser.Expr, e *expression) (empty, tryEmpty bool) {
 		empty, tryEmpty = inspect(n.Expr, e)
 		if n.Param != nil {
 			inspect(n.Param, e)
-			_, number := deployed.Bare(n.Param).(*parser.NumberLiteral)
-			_, text := deployed.Bare(n.Param).(*parser.StringLiteral)
+			_, number := static.Bare(n.Param).(*parser.NumberLiteral)
+			_, text := static.Bare(n.Param).(*parser.StringLiteral)
 			empty, tryEmpty = empty && (number || text), true
 		}
 		return empty, tryEmpty

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stemedb/firedrill/tools/engine"
+	static "github.com/stemedb/firedrill/tools/promql"
 )
 
 // The limits within which promtool evaluates a query.
@@ -31,6 +32,7 @@ type Options struct {
 	Extended   bool           // accept match_labels and match_annotations
 	Coverage   bool           // record in which states rules are asserted on
 	Strict     bool           // look for weak tests; see Warning
+	Features   []string       // as --enable-feature of promtool; others than PromQL's are passed over
 }
 
 // Suite is a set of test files, parsed once and run any number of times. It is safe for concurrent use.
@@ -88,7 +90,7 @@ func Load(paths []string, options Options) *Suite {
 		options.Lookback = DefaultLookback
 	}
 	s := &Suite{options: options, ruleFiles: map[string]*ruleFile{}, broken: map[string]error{}}
-	s.compiler = &compiler{compiled: map[string]*expression{}, engine: s.engine(time.Minute)}
+	s.compiler = &compiler{compiled: map[string]*expression{}, parser: static.ParserWith(options.Features), engine: s.engine(time.Minute)}
 	s.files = make([]*file, len(paths))
 	each(len(paths), func(i int) { s.files[i] = s.load(paths[i]) })
 
@@ -129,7 +131,10 @@ func each(n int, f func(int)) {
 }
 
 func (s *Suite) engine(interval time.Duration) *promql.Engine {
-	return engine.NewQueries(promql.EngineOpts{MaxSamples: s.options.MaxSamples, Timeout: queryTimeout, LookbackDelta: s.options.Lookback}, interval)
+	return engine.NewQueries(promql.EngineOpts{
+		MaxSamples: s.options.MaxSamples, Timeout: queryTimeout, LookbackDelta: s.options.Lookback, Parser: static.ParserWith(s.options.Features),
+		EnableDelayedNameRemoval: slices.Contains(s.options.Features, "promql-delayed-name-removal"),
+	}, interval)
 }
 
 // load reads one test file.

@@ -242,6 +242,7 @@ func TestBadInput(t *testing.T) {
 	for name, test := range map[string]struct{ rules, text, want string }{
 		"empty":            {"", "", "warning: a_test.yml: there is no test"},
 		"binary":           {"", "\x00\x01", "unusable: a_test.yml: yaml: control characters"},
+		"a bad duration":   {"", "# 5\ntests:\n  - interval: 15s\n    alert_rule_test: [{eval_time: 5, alertname: A}]", `unusable: a_test.yml:4: not a valid duration string: "5": write`},
 		"huge repetition":  {"", `{tests: [{input_series: [{series: a, values: "1x1000000000"}], promql_expr_test: [{expr: a, eval_time: 1h, exp_samples: [{labels: a, value: 1}]}]}]}`, ""},
 		"too many samples": {"", `{tests: [{interval: 1ms, input_series: [{series: a, values: "1x1000000000"}], promql_expr_test: [{expr: a, eval_time: 10d}]}]}`, "unusable: a_test.yml:1: input_series \"a 1x1000000000\": more than 20000000 samples"},
 		"huge start times": {"", `{tests: [{input_series: [{series: a@st, values: "-1mx5"}, {series: a, values: "1x1000000000"}], promql_expr_test: [{expr: a, eval_time: 1h}]}]}`, "unusable: a_test.yml:1: input_series \"a 1x1000000000\": more than"},

@@ -38,6 +38,7 @@ func (s *Suite) warnings(ctx context.Context, f *file, results []TestResult) []W
 			for _, ended := range t.ended(s.options.Lookback) {
 				warn(ended.line, "%s", ended.text)
 			}
+			t.vacuous(warn)
 			s.rerun(ctx, t, results[i].Failed(), warn)
 		}
 	}

@@ -22,7 +22,11 @@ type language struct {
 	name      string
 	isStep    bool
 	isSession bool // it may have prompts
+	isPlain   bool // it may have commands, or any other text
 }
+
+// plainLanguages are those of fences in which people show what to type, and output, tables and messages too.
+var plainLanguages = []string{"", "text", "txt", "plain", "plaintext", "terminal", "shell-session", "shellsession", "sh-session", "zsh", "ksh"}
 
 // readInfo reads what follows the marks of a fence: the language and the exceptions in braces. The languages in also are
 // steps beside bash and sh. The step that it returns has no source yet.
@@ -31,7 +35,7 @@ func readInfo(info string, also []string) (step Step, l language, err error) {
 	if i := strings.IndexAny(info, " \t{"); i >= 0 {
 		name, rest = info[:i], info[i:]
 	}
-	l = language{name: name, isStep: name == "bash" || name == "sh", isSession: name == "shell" || name == "console"}
+	l = language{name: name, isStep: name == "bash" || name == "sh", isSession: name == "shell" || name == "console", isPlain: slices.Contains(plainLanguages, strings.ToLower(name))}
 	l.isStep = l.isStep || l.isSession && slices.Contains(also, name)
 	step = Step{Run: true, Timeout: DefaultTimeout}
 	switch {

@@ -331,7 +331,8 @@ func (d *document) readFence(n *ast.FencedCodeBlock) {
 		isStep = false
 	} else if isStep {
 		d.addStep(step, opening)
-	} else if language.isSession {
+	} else if language.isSession || language.isPlain && step.isTyped() {
+		step.Language = language.name
 		d.shown = append(d.shown, step)
 	}
 

@@ -97,7 +97,7 @@ type Runbook struct {
 	resolutions []int // indices of the headings that have branches beneath them
 	branches    []int // indices of the headings of the branches
 	steps       []Step
-	shown       []Step // those of shell and console that are not steps here
+	shown       []Step // the fences of commands that are not steps
 }
 
 // Problem is an error in a runbook.
@@ -138,10 +138,11 @@ type Header struct {
 
 // Step is one fence of commands.
 type Step struct {
-	Name   string // from {#name}, unique in its runbook, or empty
-	File   string
-	Line   int    // of the first line of Source, counted from 1
-	Source string // verbatim, without the indentation of its list or quotation, and without prompts; output is empty lines
+	Name     string // from {#name}, unique in its runbook, or empty
+	File     string
+	Line     int    // of the first line of Source, counted from 1
+	Language string // of a fence that is not a step, as it is written; may be empty
+	Source   string // verbatim, without the indentation of its list or quotation, and without prompts; output is empty lines
 
 	Exit    int           // the one exit status that is right
 	Run     bool          // false for a step that is only shown
@@ -153,6 +154,7 @@ type Branch struct {
 	Name  string // the heading's text, without Markdown
 	Line  int
 	Steps []Step
+	Shown []Step // the fences of commands that are not steps
 }
 
 // heading is a heading of any level. Its steps begin at the index first.
@@ -198,7 +200,8 @@ func (r *Runbook) Anchors() (fragments []string, lines []int) {
 // Steps returns every step in the order of the file.
 func (r *Runbook) Steps() []Step { return slices.Clone(r.steps) }
 
-// Shown returns the fences of shell and console that have commands and are no steps, in the order of the file.
+// Shown returns the fences that have commands and are no steps, in the order of the file: those of shell and console, and
+// plain ones that begin with a prompt or with programs that are known.
 func (r *Runbook) Shown() []Step { return slices.Clone(r.shown) }
 
 // Branches returns the branches of the resolution in the order of the file.
@@ -297,7 +300,17 @@ func (r *Runbook) wrong(i int) error {
 }
 
 func (r *Runbook) branch(i int) Branch {
-	return Branch{Name: r.headings[i].text, Line: r.headings[i].line, Steps: r.stepsOf(i)}
+	last := len(r.lineStarts) + 1
+	if end := r.end(i); end < len(r.headings) {
+		last = r.headings[end].line
+	}
+	b := Branch{Name: r.headings[i].text, Line: r.headings[i].line, Steps: r.stepsOf(i)}
+	for _, s := range r.shown {
+		if b.Line < s.Line && s.Line < last {
+			b.Shown = append(b.Shown, s)
+		}
+	}
+	return b
 }
 
 // end returns the index of the heading that ends the section of heading i.

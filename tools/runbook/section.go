@@ -140,21 +140,16 @@ func (r *Runbook) findBranches() {
 	}
 
 	lines := map[string]int{} // of the branches, by name
-	for k, b := range r.Branches() {
-		last := len(r.Text)
-		if end := r.end(r.branches[k]); end < len(r.headings) {
-			last = r.headings[end].line
-		}
-		isShown := func(s Step) bool { return b.Line < s.Line && s.Line < last }
+	for _, b := range r.Branches() {
 		switch line, taken := lines[b.Name]; {
 		case b.Name == "":
 			r.structure("runbook/heading", b.Line, 0, "a branch without a name (%q): the case that it is for, such as %q", r.line(b.Line), "### If the certificate is ours")
 		case taken:
 			r.structure("runbook/heading", b.Line, 0, "a branch of the same name (%q) is on line %d: another name", b.Name, line)
 		case slices.ContainsFunc(b.Steps, func(s Step) bool { return s.Run }):
-		case slices.ContainsFunc(r.shown, isShown):
-			shown := r.shown[slices.IndexFunc(r.shown, isShown)]
-			r.structure("runbook/branch", b.Line, 0, "a branch whose commands (%q) are in fences of shell or console (%q), which are not steps: write bash after the marks, without prompts", firstLine(shown.Source), b.Name)
+		case len(b.Shown) > 0:
+			r.structure("runbook/branch", b.Line, 0, "a branch whose commands (%q) are in fences of %s (%q), which are not steps: write bash after the marks, without prompts",
+				firstLine(b.Shown[0].Source), b.Shown[0].Kind(), b.Name)
 		default:
 			r.structure("runbook/branch", b.Line, 0, "a branch with nothing to run (%q): at least one bash fence without {run=false} below it", b.Name)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/stemedb/firedrill/tools/journal"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/runbook"
 )
@@ -208,7 +209,7 @@ func (a *Alert) held(ctx context.Context) (map[model.Fingerprint]time.Time, erro
 
 // absent are the selectors of the expression that match no series with a sample since the moment.
 func (t *Testbed) absent(ctx context.Context, expr string, since time.Time) ([]string, error) {
-	parsed, err := parser.NewParser(parser.Options{}).ParseExpr(expr)
+	parsed, err := parser.NewParser(promql.Options).ParseExpr(expr)
 	if err != nil {
 		return nil, fmt.Errorf("parse %q: %w", expr, err)
 	}

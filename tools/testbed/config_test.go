@@ -294,11 +294,11 @@ func TestAlertmanagerConfigRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ content, want string }{
 		"an unknown key": {"route:\n  receiver: a\n  mute: always\nreceivers: [{name: a}]\n",
 			`alertmanager.yml:3:3: field mute not found in type config.plain ("mute"): fix it until Alertmanager loads it`},
-		"an unknown receiver": {"route: {receiver: a}\n", `alertmanager.yml: undefined receiver "a" used in route: fix it until Alertmanager loads it`},
+		"an unknown receiver": {"route: {receiver: a}\n", `alertmanager.yml:1:19: undefined receiver "a" used in route: add it under receivers`},
 		"an empty entry": {"route: {receiver: a, routes: [null]}\nreceivers: [{name: a}]\n",
 			`alertmanager.yml: Alertmanager crashes on it (runtime error: invalid memory address or nil pointer dereference): remove the entries of lists that are empty`},
 		"a secret": {"route: {receiver: a}\nreceivers: [{name: a, webhook_configs: [{url: 'http://hunter2:x/'}]}]\n",
-			`alertmanager.yml: invalid URL: value: fix it until Alertmanager loads it`},
+			`alertmanager.yml:2:47: invalid URL: value: fix it until Alertmanager loads it`},
 		"nothing": {"", `alertmanager.yml: no route provided in config: fix it until Alertmanager loads it`},
 	} {
 		t.Run(name, func(t *testing.T) {

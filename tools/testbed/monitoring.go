@@ -114,20 +114,24 @@ func (t *Testbed) startPrometheus(ctx context.Context, data io.Reader) error {
 	for name, folder := range t.config.Volumes {
 		volumes[folder] = t.prefix() + "_" + name // as compose names them
 	}
+	command := []string{
+		"--config.file=" + promFile, "--storage.tsdb.path=" + dataDir,
+		// A leap ends with alerts that are due: without it, Prometheus waits 10 minutes more.
+		"--rules.alert.for-grace-period=0s",
+		// An alert that clears while Prometheus is down, as in a leap, is resolved once it was not resent for four times
+		// this: not after 4 minutes.
+		"--rules.alert.resend-delay=10s",
+		// Changes nothing but how soon after its start the first scrape comes.
+		"--scrape.discovery-reload-interval=100ms",
+	}
+	// Whether the Prometheus that is deployed has them is for firedrill check to ask.
+	if features := t.config.Rules.Features(); len(features) > 0 {
+		command = append(command, "--enable-feature="+strings.Join(features, ","))
+	}
 	t.Touch() // what another Prometheus said counts no more
 	service := Service{
 		Name: namePrometheus, Image: t.config.Images.Ref(image.Prometheus), Volumes: volumes,
-		Command: []string{
-			"--config.file=" + promFile, "--storage.tsdb.path=" + dataDir,
-			// A leap ends with alerts that are due: without it, Prometheus waits 10 minutes more.
-			"--rules.alert.for-grace-period=0s",
-			// An alert that clears while Prometheus is down, as in a leap, is resolved once it was not resent for four times
-			// this: not after 4 minutes.
-			"--rules.alert.resend-delay=10s",
-			// Changes nothing but how soon after its start the first scrape comes.
-			"--scrape.discovery-reload-interval=100ms",
-		},
-		Files: files, Data: data, DataFolder: dataDir,
+		Command: command, Files: files, Data: data, DataFolder: dataDir,
 	}
 	err := interruptible(ctx, func(ctx context.Context) (err error) {
 		t.prometheus, err = t.Run(ctx, service)

@@ -1,4 +1,4 @@
-package rule
+package promql
 
 import (
 	"testing"
@@ -18,7 +18,7 @@ func parsed(t *testing.T, text string) parser.Expr {
 func TestAlways(t *testing.T) {
 	for text, want := range map[string]bool{
 		"vector(1)": true, "((vector(0)))": true, "vector(scalar(up))": true,
-		"vector(1) > 2": false, "up": false, "absent(up)": false, "up or vector(1) > 2": false, "sum(vector(1))": false,
+		"vector(1) > 2": false, "up": false, "absent(up)": false, "up or vector(1) > 2": false, "sum(vector(1))": true, "sum(up) or vector(0)": true, "absent(up) or up": false, "absent(up == 2)": true,
 	} {
 		if got := Always(parsed(t, text)); got != want {
 			t.Errorf("%s: %v", text, got)

@@ -1,0 +1,117 @@
+package check
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/promql/parser/posrange"
+
+	"github.com/stemedb/firedrill/tools/promql"
+	"github.com/stemedb/firedrill/tools/rule"
+)
+
+// fires demands that an alert has a condition. An expression without any metric is meant to hold always, as vector(1) is.
+func (c *checker) fires(q query, alert rule.Alert) {
+	if !selects(q.expr) {
+		return
+	}
+	every := cmp.Or(alert.Interval, time.Minute)
+	if most, r, ok := promql.Lasts(q.expr); ok && alert.For >= most && most%every == 0 {
+		span := posrange.PositionRange{Start: r.First.Start, End: r.Second.End}
+		c.reportSpan(q, span, promql.Usual, "expr/never", "%s: %s, so the alert's for of %s never passes: make it shorter, or the offset longer", q.owner, r.Text, model.Duration(alert.For))
+	}
+	if promql.Analyze(q.expr, c.series.knowledge, promql.Sure).Of(q.expr).Present {
+		c.reportSpan(q, q.expr.PositionRange(), promql.Sure, "expr/always", "%s has a result whatever there is, 0 included, so that the alert always fires: compare it with a threshold", q.owner)
+		return
+	}
+	hint := ""
+	if e, ok := promql.Bare(q.expr).(*parser.BinaryExpr); ok && e.Op == parser.LOR {
+		hint = "; a comparison binds stronger than or, so a condition for both sides needs parentheses around them"
+	}
+	for _, branch := range branches(q.expr) {
+		switch e := promql.Bare(branch).(type) {
+		case *parser.BinaryExpr:
+			if e.ReturnBool {
+				c.reportSpan(q, e.PositionRange(), promql.Sure, "expr/always", "%s compares with bool, so that the result is 0 where it does not hold, and the alert fires for that too: take bool out", q.owner)
+				continue
+			}
+		}
+		if isComputed(branch) && !filters(branch) {
+			c.reportSpan(q, branch.PositionRange(), promql.Sure, "expr/always", "%s has no comparison in %s, so that the alert fires at any value, 0 included: compare it with a threshold%s", q.owner, promql.Excerpt(branch), hint)
+		}
+	}
+}
+
+// branches are the parts of an expression whose results it has: both sides of or, the left side of and and unless.
+func branches(expr parser.Expr) []parser.Expr {
+	if e, ok := promql.Bare(expr).(*parser.BinaryExpr); ok {
+		switch e.Op {
+		case parser.LOR:
+			return append(branches(e.LHS), branches(e.RHS)...)
+		case parser.LAND, parser.LUNLESS:
+			if inner, ok := promql.Bare(e.LHS).(*parser.BinaryExpr); ok && inner.ReturnBool {
+				return branches(e.LHS)
+			}
+		}
+	}
+	return []parser.Expr{expr}
+}
+
+func selects(expr parser.Expr) bool {
+	found := false
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		_, ok := node.(*parser.VectorSelector)
+		found = found || ok
+		return nil
+	})
+	return found
+}
+
+// isComputed reports whether an expression's value is worked out, so that it can be 0 while its series are there. That of
+// a selector, or a count, can be meant to say by its presence alone that something is so.
+func isComputed(expr parser.Expr) bool {
+	switch e := promql.Bare(expr).(type) {
+	case *parser.BinaryExpr:
+		switch {
+		case e.Op.IsSetOperator() || e.Op.IsComparisonOperator() && !e.ReturnBool:
+			return false
+		case e.Op == parser.MUL && e.LHS.Type() == parser.ValueTypeVector && e.RHS.Type() == parser.ValueTypeVector: // a join
+			return isComputed(e.LHS) || isComputed(e.RHS)
+		}
+		return true
+	case *parser.AggregateExpr:
+		return e.Op != parser.COUNT && e.Op != parser.GROUP && e.Op != parser.COUNT_VALUES && isComputed(e.Expr)
+	case *parser.Call:
+		switch e.Func.Name {
+		case "rate", "increase", "irate", "delta", "idelta", "deriv", "predict_linear", "changes", "resets", "histogram_quantile":
+			return true
+		case "abs", "ceil", "floor", "round", "clamp", "clamp_min", "clamp_max", "sort", "sort_desc", "label_replace", "label_join",
+			"avg_over_time", "max_over_time", "min_over_time", "sum_over_time":
+			return slices.ContainsFunc(e.Args, isComputed)
+		}
+	case *parser.SubqueryExpr:
+		return isComputed(e.Expr)
+	}
+	return false
+}
+
+// filters reports whether something in an expression leaves series out by a condition.
+func filters(expr parser.Expr) bool {
+	found := false
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		switch e := node.(type) {
+		case *parser.BinaryExpr:
+			found = found || e.Op == parser.LAND || e.Op == parser.LUNLESS || e.Op.IsComparisonOperator() && !e.ReturnBool
+		case *parser.Call:
+			found = found || strings.HasPrefix(e.Func.Name, "absent")
+		case *parser.VectorSelector:
+			found = found || strings.HasPrefix(promql.NameOf(e), "ALERTS")
+		}
+		return nil
+	})
+	return found
+}

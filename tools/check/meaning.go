@@ -1,0 +1,206 @@
+package check
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/promql/parser/posrange"
+
+	"github.com/stemedb/firedrill/tools/finding"
+	"github.com/stemedb/firedrill/tools/promql"
+)
+
+// fix says what to do about a part of an expression that never has a result.
+func fix(r promql.Reason) string {
+	switch r.Kind {
+	case promql.Matching:
+		if r.Differ {
+			return "match ignoring (" + r.Label + ")"
+		}
+		return "keep " + r.Label + " on both sides, or match on labels that both have"
+	case promql.Matchers:
+		return "fix the matcher"
+	case promql.Shadowed:
+		return "remove it, or exchange the sides of or"
+	case promql.Itself:
+		return "fix one of the two sides"
+	case promql.Recorded:
+		return "fix that rule"
+	}
+	if e, ok := r.At.(*parser.BinaryExpr); ok {
+		if counted, ok := promql.Bare(e.LHS).(*parser.AggregateExpr); ok && counted.Op == parser.COUNT {
+			return "a count of no series has no result, rather than 0: use absent(), or count() or vector(0)"
+		}
+	}
+	return "fix the comparison"
+}
+
+// meaning demands that each part of an expression can have a result. What follows from the text alone is an error; what
+// rests on exporters doing as usual is a warning.
+func (c *checker) meaning(q query) {
+	for _, by := range []promql.Knowledge{promql.Sure, promql.Usual} {
+		for _, r := range promql.Analyze(q.expr, c.series.rules, by).Reasons() {
+			if c.missing[r.At] {
+				continue
+			}
+			c.missing[r.At] = true
+			span := posrange.PositionRange{Start: min(r.First.Start, r.Second.Start), End: max(r.First.End, r.Second.End)}
+			if r.Kind == promql.Matching {
+				c.reportSpan(q, span, by, "expr/matching", "%s: in %s, %s: %s", q.owner, promql.Excerpt(r.At), r.Text, fix(r))
+			} else {
+				c.reportSpan(q, span, by, "expr/never", "%s: %s: %s", q.owner, r.Text, fix(r))
+			}
+		}
+	}
+	parser.Inspect(q.expr, func(node parser.Node, _ []parser.Node) error {
+		switch e := node.(type) {
+		case *parser.AggregateExpr:
+			if e.Op == parser.QUANTILE {
+				c.share(q, e.Param)
+			}
+		case *parser.Call:
+			c.call(q, e)
+		}
+		return nil
+	})
+}
+
+// reportSpan reports on a part of an expression.
+func (c *checker) reportSpan(q query, span posrange.PositionRange, by promql.Knowledge, check, format string, args ...any) {
+	p := place{file: q.file}
+	p.line, p.column = q.at(int(span.Start))
+	if line, column := q.at(int(span.End) - 1); line == p.line && column >= p.column {
+		p.end = column + 1
+	}
+	c.reportPlace(p, check, format, args...)
+	c.findings[len(c.findings)-1].Alert = q.alert
+	if by == promql.Usual {
+		c.findings[len(c.findings)-1].Severity = finding.Warning
+	}
+}
+
+// share demands that a quantile is a number between 0 and 1.
+func (c *checker) share(q query, phi parser.Expr) {
+	v, ok := promql.Constant(phi)
+	if !ok || v >= 0 && v <= 1 {
+		return
+	}
+	instead := "a number between 0 and 1"
+	if v > 1 && v <= 100 {
+		instead = strconv.FormatFloat(v/100, 'g', -1, 64)
+	}
+	c.reportSpan(q, phi.PositionRange(), promql.Sure, "expr/function", "%s takes the quantile %v, which is not between 0 and 1, so that it is always %v: write %s",
+		q.owner, v, math.Inf(int(math.Copysign(1, v))), instead)
+}
+
+var ofRates = []string{"rate", "increase", "irate"}
+
+// gaugeSuffixes end the names of gauges that are moments.
+var gaugeSuffixes = []string{"_timestamp", "_timestamp_seconds", "_start_time_seconds"}
+
+// call demands that a function is given what it is for, as far as the names of metrics tell.
+func (c *checker) call(q query, e *parser.Call) {
+	name := e.Func.Name
+	switch {
+	case name == "histogram_quantile":
+		c.share(q, e.Args[0])
+		for _, selector := range values(e.Args[1]) {
+			metric := promql.NameOf(selector)
+			if strings.HasSuffix(metric, "_bucket") && c.series.isRaw(metric) {
+				c.reportSpan(q, selector.PosRange, promql.Usual, "expr/function", "%s takes a quantile of %s as it is, which counts since its target started: take its rate() first", q.owner, metric)
+			}
+		}
+		for _, selector := range rated(e.Args[1]) {
+			metric := promql.NameOf(selector)
+			if strings.HasSuffix(metric, "_bucket") && c.series.inventory == nil && !promql.Analyze(e.Args[1], c.series.rules, promql.Sure).Of(e.Args[1]).Labels.May("le") {
+				c.reportSpan(q, e.Args[1].PositionRange(), promql.Sure, "expr/function", "%s takes a quantile of %s without its label le: keep le in the aggregation", q.owner, metric)
+				break
+			}
+		}
+	case name == "quantile_over_time":
+		c.share(q, e.Args[0])
+	case slices.Contains(ofRates, name):
+		switch arg := e.Args[0].(type) {
+		case *parser.MatrixSelector:
+			selector := arg.VectorSelector.(*parser.VectorSelector)
+			metric := promql.NameOf(selector)
+			isMoment := func(suffix string) bool { return strings.HasSuffix(metric, suffix) }
+			if slices.ContainsFunc(gaugeSuffixes, isMoment) && c.series.isRaw(metric) && c.series.role(selector) == "" {
+				c.reportSpan(q, selector.PosRange, promql.Usual, "expr/function", "%s takes the %s() of %s, which by its name is a moment and no counter: use changes(), or compare it with time()", q.owner, name, metric)
+			}
+			for _, r := range c.series.knowledge.Recorded(metric) {
+				if summed, ok := sumOfCounters(r.Expr); ok {
+					c.reportSpan(q, selector.PosRange, promql.Usual, "expr/function", "%s takes the %s() of %s, which %s records as a sum of %s: when one target restarts, the sum falls as if all had; take the %s() first, then the sum",
+						q.owner, name, metric, r.Place, summed, name)
+					break
+				}
+			}
+		case *parser.SubqueryExpr:
+			if summed, ok := sumOfCounters(arg.Expr); ok {
+				c.reportSpan(q, arg.PositionRange(), promql.Usual, "expr/function", "%s takes the %s() of a sum of %s: when one target restarts, the sum falls as if all had; take the %s() first, then the sum",
+					q.owner, name, summed, name)
+			}
+		}
+	}
+}
+
+// sumOfCounters reports whether an expression is a sum of a counter's values, as its name says, and names it.
+func sumOfCounters(expr parser.Expr) (metric string, ok bool) {
+	e, ok := promql.Bare(expr).(*parser.AggregateExpr)
+	if !ok || e.Op != parser.SUM {
+		return "", false
+	}
+	for _, selector := range values(e.Expr) {
+		if name := promql.NameOf(selector); strings.HasSuffix(name, "_total") || strings.HasSuffix(name, "_bucket") {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// isRaw reports whether a metric is not recorded by a rule.
+func (s *series) isRaw(metric string) bool {
+	return !s.recordings[metric] && !strings.Contains(metric, ":")
+}
+
+// overridden demands that no label of a rule takes the place of one that its expression groups by: as soon as two series
+// differ in it alone, the rule fails.
+func (c *checker) overridden(q query, labels map[string]string, at func(label string) (line, column int)) {
+	aggregate := outermost(q.expr)
+	if aggregate == nil || aggregate.Without {
+		return
+	}
+	has := c.series.of(q.expr)
+	for label, text := range labels {
+		_, fixed := has.Fixed(label)
+		if !slices.Contains(aggregate.Grouping, label) || fixed || strings.Contains(text, "{{") {
+			continue
+		}
+		line, column := at(label)
+		c.report("rule/override", q.file, line, column, "%s groups by %s, and the rule's label %s=%q takes its place: as soon as there are two series that differ in %s alone, the rule fails; name the label differently, or do not group by it",
+			q.owner, label, label, text, label)
+	}
+}
+
+// outermost returns the aggregation whose series an expression's are, or nil.
+func outermost(expr parser.Expr) *parser.AggregateExpr {
+	switch e := promql.Bare(expr).(type) {
+	case *parser.AggregateExpr:
+		return e
+	case *parser.BinaryExpr:
+		if e.LHS.Type() == parser.ValueTypeVector {
+			return outermost(e.LHS)
+		}
+		return outermost(e.RHS)
+	case *parser.Call:
+		for _, arg := range e.Args {
+			if arg.Type() == parser.ValueTypeVector && e.Func.Name != "absent" && e.Func.Name != "vector" {
+				return outermost(arg)
+			}
+		}
+	}
+	return nil
+}

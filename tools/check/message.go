@@ -1,0 +1,113 @@
+package check
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/prometheus/common/model"
+	"github.com/stemedb/firedrill/tools/route"
+)
+
+// messages reports what Alertmanager could not render for one firing alert.
+func (c *checker) messages(r *routing, kinds []kind) {
+	renderer, err := r.Renderer()
+	if err != nil {
+		c.reportRoute(r, route.Place{Line: 1}, "route/template", "%v", err)
+		return
+	}
+	for _, wrong := range renderer.Wrong {
+		c.report("route/template", wrong.File, max(1, wrong.Line), 0, "Alertmanager does not start with this file of templates: %s: fix it", wrong.Reason)
+	}
+	if len(renderer.Wrong) > 0 {
+		return
+	}
+	arrivals := map[*route.Node][]arrival{}
+	var nodes []*route.Node
+	r.Top.Walk(func(n *route.Node) bool {
+		nodes = append(nodes, n)
+		for _, k := range kinds {
+			if k.labels.Reaches(n) {
+				arrivals[n] = append(arrivals[n], k.all...)
+			}
+		}
+		return true
+	})
+	for _, receiver := range r.Receivers {
+		var at []*route.Node
+		for _, n := range nodes {
+			if n.RouteOpts.Receiver == receiver.Name.Name {
+				at = append(at, n)
+			}
+		}
+		for _, integration := range r.Integrations(receiver.Name.Name) {
+			for _, field := range integration.Fields {
+				// Alertmanager's own templates suit every alert, as long as no file defines them anew.
+				if strings.Contains(field.Text, "{{") && (field.Given || renderer.Redefines()) {
+					c.message(r, renderer, receiver.Name.Name+", "+integration.Name, field, at, arrivals, kinds)
+				}
+			}
+		}
+	}
+}
+
+// message reports a field of a receiver that cannot be rendered for an alert.
+func (c *checker) message(r *routing, renderer *route.Renderer, receiver string, field route.Field, at []*route.Node, arrivals map[*route.Node][]arrival, kinds []kind) {
+	shown := renderer.Shown(field.Text)
+	try := func(n *route.Node, alert arrival) bool {
+		_, err := renderer.Render(field, n, r.firing(alert, shown))
+		if err == nil {
+			return true
+		}
+		reason := err.Error()
+		if field.Secret {
+			reason = "the template is wrong"
+		}
+		c.reportRoute(r, field.Place, "route/template", "no notification of %s is sent by %s: its %s does not render: %s: fix the template",
+			alert.Name, receiver, field.Key, reason)
+		return false
+	}
+	rendered := false
+	for _, n := range at {
+		for _, alert := range arrivals[n] {
+			if rendered = true; !try(n, alert) {
+				return
+			}
+		}
+	}
+	if !rendered && len(kinds) > 0 { // a receiver that no alert reaches
+		try(append(at, r.Top)[0], kinds[0].all[0])
+	}
+}
+
+// firing returns an alert as Alertmanager gets it, with a value for each label that a template shows and it may have.
+func (r *routing) firing(alert arrival, shown []string) route.Firing {
+	key := fmt.Sprint(alert.File, ":", alert.Line, shown)
+	if found, ok := r.firings[key]; ok {
+		return found
+	}
+	series := map[string]string{}
+	for _, name := range append(shown, scraped...) {
+		value, certain := alert.labels(name)
+		if _, given := labelOf(alert.Alert, name); given {
+			continue
+		}
+		if !certain {
+			value = "a-value-of-the-label-" + name
+		}
+		if value != "" {
+			series[name] = value
+		}
+	}
+	all := maps.Clone(series)
+	all[model.AlertNameLabel] = alert.Name
+	for name, text := range alert.Labels {
+		all[name], _ = alert.Render(text, series, nil) // alert/template reports what cannot be rendered
+	}
+	annotations := map[string]string{}
+	for name, text := range alert.Annotations {
+		annotations[name], _ = alert.Render(text, series, nil)
+	}
+	r.firings[key] = route.Firing{Labels: all, Annotations: annotations}
+	return r.firings[key]
+}

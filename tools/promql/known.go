@@ -1,0 +1,147 @@
+package promql
+
+import (
+	"strings"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+// Recording is a rule that records a metric.
+type Recording struct {
+	Name   string
+	Expr   parser.Expr
+	Labels map[string]string // those that it adds; one that is empty removes
+	Place  string            // for messages, as in rules.yml:4
+}
+
+// Known is what is known beside an expression. It is not safe for concurrent use.
+type Known struct {
+	recordings map[string][]Recording
+	exported   func(name string) (l Labels, known bool)
+	derived    map[derivation]Facts
+	facts      map[part]Facts
+	reasons    map[part][]Reason
+	keys       map[parser.Expr]string // canonical forms
+}
+
+type derivation struct {
+	name string
+	by   Knowledge
+}
+
+type part struct {
+	expr parser.Expr
+	by   Knowledge
+}
+
+// Know takes what rules record and, unless it is nil, what is exported under a name: its labels, and whether it is.
+func Know(recordings []Recording, exported func(name string) (Labels, bool)) *Known {
+	k := &Known{recordings: map[string][]Recording{}, exported: exported, derived: map[derivation]Facts{},
+		facts: map[part]Facts{}, reasons: map[part][]Reason{}, keys: map[parser.Expr]string{}}
+	for _, r := range recordings {
+		k.recordings[r.Name] = append(k.recordings[r.Name], r)
+	}
+	return k
+}
+
+// Recorded returns the rules that record a metric.
+func (k *Known) Recorded(name string) []Recording { return k.recordings[name] }
+
+// IsScrapeMetric reports whether Prometheus makes a metric itself at each scrape.
+func IsScrapeMetric(name string) bool { return name == "up" || strings.HasPrefix(name, "scrape_") }
+
+// NameOf returns the name of the metric that a selector asks for; empty where it asks for several.
+func NameOf(e *parser.VectorSelector) string {
+	for _, m := range e.LabelMatchers {
+		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
+			return m.Value
+		}
+	}
+	return ""
+}
+
+// Metric returns what is known of all series of a name.
+func (k *Known) Metric(name string, by Knowledge) Facts {
+	recordings := k.recordings[name]
+	exportedLabels, known := AnyLabels, false
+	if k.exported != nil {
+		exportedLabels, known = k.exported(name)
+	}
+	// Without an inventory, a name that any exporter could have given may be an exporter's too.
+	if len(recordings) == 0 || k.exported == nil && !strings.Contains(name, ":") {
+		return named(name, exportedLabels, by, len(recordings) > 0)
+	}
+	key := derivation{name, by}
+	if found, ok := k.derived[key]; ok {
+		return found
+	}
+	unknown := Facts{Labels: AnyLabels, Values: anything}
+	k.derived[key] = unknown // while it is derived, so that a cycle ends
+	var all Facts
+	for i, r := range recordings {
+		one := Analyze(r.Expr, k, by).Of(r.Expr)
+		one.Present = false // a recording can be younger than its reader
+		for label, text := range r.Labels {
+			one.Labels = one.Labels.with(label, value{among: []string{text}})
+		}
+		if i == 0 {
+			all = one
+		} else {
+			all = all.either(one)
+		}
+	}
+	if known {
+		all = all.either(named(name, exportedLabels, by, false))
+	}
+	all.Labels = all.Labels.with(model.MetricNameLabel, value{among: []string{name}})
+	all.core, all.whole, all.held = nil, false, nil
+	k.derived[key] = all
+	return all
+}
+
+// named is what a metric's name says. A name that is recorded too has nothing that only scraped series have.
+func named(name string, l Labels, by Knowledge, recorded bool) Facts {
+	f := Facts{Labels: l, Values: anything}
+	there := func(why string, names ...string) {
+		for _, label := range names {
+			v := f.Labels.value(label)
+			v.has, v.assumed = why, !IsScrapeMetric(name) && !strings.HasPrefix(name, "ALERTS")
+			f.Labels = f.Labels.with(label, v)
+		}
+	}
+	switch {
+	case IsScrapeMetric(name):
+		there("Prometheus gives it to "+name, "job", "instance")
+		if name == "up" {
+			f.Values = between(0, 1)
+		}
+	case name == "ALERTS" || name == "ALERTS_FOR_STATE":
+		there("Prometheus gives it to "+name, "alertname")
+		if name == "ALERTS" {
+			f.Labels = f.Labels.with("alertstate", value{among: []string{"pending", "firing"}})
+			f.Values = point(1)
+		}
+	case by == Usual && name != "" && !recorded && !strings.Contains(name, ":"):
+		there("scraped series have it", "job", "instance")
+		f.Values = usualValues(name)
+	}
+	if name != "" {
+		f.Labels = f.Labels.with(model.MetricNameLabel, value{among: []string{name}})
+	}
+	return f
+}
+
+// usualValues is what https://prometheus.io/docs/practices/naming/ says of a metric's values by its suffix.
+func usualValues(name string) Interval {
+	for _, suffix := range []string{"_total", "_count", "_bucket", "_bytes"} {
+		if strings.HasSuffix(name, suffix) {
+			return atLeast(0).orNaN()
+		}
+	}
+	if strings.HasSuffix(name, "_info") {
+		return between(0, 1) // some exporters tell by 0 that they know nothing
+	}
+	return anything
+}

@@ -1,0 +1,184 @@
+package promql_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	engine "github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
+
+	queries "github.com/stemedb/firedrill/tools/engine"
+	"github.com/stemedb/firedrill/tools/promql"
+	"github.com/stemedb/firedrill/tools/ruletest"
+)
+
+var (
+	duration = flag.Duration("property", 3*time.Second, "for how long the property test runs for each knowledge")
+	seed     = flag.Uint64("seed", 0, "of the property test; 0 for the time")
+)
+
+// recordings are in the order in which they are evaluated.
+func recordings(t *testing.T) []promql.Recording {
+	var all []promql.Recording
+	for _, r := range []promql.Recording{
+		{Name: "job:a:sum", Expr: parse(t, "sum by (job) (a) > 0")},
+		{Name: "job:b:one", Expr: parse(t, `count by (job, x) (b{x="1"})`), Labels: map[string]string{"y": "2", "job": ""}},
+		{Name: "job:b:one", Expr: parse(t, `max(job:a:sum)`), Labels: map[string]string{"y": "3"}},
+	} {
+		all = append(all, r)
+	}
+	return all
+}
+
+func parse(t *testing.T, text string) parser.Expr {
+	t.Helper()
+	expr, err := promql.ParseExpr(text)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return expr
+}
+
+// What is called impossible never happens: expressions and all their parts are evaluated over random series.
+func TestNothingImpossibleHappens(t *testing.T) {
+	if *seed == 0 {
+		*seed = uint64(time.Now().UnixNano())
+	}
+	for _, by := range []promql.Knowledge{promql.Sure, promql.Usual} {
+		t.Run([]string{"sure", "usual"}[by], func(t *testing.T) {
+			w := &world{Rand: rand.New(rand.NewPCG(*seed, uint64(by))), usual: by == promql.Usual}
+			p := &property{T: t, by: by, engine: queries.NewQueries(engine.EngineOpts{MaxSamples: 1e6, Timeout: time.Minute, LookbackDelta: 150 * time.Second}, time.Minute)}
+			for start := time.Now(); time.Since(start) < *duration && !t.Failed(); {
+				p.over(w)
+			}
+			t.Logf("seed %d: %d expressions, %d parts evaluated, %d results; claimed never %d, always %d", *seed, p.expressions, p.parts, p.results, p.never, p.always)
+			if p.never == 0 || p.always == 0 || p.results == 0 {
+				t.Error("the expressions are too simple to show anything")
+			}
+		})
+	}
+}
+
+type property struct {
+	*testing.T
+	by     promql.Knowledge
+	engine *engine.Engine
+	db     storage.Queryable
+
+	expressions, parts, results, never, always int
+}
+
+func (p *property) over(w *world) {
+	all := w.series()
+	rules := recordings(p.T)
+	for _, r := range rules {
+		byLabels := map[string]int{}
+		p.db = ruletest.Storage(all)
+		for i := range steps {
+			result, ok := p.query(r.Expr.String(), i)
+			if !ok {
+				continue
+			}
+			for _, sample := range result {
+				lb := labels.NewBuilder(sample.Metric)
+				for name, text := range r.Labels {
+					lb.Set(name, text)
+				}
+				lb.Set(model.MetricNameLabel, r.Name)
+				ls := lb.Labels()
+				at, ok := byLabels[ls.String()]
+				if !ok {
+					at = len(all)
+					byLabels[ls.String()] = at
+					all = append(all, engine.Series{Metric: ls})
+				}
+				all[at].Floats = append(all[at].Floats, engine.FPoint{T: int64(i) * 60_000, F: sample.F})
+			}
+		}
+	}
+	p.db = ruletest.Storage(all)
+	known := promql.Know(rules, nil)
+	for range 30 {
+		text := w.vector(1 + w.IntN(4))
+		expr, err := promql.ParseExpr(text)
+		if err != nil {
+			continue // such as a label in on() and in group_left()
+		}
+		p.expressions++
+		a := promql.Analyze(expr, known, p.by)
+		parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+			if part, ok := node.(parser.Expr); ok && part.Type() == parser.ValueTypeVector {
+				p.check(expr, part, a.Of(part), all)
+			}
+			return nil
+		})
+	}
+}
+
+func (p *property) query(text string, step int) (engine.Vector, bool) {
+	q, err := p.engine.NewInstantQuery(context.Background(), p.db, nil, text, time.UnixMilli(int64(step)*60_000))
+	if err != nil {
+		p.Fatalf("%s: %v", text, err)
+	}
+	defer q.Close()
+	result := q.Exec(context.Background())
+	if result.Err != nil {
+		return nil, false // many-to-many matching, or two series alike
+	}
+	found, err := result.Vector()
+	return append(engine.Vector{}, found...), err == nil
+}
+
+func (p *property) check(expr, part parser.Expr, f promql.Facts, all []engine.Series) {
+	if f.Empty {
+		p.never++
+	}
+	if f.Present {
+		p.always++
+	}
+	for _, step := range []int{6, 13, 19} {
+		found, ok := p.query(part.String(), step)
+		if !ok {
+			continue
+		}
+		p.parts++
+		fail := func(format string, args ...any) {
+			p.Errorf("seed %d\n%s\n in %s\n at %dm: %s\n%v", *seed, part, expr, step, fmt.Sprintf(format, args...), all)
+		}
+		if f.Present && len(found) == 0 {
+			fail("always has a result, and has none")
+		}
+		for _, sample := range found {
+			p.results++
+			if f.Empty {
+				fail("never has a result, and has %v", sample)
+			}
+			if !f.Values.Has(sample.F) && !f.Values.Has(sample.F*(1+1e-9)) && !f.Values.Has(sample.F*(1-1e-9)) {
+				fail("%v, and has %v", f.Values, sample)
+			}
+			sample.Metric.Range(func(l labels.Label) {
+				if !f.Labels.May(l.Name) {
+					fail("has %v, and there is %v", f.Labels, sample)
+				}
+			})
+			for _, name := range []string{model.MetricNameLabel, "job", "instance", "x", "y", "v"} {
+				if f.Labels.Has(name) && sample.Metric.Get(name) == "" {
+					fail("always has the label %s, and there is %v", name, sample)
+				}
+				if text, fixed := f.Labels.Fixed(name); fixed && sample.Metric.Get(name) != text {
+					fail("always has %s=%q, and there is %v", name, text, sample)
+				}
+			}
+		}
+		if p.Failed() {
+			return
+		}
+	}
+}
