@@ -100,6 +100,9 @@ func (p proof) proveProject(ctx context.Context, s selection, images image.Set, 
 		fmt.Fprintf(stdout, "not all is removed: %v: firedrill clean removes the rest\n", err)
 		record.failure = err
 	}
+	if !slices.ContainsFunc(result.Proofs, func(proof journal.Proof) bool { return proof.Verdict != journal.Unknown }) {
+		result.Unmatched = nil // no drill has ended
+	}
 	for _, pattern := range result.Unmatched {
 		fmt.Fprintf(stdout, "%s: secrets: no file of %s matched %q in any drill: fix the path, or remove it\n", s.File, s.Operator, pattern)
 		if len(s.drills) == len(s.Drills) && ctx.Err() == nil {

@@ -185,7 +185,12 @@ func (c *Container) Command(ctx context.Context, argv ...string) (string, error)
 
 // exec runs a program in the container as root. testcontainers-go has a call for that, which keeps all output in memory.
 func (c *Container) exec(ctx context.Context, stdout io.Writer, argv ...string) error {
-	fail := func(err error) error { return fmt.Errorf("run %s on %s: %w", argv[0], c.Name, err) }
+	fail := func(err error) error {
+		if isNoBash(err) {
+			return fmt.Errorf("the service %s has no bash, in which commands and faults run: install it in its image: %w", c.Name, err)
+		}
+		return fmt.Errorf("run %s on %s: %w", argv[0], c.Name, err)
+	}
 	cli := c.testbed.engine.client
 	made, err := cli.ExecCreate(ctx, c.ID, client.ExecCreateOptions{Cmd: argv, User: "0", AttachStdout: true, AttachStderr: true})
 	if err != nil {
