@@ -16,7 +16,8 @@ import (
 
 const didNotTake = "the fault did not take: "
 
-var _ = Describe("A fault on a container takes, or says that it did not:", Label("sabotage"), Ordered, ContinueOnFailure, func() {
+// Serial, since with cgroup v1 a host that runs systemd hides the counters of other containers from the Engine.
+var _ = Describe("A fault on a container takes, or says that it did not:", Label("sabotage"), Ordered, ContinueOnFailure, Serial, func() {
 	var t *testbed.Testbed
 	var host *testbed.Container
 

@@ -349,6 +349,9 @@ func (c *Container) stats(ctx context.Context) (container.StatsResponse, error) 
 		err = json.NewDecoder(answer.Body).Decode(&stats)
 		answer.Body.Close()
 	}
+	if err == nil && stats.Read.IsZero() { // "cannot find cgroup mount destination" in the Engine's log
+		err = errors.New("the Engine has none: with cgroup v1, a container in which systemd runs with the machine's cgroups hides them while it runs")
+	}
 	if err != nil {
 		err = fmt.Errorf("read the counters of %s: %w", c.Name, err)
 	}
