@@ -41,11 +41,11 @@ type Traffic struct {
 
 // Load is traffic that is under way.
 type Load struct {
-	client *http.Client
-	object string // what assertions hold
-	list   string // the path that lists are asked for by
-	stop   context.CancelFunc
-	ended  sync.WaitGroup
+	clients chan *http.Client // those that do not ask now, each with a connection
+	object  string            // what assertions hold
+	list    string            // the path that lists are asked for by
+	stop    context.CancelFunc
+	ended   sync.WaitGroup
 
 	mu      sync.Mutex
 	written []Acknowledged
@@ -69,10 +69,12 @@ func (e *Environment) Load(ctx context.Context, t Traffic) (*Load, error) {
 		dial = t.From.dial
 	}
 	l := &Load{answers: map[string]int{}, object: strings.Repeat("x", t.Size), list: fmt.Sprintf("/v1/assertions?limit=%d", max(1, t.Page))}
-	l.client = &http.Client{Timeout: answerWithin, Transport: &http.Transport{
-		DialContext: dial, TLSClientConfig: config, DisableKeepAlives: t.NewConnections,
-		MaxConnsPerHost: t.Connections, MaxIdleConnsPerHost: t.Connections,
-	}}
+	l.clients = make(chan *http.Client, t.Connections)
+	for range t.Connections {
+		l.clients <- &http.Client{Timeout: answerWithin, Transport: &http.Transport{
+			DialContext: dial, TLSClientConfig: config, DisableKeepAlives: t.NewConnections, MaxConnsPerHost: 1,
+		}}
+	}
 	if err := l.Fill(ctx, t.Preload); err != nil {
 		return nil, err
 	}
@@ -105,7 +107,11 @@ func (e *Environment) Load(ctx context.Context, t Traffic) (*Load, error) {
 func (l *Load) Stop() {
 	l.stop()
 	l.ended.Wait()
-	l.client.CloseIdleConnections()
+	for range cap(l.clients) {
+		client := <-l.clients
+		client.CloseIdleConnections()
+		l.clients <- client
+	}
 }
 
 // Fill writes so many assertions, as fast as they go.
@@ -174,7 +180,14 @@ func (l *Load) do(ctx context.Context, method, path string, body []byte, into an
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	response, err := l.client.Do(request)
+	var client *http.Client
+	select {
+	case client = <-l.clients:
+		defer func() { l.clients <- client }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}
