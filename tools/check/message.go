@@ -42,7 +42,7 @@ func (c *checker) messages(r *routing, kinds []kind) {
 		}
 		for _, integration := range r.Integrations(receiver.Name.Name) {
 			for _, field := range integration.Fields {
-				// Alertmanager's own templates suit every alert, as long as no file defines them anew.
+				// Alertmanager's own templates suit every alert, as long as no file defines them again.
 				if strings.Contains(field.Text, "{{") && (field.Given || renderer.Redefines()) {
 					c.message(r, renderer, receiver.Name.Name+", "+integration.Name, field, at, arrivals, kinds)
 				}

@@ -188,7 +188,7 @@ const Removing = 15 * time.Second
 // the labels ("key" or "key=value"), running or not. It looks again until nothing is left, for at most that long,
 // and returns what it removed, each as "container NAME", with the errors of the rest, which say how to remove it.
 //
-// The Engine makes a volume that is gone anew, without labels, for a container that is created meanwhile: such volumes are removed
+// The Engine makes a volume that is gone again, without labels, for a container that is created meanwhile: such volumes are removed
 // where unlabelled says so of their name.
 func Remove(ctx context.Context, cli *client.Client, within time.Duration, unlabelled func(volume string) bool, labels ...string) (removed []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, within)

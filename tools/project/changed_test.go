@@ -32,7 +32,7 @@ func TestChanged(t *testing.T) {
 		"an anchor":                    {"https://docs.example.com/", "https://other.example.com/", "LinksLost RedisMemoryHigh RedisUnreachable SiteDown", false},
 		"what all drills use":          {"ready: curl", "ready: wget", "", true},
 		"that and a drill":             {"operator: web\n", "operator: redis\n", "", true},
-		"a key that there is not":      {"operator: web\n", "operater: web\n", "", true},
+		"an unknown key":               {"operator: web\n", "operater: web\n", "", true},
 	} {
 		if strings.Count(before, test.old) != 1 && test.old != "" {
 			t.Fatalf("%s: %q stands %d times in the example", name, test.old, strings.Count(before, test.old))

@@ -209,7 +209,7 @@ func (a *Analysis) selected(e *parser.VectorSelector) Facts {
 		}
 		before := f.Labels.value(m.Name)
 		after, ok := before.meet(matched(m))
-		if !ok && before.assumed { // who asks for series without the label knows that there are some
+		if !ok && before.assumed { // a matcher that asks for series without the label shows that some exist
 			before.has, before.assumed, before.lacks = "", false, true
 			after, ok = before.meet(matched(m))
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -105,20 +104,11 @@ func (w *worker) load(ctx context.Context) (loaded context.Context, stop func())
 	}
 }
 
-// responders are what other parties do in a drill, each once.
-type responders []*responder
-
+// responder is what another party does in a drill, once. The times in which responders act follow one another, so that no
+// two goroutines have the same one.
 type responder struct {
 	project.Responder
-	acting sync.Mutex // held while it looks and acts
-	acted  bool
-}
-
-func respondersOf(all []project.Responder) (made responders) {
-	for _, r := range all {
-		made = append(made, &responder{Responder: r})
-	}
-	return made
+	acted bool
 }
 
 // respond lets the responders of the drill under way act, until the context ends or one fails.
@@ -135,8 +125,6 @@ const look = 250 * time.Millisecond
 
 // await has a responder act once it is to, unless it has. What it has begun it ends, though the context ends meanwhile.
 func (w *worker) await(ctx context.Context, r *responder) error {
-	r.acting.Lock()
-	defer r.acting.Unlock()
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for !r.acted {

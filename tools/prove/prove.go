@@ -190,7 +190,7 @@ func (p *pool) close(ctx context.Context, w *worker) error {
 	return w.testbed.Close(ctx)
 }
 
-// prove runs a drill on a testbed, which is fresh or has to begin anew, and adds its proof.
+// prove runs a drill on a testbed, which is fresh or has to begin again, and adds its proof.
 func (p *pool) prove(ctx context.Context, w *worker, t task, fresh bool) {
 	if t.Exclusive {
 		p.alone.Lock()
@@ -219,7 +219,7 @@ func (p *pool) prove(ctx context.Context, w *worker, t task, fresh bool) {
 		if kept := p.evidence(after, w, t.name); kept != nil {
 			w.testbed.Say("the evidence is incomplete: %v", kept)
 		}
-		proof.Evidence = "evidence/" + folderOf(t.name)
+		proof.Evidence = "evidence/" + plainName(t.name)
 	}
 	took := time.Since(began).Round(time.Second)
 	switch proof.Verdict {
@@ -234,11 +234,11 @@ func (p *pool) prove(ctx context.Context, w *worker, t task, fresh bool) {
 }
 
 func (p *pool) evidence(ctx context.Context, w *worker, of string) error {
-	return w.testbed.Evidence(ctx, filepath.Join(p.Evidence, folderOf(of)))
+	return w.testbed.Evidence(ctx, filepath.Join(p.Evidence, plainName(of)))
 }
 
-// folderOf is the name of the folder of a proof's evidence.
-func folderOf(name string) string {
+// plainName is a name that a folder and a container can have.
+func plainName(name string) string {
 	return strings.Trim(regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(name, "-"), "-")
 }
 
@@ -246,7 +246,7 @@ func folderOf(name string) string {
 type worker struct {
 	Config
 	testbed    *testbed.Testbed
-	responders responders // of the drill under way
+	responders []*responder // of the drill under way
 }
 
 // Check says what of a project's configurations cannot be used, without starting anything.
@@ -262,7 +262,7 @@ func (w *worker) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	name = strings.ToLower(strings.Trim(regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(filepath.Base(name), "-"), "-"))
+	name = strings.ToLower(plainName(filepath.Base(name)))
 	if name == "" {
 		name = "project"
 	}
@@ -313,9 +313,12 @@ func (w *worker) ready(ctx context.Context) error {
 	})
 }
 
-// run runs a drill with the project's load, and notes the secrets that there are afterwards.
+// run runs a drill with the project's load, and notes the secrets of the operator's machine afterwards.
 func (w *worker) run(ctx context.Context, t task) (journal.Proof, error) {
-	w.responders = respondersOf(t.Responders)
+	w.responders = nil
+	for _, r := range t.Responders {
+		w.responders = append(w.responders, &responder{Responder: r})
+	}
 	loaded, stop := w.load(ctx)
 	proof, err := t.do(loaded, w)
 	stop()

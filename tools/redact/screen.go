@@ -3,6 +3,7 @@ package redact
 import (
 	"bytes"
 	"io"
+	"slices"
 	"sync"
 )
 
@@ -43,10 +44,18 @@ func (n notes) Write(noted []byte) (int, error) {
 	s := n.screen
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	redactor, err := New(append(s.values, values...)...)
-	if err != nil {
-		return 0, err
+	all := s.values
+	for _, value := range values { // a run notes the same ones again and again
+		if !slices.Contains(all, value) {
+			all = append(all, value)
+		}
 	}
-	s.values, s.redactor = append(s.values, values...), redactor
+	if len(all) > len(s.values) {
+		redactor, err := New(all...)
+		if err != nil {
+			return 0, err
+		}
+		s.values, s.redactor = all, redactor
+	}
 	return n.to.Write(noted)
 }

@@ -19,13 +19,9 @@ import (
 // or is there in addition, in the order of their names. The manifest can be changed
 // as well: a signature of the in-toto statement protects against that. It is an error if dir is not a report, or cannot be read.
 func Verify(dir string) ([]string, error) {
-	text, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+	sums, err := manifestOf(dir)
 	if err != nil {
-		return nil, fmt.Errorf("%s is not a report: it has no %s (%w)", dir, ManifestFile, err)
-	}
-	sums, err := readManifest(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, ManifestFile), err)
+		return nil, err
 	}
 	for _, name := range []string{PageFile, JournalFile, JUnitFile, StatementFile} {
 		if _, ok := sums[name]; !ok {
@@ -73,13 +69,9 @@ func Verify(dir string) ([]string, error) {
 
 // unlisted are the files of a report that its manifest does not list, by their paths in it.
 func unlisted(dir string) (names []string, err error) {
-	text, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+	sums, err := manifestOf(dir)
 	if err != nil {
 		return nil, err
-	}
-	sums, err := readManifest(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, ManifestFile), err)
 	}
 	err = filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -92,6 +84,19 @@ func unlisted(dir string) (names []string, err error) {
 		return err
 	})
 	return names, err
+}
+
+// manifestOf returns the sums of a report by their files' names.
+func manifestOf(dir string) (map[string]string, error) {
+	text, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a report: it has no %s (%w)", dir, ManifestFile, err)
+	}
+	sums, err := readManifest(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, ManifestFile), err)
+	}
+	return sums, nil
 }
 
 // manifestLine is a line of sha256sum, https://www.gnu.org/software/coreutils/manual/html_node/md5sum-invocation.html

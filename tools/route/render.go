@@ -361,7 +361,7 @@ func (r *Renderer) Render(f Field, n *Node, alert Firing) (string, error) {
 	return "", fmt.Errorf("%s", goType.ReplaceAllString(prefix.ReplaceAllString(err.Error(), ""), ""))
 }
 
-// Redefines reports whether a file of templates defines one of Alertmanager's own anew.
+// Redefines reports whether a file of templates defines one of Alertmanager's own again.
 func (r *Renderer) Redefines() bool {
 	return slices.ContainsFunc(r.files, func(content string) bool { return redefinition.MatchString(content) })
 }

@@ -42,8 +42,8 @@ func absolute(name string) string {
 }
 
 // Sweep removes the testbeds whose run has ended without removing them: those of runs that were killed, and those of the
-// project at root that were kept to be looked at. It leaves alone what another machine's run has made on the same Docker Engine, and what a run
-// that goes on has made.
+// project at root that were kept to be looked at. It leaves alone what another machine's run has made on the same Docker
+// Engine, and what a run that goes on has made.
 func Sweep(ctx context.Context, root string) (names []string, err error) {
 	cli, err := image.Connect(ctx)
 	if err != nil {
@@ -100,7 +100,7 @@ func Sweep(ctx context.Context, root string) (names []string, err error) {
 			note(v.Labels)
 		}
 	}
-	for _, v := range volumes.Items { // those that the Engine made anew
+	for _, v := range volumes.Items { // those that the Engine made again
 		if name := image.TestbedOf(v.Name); name != "" && len(v.Labels) == 0 && !known[name] {
 			abandoned[name] = true
 		}

@@ -412,8 +412,8 @@ func (t *Testbed) lastChange() time.Time {
 
 var numbers = regexp.MustCompile(`[0-9]+`)
 
-// Await calls missing until it returns nil, for at most Timeout, and says from time to time what is missing, if that has changed. The error
-// says what was waited for, for how long, and what was missing last.
+// Await calls missing until it returns nil, for at most Timeout, and says from time to time what is missing, if that has
+// changed. The error says what was waited for, for how long, and what was missing last.
 func (t *Testbed) Await(ctx context.Context, what string, missing func(context.Context) error) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
