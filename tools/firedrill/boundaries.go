@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stemedb/firedrill/tools/boundary"
+	"github.com/stemedb/firedrill/tools/witness"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
@@ -47,23 +47,23 @@ that it does not understand are listed below the table.
 				}
 				every = func(rule.Alert) time.Duration { return shortest }
 			}
-			var all []boundary.Derived
+			var all []witness.Derived
 			for _, a := range alerts {
-				found, err := boundary.Derive(cmd.Context(), a, every(a))
+				found, err := witness.Derive(cmd.Context(), a, every(a))
 				if err != nil {
 					return err
 				}
 				all = append(all, found)
 			}
 			if generate {
-				return boundary.WriteTests(cmd.OutOrStdout(), all, every(alerts[0]))
+				return witness.WriteTests(cmd.OutOrStdout(), all, every(alerts[0]))
 			}
-			return boundary.WriteTable(cmd.OutOrStdout(), all)
+			return witness.WriteTable(cmd.OutOrStdout(), all)
 		},
 	}
 	cmd.Flags().StringVar(&rules, "rules", "rules", "folder of the rule files")
 	cmd.Flags().BoolVar(&generate, "generate", false, "print promtool unit tests instead of the table")
-	cmd.Flags().DurationVar(&interval, "interval", boundary.DefaultInterval, "evaluation interval of groups that set none")
+	cmd.Flags().DurationVar(&interval, "interval", witness.DefaultInterval, "evaluation interval of groups that set none")
 	return cmd
 }
 

@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/stemedb/firedrill/tools/boundary"
+	"github.com/stemedb/firedrill/tools/witness"
 	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
@@ -28,7 +28,7 @@ func (m Mutant) Equivalent() string {
 	case "for":
 		every := m.Original.Interval
 		if every == 0 {
-			every = boundary.DefaultInterval
+			every = witness.DefaultInterval
 		}
 		if evaluations(m.Original.For, every) == evaluations(m.Mutated.For, every) {
 			return fmt.Sprintf("evaluated every %s, both fire at the same evaluation", every)

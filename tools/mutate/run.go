@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/stemedb/firedrill/tools/boundary"
+	"github.com/stemedb/firedrill/tools/witness"
 	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/ruletest"
@@ -142,7 +142,7 @@ func with(groups *rulefmt.RuleGroups, m Mutant) *rulefmt.RuleGroups {
 }
 
 // Derived caches the scenarios of alerts, which may distinguish a mutant from its original.
-type Derived map[string][]boundary.Scenario
+type Derived map[string][]witness.Scenario
 
 const (
 	maxVariants   = 12 // of one scenario
@@ -153,14 +153,14 @@ const (
 func (d Derived) Distinguish(ctx context.Context, m Mutant) (string, error) {
 	every := m.Original.Interval
 	if every == 0 {
-		every = boundary.DefaultInterval
+		every = witness.DefaultInterval
 	}
 	candidates, err := d.candidates(ctx, m, every)
 	if err != nil {
 		return "", err
 	}
 	for _, s := range candidates {
-		found, err := boundary.Differ(ctx, m.Original, m.Mutated, s, every)
+		found, err := witness.Differ(ctx, m.Original, m.Mutated, s, every)
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
@@ -174,7 +174,7 @@ func (d Derived) Distinguish(ctx context.Context, m Mutant) (string, error) {
 	return fmt.Sprintf("none of %d inputs distinguishes them", len(candidates)), nil
 }
 
-func (d Derived) candidates(ctx context.Context, m Mutant, every time.Duration) ([]boundary.Scenario, error) {
+func (d Derived) candidates(ctx context.Context, m Mutant, every time.Duration) ([]witness.Scenario, error) {
 	own, ok := d[m.Original.Name]
 	if !ok {
 		var err error
@@ -183,7 +183,7 @@ func (d Derived) candidates(ctx context.Context, m Mutant, every time.Duration) 
 		}
 		d[m.Original.Name] = own
 	}
-	var others []boundary.Scenario
+	var others []witness.Scenario
 	if m.Field == "expr" {
 		var err error
 		if others, err = scenarios(ctx, m.Mutated, every); err != nil && ctx.Err() != nil {
@@ -197,9 +197,9 @@ func (d Derived) candidates(ctx context.Context, m Mutant, every time.Duration) 
 	return all[:min(len(all), maxCandidates)], nil
 }
 
-func scenarios(ctx context.Context, a rule.Alert, every time.Duration) ([]boundary.Scenario, error) {
-	found, err := boundary.Derive(ctx, a, every)
-	var all []boundary.Scenario
+func scenarios(ctx context.Context, a rule.Alert, every time.Duration) ([]witness.Scenario, error) {
+	found, err := witness.Derive(ctx, a, every)
+	var all []witness.Scenario
 	for _, b := range found.Boundaries {
 		all = append(all, b.Scenarios...)
 	}
@@ -207,7 +207,7 @@ func scenarios(ctx context.Context, a rule.Alert, every time.Duration) ([]bounda
 }
 
 // describe describes an input and what differs.
-func describe(s boundary.Scenario, d *boundary.Difference) string {
+func describe(s witness.Scenario, d *witness.Difference) string {
 	var b strings.Builder
 	for _, in := range s.Series {
 		fmt.Fprintf(&b, "%s %s\n", in.Series, in.Values)
@@ -243,7 +243,7 @@ func describe(s boundary.Scenario, d *boundary.Difference) string {
 	return b.String()
 }
 
-func first(all []boundary.Firing) string {
+func first(all []witness.Firing) string {
 	if len(all) == 0 {
 		return ""
 	}

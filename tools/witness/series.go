@@ -1,4 +1,4 @@
-package boundary
+package witness
 
 import (
 	"math"

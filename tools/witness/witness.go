@@ -1,10 +1,10 @@
-// Package boundary finds the thresholds of alerts: it derives input series on either side of each one from the
+// Package witness finds the thresholds of alerts: it derives input series on either side of each one from the
 // expression, evaluates them with Prometheus's engine, and reports what it observed.
 //
 // An expression is split into conditions (comparisons, and whether a series exists). For each of them it builds data for
 // which that condition alone decides, finds the two neighbouring values between which the alert changes by asking the
 // engine, and evaluates scenarios at them: `for` met and missed by one evaluation, a gap, resolution, and series that end.
-package boundary
+package witness
 
 import (
 	"context"
