@@ -131,3 +131,12 @@ func (r *runner) sent(ctx context.Context, m storage.Queryable, at time.Duration
 func (r *runner) values(ctx context.Context, m storage.Queryable, expr string, at time.Duration) (promql.Vector, error) {
 	return rules.EngineQueryFunc(r.queries, m)(ctx, expr, time.UnixMilli(at.Milliseconds()).UTC())
 }
+
+// searchSamples is how many samples a query may load while inputs are searched.
+const searchSamples = 5_000_000
+
+func newQueries(interval time.Duration) *promql.Engine {
+	return engine.NewQueries(promql.EngineOpts{Timeout: 10 * time.Second, MaxSamples: searchSamples, LookbackDelta: lookback}, interval)
+}
+
+func storageOf(all []promql.Series) storage.Queryable { return ruletest.Storage(all) }

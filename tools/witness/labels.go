@@ -15,11 +15,6 @@ import (
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
-// commonValues are label values that look familiar in a test.
-var commonValues = map[string]string{
-	"instance": "host-1:9100", "job": "job-1", "namespace": "default", "mountpoint": "/data", "fstype": "ext4", "device": "sda1",
-}
-
 // labeler finds labels of one series for each selector of an expression.
 type labeler struct {
 	selectors []*parser.VectorSelector
