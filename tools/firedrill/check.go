@@ -39,10 +39,33 @@ const (
 // optional are the inputs that are left out where a flag empties them, or where no flag names them and they do not exist.
 var optional = []string{"runbooks", "alertmanager", "programs", "specs"}
 
+// ruleList is the value of --rules, a list of paths as rule.Read has it, to which each further --rules adds.
+type ruleList struct {
+	list  *string
+	isSet bool // and not the default
+}
+
+func (r *ruleList) String() string { return *r.list }
+func (r *ruleList) Type() string   { return "path" }
+
+func (r *ruleList) Set(path string) error {
+	if r.isSet {
+		path = *r.list + string(filepath.ListSeparator) + path
+	}
+	*r.list, r.isSet = path, true
+	return nil
+}
+
+// addRulesFlag adds --rules.
+func addRulesFlag(cmd *cobra.Command, list *string) {
+	*list = "rules"
+	cmd.Flags().Var(&ruleList{list: list}, "rules", "folder of the rule files, a rule file, a pattern for them, or a Prometheus configuration that has rule_files; may be repeated")
+}
+
 // addFolderFlags adds the flags of the rules and the runbooks alone.
 func (in *inputs) addFolderFlags(cmd *cobra.Command) {
 	in.cmd = cmd
-	cmd.Flags().StringVar(&in.Rules, "rules", "rules", "folder of the rule files")
+	addRulesFlag(cmd, &in.Rules)
 	cmd.Flags().StringVar(&in.Runbooks, "runbooks", "runbooks", "folder of the runbooks")
 }
 
@@ -136,7 +159,10 @@ func (in *inputs) find(ctx context.Context, w io.Writer, out output) (int, error
 	}
 	if out.format == "text" || out.format == "github" { // read by people
 		for _, skipped := range set.Skipped {
-			fmt.Fprintf(w, "check: skipped %s, %s\n", skipped.File, skipped.Why)
+			fmt.Fprintf(w, "check: skipped %s\n", skipped)
+		}
+		for _, f := range set.Foreign {
+			fmt.Fprintf(w, "check: %s:%d has %s, a field for %s: Prometheus itself does not load the file\n", f.File, f.Line, f.Field, f.Program)
 		}
 		fmt.Fprintf(w, "check: %d alerts, %d errors, %d warnings", len(set.Alerts), report.Count(finding.Error), report.Count(finding.Warning))
 		if len(without) > 0 {
