@@ -18,6 +18,7 @@ import (
 	"github.com/stemedb/firedrill/tools/finding"
 	"github.com/stemedb/firedrill/tools/project"
 	"github.com/stemedb/firedrill/tools/prove"
+	"github.com/stemedb/firedrill/tools/rule"
 )
 
 // inputs are the rules, the runbooks, the routing, the host and the specs.
@@ -158,12 +159,7 @@ func (in *inputs) find(ctx context.Context, w io.Writer, out output) (int, error
 		return 0, fmt.Errorf("writing the findings: %w", err)
 	}
 	if out.format == "text" || out.format == "github" { // read by people
-		for _, skipped := range set.Skipped {
-			fmt.Fprintf(w, "check: skipped %s\n", skipped)
-		}
-		for _, f := range set.Foreign {
-			fmt.Fprintf(w, "check: %s:%d has %s, a field for %s: Prometheus itself does not load the file\n", f.File, f.Line, f.Field, f.Program)
-		}
+		writeNotes(w, set)
 		fmt.Fprintf(w, "check: %d alerts, %d errors, %d warnings", len(set.Alerts), report.Count(finding.Error), report.Count(finding.Warning))
 		if len(without) > 0 {
 			fmt.Fprintf(w, "; left out: %s", strings.Join(without, ", "))
@@ -171,6 +167,29 @@ func (in *inputs) find(ctx context.Context, w io.Writer, out output) (int, error
 		fmt.Fprintln(w)
 	}
 	return report.Count(finding.Error), nil
+}
+
+// writeNotes writes which files are not read, and which are for other programs than Prometheus. Many that are skipped for the
+// same reason are one line, except those that hold rules.
+func writeNotes(w io.Writer, set rule.Set) {
+	const many = 5
+	same := map[string]int{}
+	for _, skipped := range set.Skipped {
+		same[skipped.Why]++
+	}
+	said := map[string]bool{}
+	for _, skipped := range set.Skipped {
+		switch n := same[skipped.Why]; {
+		case skipped.Line > 0 || n < many:
+			fmt.Fprintf(w, "check: skipped %s\n", skipped)
+		case !said[skipped.Why]:
+			said[skipped.Why] = true
+			fmt.Fprintf(w, "check: skipped %s, and so are %d others\n", skipped, n-1)
+		}
+	}
+	for _, f := range set.Foreign {
+		fmt.Fprintf(w, "check: %s:%d has %s, a field for %s: Prometheus itself does not load the file\n", f.File, f.Line, f.Field, f.Program)
+	}
 }
 
 // isColored reports whether colours are seen and wanted: https://no-color.org

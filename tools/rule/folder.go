@@ -324,7 +324,9 @@ func mentionsRules(root *yaml.Node) bool {
 }
 
 // hasRules reports whether a mapping is a group with rules, or a rule.
-func hasRules(node *yaml.Node) bool { return isRule(node) || slices.ContainsFunc(items(value(node, "rules")), isRule) }
+func hasRules(node *yaml.Node) bool {
+	return isRule(node) || slices.ContainsFunc(items(value(node, "rules")), isRule)
+}
 
 func isRule(node *yaml.Node) bool {
 	return value(node, "expr") != nil && (value(node, "alert") != nil || value(node, "record") != nil)
