@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	ruleread "github.com/stemedb/firedrill/tools/rule"
 )
 
 // Result is the outcome of a run.
@@ -134,9 +133,7 @@ func decodeError(path, text string) error {
 	}
 	if m := unknownField.FindStringSubmatch(text); m != nil {
 		text = fmt.Sprintf("unknown field %s", strconv.Quote(m[1]))
-		if program := ruleread.ProgramOf(m[1]); program != "" {
-			text += ", which is for " + program + ": promtool reads no rule file that has it, so that tests need a copy without it"
-		} else if fields := fieldsOf[m[2]]; fields != "" {
+		if fields := fieldsOf[m[2]]; fields != "" {
 			text += ": " + fields
 		}
 	} else if m := wrongKind.FindStringSubmatch(text); m != nil {
