@@ -19,9 +19,9 @@ func TestEnvironments(t *testing.T) {
 		rules string
 		want  []string
 	}{
-		"a folder":        {"rules", []string{"expr/never rules/staging/a.yml:6"}},
+		"a folder":        {"rules", []string{"route/receiver rules/staging/a.yml:6", "expr/never rules/staging/a.yml:6"}},
 		"named together":  {"rules/production:rules/staging", []string{"alert/duplicate rules/staging/a.yml:5", "alert/duplicate rules/staging/a.yml:6"}},
-		"a configuration": {"prometheus.yml", []string{"expr/never rules/staging/a.yml:6"}},
+		"a configuration": {"prometheus.yml", []string{"route/receiver rules/staging/a.yml:6", "expr/never rules/staging/a.yml:6"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -31,12 +31,15 @@ func TestEnvironments(t *testing.T) {
 				g.Expect(os.MkdirAll(folder, 0o755)).To(Succeed())
 				g.Expect(os.WriteFile(filepath.Join(folder, "a.yml"), []byte(strings.ReplaceAll(rules, "LABEL", label)), 0o644)).To(Succeed())
 			}
+			// Which series have a job depends on the environment.
+			g.Expect(os.WriteFile("alertmanager.yml", []byte("route: {receiver: none, routes: [{receiver: pager, matchers: [job=x]}]}\n"+
+				"receivers: [{name: none}, {name: pager, webhook_configs: [{url: http://x}]}]\n"), 0o644)).To(Succeed())
 			g.Expect(os.WriteFile("prometheus.yml", []byte("rule_files: [rules/staging/*.yml]\n"), 0o644)).To(Succeed())
-			found, _, err := Run(t.Context(), Inputs{Rules: tc.rules})
+			found, _, err := Run(t.Context(), Inputs{Rules: tc.rules, Alertmanager: "alertmanager.yml"})
 			g.Expect(err).NotTo(HaveOccurred())
 			var got []string
 			for _, f := range found {
-				if slices.Contains([]string{"alert/duplicate", "expr/never", "record/duplicate"}, f.Check) {
+				if slices.Contains([]string{"alert/duplicate", "expr/never", "record/duplicate", "route/receiver"}, f.Check) {
 					got = append(got, f.Check+" "+fmt.Sprintf("%s:%d", f.File, f.Line))
 				}
 			}
