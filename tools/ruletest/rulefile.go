@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 	"github.com/prometheus/prometheus/storage"
 
 	static "github.com/stemedb/firedrill/tools/promql"
+	ruleread "github.com/stemedb/firedrill/tools/rule"
 )
 
 // maxFileSize limits the size of a file in bytes.
@@ -117,6 +119,8 @@ func (s *selection) add(other selection) {
 	s.names, s.any = append(s.names, other.names...), s.any || other.any
 }
 
+var foreignField = regexp.MustCompile(`field (\S+) not found in type rulefmt\.`)
+
 // readRuleFile reads and parses a rule file as promtool does.
 func (c *compiler) readRuleFile(path string) (*ruleFile, error) {
 	content, err := readFile(path)
@@ -134,6 +138,11 @@ func (c *compiler) readRuleFile(path string) (*ruleFile, error) {
 		})
 		if len(needed) > 0 {
 			errs = append(errs, fmt.Errorf("%s: give --enable-feature=%s, if the Prometheus that loads this file is started with it", path, strings.Join(needed, ",")))
+		}
+		for _, m := range foreignField.FindAllStringSubmatch(errors.Join(errs...).Error(), -1) {
+			if program := ruleread.ProgramOf(m[1]); program != "" {
+				errs = append(errs, fmt.Errorf("%s: %s is for %s: promtool reads no rule file that has it: test a copy without it", path, m[1], program))
+			}
 		}
 		return nil, errors.Join(errs...)
 	}
