@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/prometheus/model/rulefmt"
 	static "github.com/stemedb/firedrill/tools/promql"
 	"go.yaml.in/yaml/v3"
 )
@@ -21,8 +22,15 @@ import (
 type Set struct {
 	Alerts     []Alert
 	Recordings []Recording
+	Groups     []Group
 	Files      []File // those with at least one rule
 	Skipped    []Skipped
+}
+
+// Group is a rule group as Prometheus reads it.
+type Group struct {
+	File string
+	rulefmt.RuleGroup
 }
 
 // Features returns the features that Prometheus has to be started with to load the rules, as --enable-feature names them.
@@ -119,6 +127,7 @@ func ReadFiles(dir string, files []string) (Set, error) {
 func (set *Set) add(other Set) {
 	set.Alerts = append(set.Alerts, other.Alerts...)
 	set.Recordings = append(set.Recordings, other.Recordings...)
+	set.Groups = append(set.Groups, other.Groups...)
 	set.Files = append(set.Files, other.Files...)
 }
 
