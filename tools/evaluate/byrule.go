@@ -16,7 +16,7 @@ import (
 // canRunByRule reports whether each rule can be evaluated over the whole time before the next: no rule sees what it or a
 // later one writes.
 func (r *Run) canRunByRule() bool {
-	if r.Start.Unix() < 0 || r.Data.histograms || slices.ContainsFunc(alertMetrics, r.Data.Has) {
+	if r.Start.Unix() < 0 || r.Data.histograms || slices.ContainsFunc(alertMetrics, r.Data.has) {
 		return false
 	}
 	for i, reader := range r.rules {

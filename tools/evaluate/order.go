@@ -1,6 +1,9 @@
 package evaluate
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // Rules are rules in order of evaluation. They are immutable.
 type Rules struct {
@@ -90,10 +93,7 @@ func Order(groups []*Group) (sorted []*Group, pairs [][2]*Group) {
 // have neither without the series that they select, where neither these metrics nor those that other rules write are
 // among them.
 func (r *Rules) Live(metrics map[string]bool) *Rules {
-	there := make(map[string]bool, len(metrics))
-	for name := range metrics {
-		there[name] = true
-	}
+	there := maps.Clone(metrics)
 	isLive := make([]bool, len(r.rules))
 	n := 0
 	for changed := true; changed; {
@@ -113,15 +113,6 @@ func (r *Rules) Live(metrics map[string]bool) *Rules {
 		return r
 	}
 	return r.only(isLive)
-}
-
-// liveWith returns the rules that can have a value or an error with this input.
-func (r *Rules) liveWith(in *Data) *Rules {
-	there := make(map[string]bool, len(in.byName))
-	for name := range in.byName {
-		there[name] = true
-	}
-	return r.Live(there)
 }
 
 func (r *Rules) only(take []bool) *Rules {

@@ -79,7 +79,7 @@ func (r *Rules) start(in Input) *Run {
 		in.Start = time.Unix(0, 0).UTC()
 	}
 	return &Run{
-		Input: in, options: r.compiler.options, rules: r.liveWith(in.Data).rules, engine: r.compiler.engine(in.Interval),
+		Input: in, options: r.compiler.options, rules: r.Live(in.Data.Metrics()).rules, engine: r.compiler.engine(in.Interval),
 		states: make([][]State, len(in.Watch)), recorded: map[*Rule]bool{},
 	}
 }

@@ -37,8 +37,16 @@ func NewData(all []promql.Series) *Data {
 	return d
 }
 
-// Has reports whether there is a series of the metric.
-func (d *Data) Has(metric string) bool { return len(d.byName[metric]) > 0 }
+// Metrics returns the names of the series.
+func (d *Data) Metrics() map[string]bool {
+	names := make(map[string]bool, len(d.byName))
+	for name := range d.byName {
+		names[name] = true
+	}
+	return names
+}
+
+func (d *Data) has(metric string) bool { return len(d.byName[metric]) > 0 }
 
 // Storage returns a storage of these series, in memory, of their floats alone. It is for one goroutine.
 func Storage(all []promql.Series) storage.Queryable { return newMemory(NewData(all)) }
