@@ -15,8 +15,8 @@ import (
 	"github.com/prometheus/prometheus/storage"
 
 	queries "github.com/stemedb/firedrill/tools/engine"
-	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/evaluate"
+	"github.com/stemedb/firedrill/tools/promql"
 )
 
 var (
