@@ -104,7 +104,7 @@ groups:
       - {alert: High, expr: "job:x:sum > 3", for: 4m, keep_firing_for: 5m, labels: {severity: page}, annotations: {summary: "{{ $labels.job }} is at {{ $value }}"}}
       - {alert: Each, expr: "x > 2", labels: {level: "{{ $value }}"}, annotations: {summary: "{{ $labels.i }}"}}
       - {alert: Any, expr: "count(ALERTS{alertname='High', alertstate='firing'}) > 0", annotations: {summary: "{{ $value }}"}}
-      - {alert: Gone, expr: absent(x), for: 2m}
+      - {alert: Gone, expr: absent(x), for: 2m, keep_firing_for: 5m}
   - name: records
     interval: 3m
     rules:
