@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/prometheus/model/rulefmt"
 	static "github.com/stemedb/firedrill/tools/promql"
 	"go.yaml.in/yaml/v3"
 )
@@ -22,11 +23,18 @@ import (
 type Set struct {
 	Alerts     []Alert
 	Recordings []Recording
+	Groups     []Group
 	Files      []File // those with at least one rule
 	Skipped    []Skipped
 	Foreign    []Foreign // the first of each file
 
 	loads []load // see Loads
+}
+
+// Group is a rule group as Prometheus reads it.
+type Group struct {
+	File string
+	rulefmt.RuleGroup
 }
 
 // Features returns the features that Prometheus has to be started with to load the rules, as --enable-feature names them.
@@ -169,6 +177,7 @@ func readSources(dir, called string, sources []Source) (Set, error) {
 func (set *Set) add(other Set) {
 	set.Alerts = append(set.Alerts, other.Alerts...)
 	set.Recordings = append(set.Recordings, other.Recordings...)
+	set.Groups = append(set.Groups, other.Groups...)
 	set.Files = append(set.Files, other.Files...)
 	set.Foreign = append(set.Foreign, other.Foreign...)
 }

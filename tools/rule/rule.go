@@ -239,6 +239,7 @@ func (s *source) groups(content []byte, node *yaml.Node, original func(line int)
 		return Set{}, problems
 	}
 	for i, group := range groups.Groups {
+		found.Groups = append(found.Groups, Group{s.file, group})
 		ruleNodes := items(value(at(groupNodes, i), "rules"))
 		for j, r := range group.Rules {
 			if expr, err := promql.ParseExpr(r.Expr); err == nil && deeper(expr, maxDepth) {
