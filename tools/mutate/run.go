@@ -15,10 +15,10 @@ import (
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/stemedb/firedrill/tools/witness"
 	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/ruletest"
+	"github.com/stemedb/firedrill/tools/witness"
 )
 
 // Verdict is the result for one mutant.
