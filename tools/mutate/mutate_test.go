@@ -207,12 +207,10 @@ func judge(t *testing.T, rules, tests string) ([]Outcome, map[string]string) {
 	outcomes, err := loaded.Run(t.Context(), mutants)
 	g.Expect(err).NotTo(HaveOccurred())
 	survivors := map[string]string{}
-	derived := Derived{}
-	for i := range outcomes {
-		if outcomes[i].Verdict == Survived {
-			outcomes[i].Why, err = derived.Distinguish(t.Context(), outcomes[i].Mutant)
-			g.Expect(err).NotTo(HaveOccurred())
-			survivors[outcomes[i].Original.Name+" "+outcomes[i].What] = outcomes[i].Why
+	g.Expect(NewSearch(loaded).Distinguish(t.Context(), outcomes)).To(Succeed())
+	for _, o := range outcomes {
+		if o.Verdict == Survived {
+			survivors[o.Original.Name+" "+o.What] = o.Why
 		}
 	}
 	return outcomes, survivors
@@ -252,9 +250,9 @@ func TestWrite(t *testing.T) {
 	for _, m := range mutants {
 		switch m.What {
 		case "comparison inverted":
-			outcomes = append(outcomes, Outcome{m, Survived, "x 11\nfires"})
+			outcomes = append(outcomes, Outcome{m, Survived, "x 11\nfires", "- name: A\n"})
 		case "for halved":
-			outcomes = append(outcomes, Outcome{m, Equivalent, m.Equivalent()})
+			outcomes = append(outcomes, Outcome{m, Equivalent, m.Equivalent(), ""})
 		case "for removed":
 			outcomes = append(outcomes, Outcome{Mutant: m})
 		}
@@ -264,6 +262,7 @@ func TestWrite(t *testing.T) {
 	g.Expect(Write(&b, outcomes, map[string]string{a.File: string(content)})).To(Succeed())
 	text := strings.ReplaceAll(b.String(), a.File, "rules.yml")
 	g.Expect(text).To(Equal(`rules.yml:6:9: survived: A: comparison inverted
+    a condition is written the wrong way round
 --- rules.yml
 +++ rules.yml
 @@ -6 +6 @@
@@ -271,6 +270,8 @@ func TestWrite(t *testing.T) {
 +      x < 10
     x 11
     fires
+  a test that fails on it, for the list of tests:
+    - name: A
 
 rules.yml:7:10: equivalent: A: for halved
     evaluated every 1m0s, both fire at the same evaluation
