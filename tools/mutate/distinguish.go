@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"golang.org/x/sync/errgroup"
 
@@ -32,9 +33,8 @@ func NewSearch(tests *Tests) *Search {
 }
 
 const (
-	maxCandidates = 2500            // inputs that are tried for a mutant
-	maxTime       = 8 * time.Second // in which they are
-	maxBases      = 6               // inputs of which variants are tried, of each source
+	maxCandidates = 300 // inputs that are tried for a mutant, of each source
+	maxBases      = 6   // inputs of which variants are tried, of each source
 )
 
 // Distinguish describes for each survivor an input for which it and its original differ, with a test that shows it, or
@@ -61,14 +61,15 @@ func (s *Search) distinguish(ctx context.Context, o *Outcome) error {
 		return err
 	}
 	var (
-		seen  = map[string]bool{}
-		began = time.Now()
-		last  string // with a negative value, or without a test
+		seen   = map[string]bool{}
+		most   int
+		signed bool
+		last   string // with a negative value, or without a test
 	)
 	try := func(input witness.Scenario) (done bool) {
 		key := fmt.Sprint(input.Interval, input.Series)
 		switch {
-		case ctx.Err() != nil || len(seen) >= maxCandidates || time.Since(began) > maxTime:
+		case ctx.Err() != nil || len(seen) >= most:
 			return true
 		case seen[key] || !isPlausible(input):
 			return false
@@ -80,17 +81,16 @@ func (s *Search) distinguish(ctx context.Context, o *Outcome) error {
 		}
 		if isSigned(input) {
 			if last == "" {
-				last = describe(input, found)
+				last, signed = describe(input, found), true
 				o.Test, _ = s.tests.killing(ctx, o.Mutant, input, found)
 			}
 			return false
 		}
-		if o.Test, err = s.tests.killing(ctx, o.Mutant, input, found); o.Test == "" {
-			last = describe(input, found)
-			return false // such as where another rule gives the input, or has the alert's name
+		test, err := s.tests.killing(ctx, o.Mutant, input, found)
+		if test != "" || last == "" { // none where another rule gives the input, or has the alert's name
+			last, o.Test, signed = describe(input, found), test, false
 		}
-		last = describe(input, found)
-		return true
+		return test != ""
 	}
 	for _, stage := range []func() ([]witness.Scenario, error){
 		func() ([]witness.Scenario, error) { return s.scenarios(ctx, o.Original, every) },
@@ -98,17 +98,17 @@ func (s *Search) distinguish(ctx context.Context, o *Outcome) error {
 		func() ([]witness.Scenario, error) { return s.scenarios(ctx, o.Mutated, every) },
 	} {
 		bases, err := stage()
+		most = len(seen) + maxCandidates
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err != nil {
 			continue
 		}
-		if slices.ContainsFunc(bases, try) {
-			break
-		}
-		if s.vary(bases, o.Mutant, try) {
-			break
+		if slices.ContainsFunc(bases, try) || s.vary(bases, o.Mutant, try) {
+			if o.Test != "" && !signed {
+				break
+			}
 		}
 	}
 	if o.Why = last; last == "" {
@@ -121,7 +121,7 @@ func (s *Search) distinguish(ctx context.Context, o *Outcome) error {
 func (s *Search) vary(bases []witness.Scenario, m Mutant, try func(witness.Scenario) bool) bool {
 	bases = slices.Clone(bases)
 	slices.SortStableFunc(bases, func(a, b witness.Scenario) int { return len(fires(b)) - len(fires(a)) })
-	windows := windowsOf(m)
+	decides := decisiveIn(m)
 	holds := []time.Duration{m.Original.For, m.Mutated.For, (m.Original.For + m.Mutated.For) / 2}
 	for _, base := range bases[:min(len(bases), maxBases)] {
 		for _, input := range slices.Collect(lasting(base, holds)) {
@@ -129,7 +129,7 @@ func (s *Search) vary(bases []witness.Scenario, m Mutant, try func(witness.Scena
 				return true
 			}
 		}
-		for input := range variantsOf(base, windows) {
+		for input := range variantsOf(base, decides) {
 			if try(input) {
 				return true
 			}
@@ -148,9 +148,9 @@ func fires(s witness.Scenario) []witness.Firing {
 	return nil
 }
 
-// windowsOf are the ranges and offsets of both expressions, the shortest first.
-func windowsOf(m Mutant) []time.Duration {
-	var all []time.Duration
+// decisiveIn finds the ranges, offsets and matchers of both expressions.
+func decisiveIn(m Mutant) decisive {
+	d := decisive{texts: map[string][]string{}}
 	for _, text := range []string{m.Original.Expr, m.Mutated.Expr} {
 		expr, err := promql.ParseExpr(text)
 		if err != nil {
@@ -159,17 +159,40 @@ func windowsOf(m Mutant) []time.Duration {
 		parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 			switch e := node.(type) {
 			case *parser.MatrixSelector:
-				all = append(all, e.Range)
+				d.windows = append(d.windows, e.Range)
 			case *parser.SubqueryExpr:
-				all = append(all, e.Range, e.OriginalOffset.Abs())
+				d.windows = append(d.windows, e.Range, e.OriginalOffset.Abs())
 			case *parser.VectorSelector:
-				all = append(all, e.OriginalOffset.Abs())
+				d.windows = append(d.windows, e.OriginalOffset.Abs())
+				for _, m := range e.LabelMatchers {
+					d.match(m)
+				}
 			}
 			return nil
 		})
 	}
-	slices.Sort(all)
-	return slices.DeleteFunc(slices.Compact(all), func(d time.Duration) bool { return d == 0 })
+	slices.Sort(d.windows)
+	d.windows = slices.DeleteFunc(slices.Compact(d.windows), func(d time.Duration) bool { return d == 0 })
+	return d
+}
+
+// match adds values for which a matcher decides.
+func (d *decisive) match(m *labels.Matcher) {
+	if m.Name == labels.MetricName {
+		return
+	}
+	texts := []string{""}
+	switch m.Type {
+	case labels.MatchEqual, labels.MatchNotEqual:
+		texts = append(texts, m.Value)
+	default:
+		texts = append(texts, m.SetMatches()...)
+	}
+	for _, text := range texts {
+		if !slices.Contains(d.texts[m.Name], text) {
+			d.texts[m.Name] = append(d.texts[m.Name], text)
+		}
+	}
 }
 
 // scenarios derives inputs from an alert's expression.

@@ -1,6 +1,7 @@
 package mutate
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/witness"
 )
 
 func write(t *testing.T, dir, name, content string) string {
@@ -175,6 +177,26 @@ func TestEquivalents(t *testing.T) {
 	g.Expect(reasons["for halved"]).To(Equal("evaluated every 1m0s, both fire at the same evaluation"))
 	g.Expect(reasons["for removed"]).To(BeEmpty())
 	g.Expect(reasons["for doubled"]).To(BeEmpty())
+
+	for expr, want := range map[string][]string{
+		"sum by (job) (x) > 1": {"annotation label misspelt"}, // which the alert cannot have
+		"count(x) > 0":         {"comparison loosened or tightened", "threshold one unit lower", "annotation label misspelt"},
+		"x and sum by (job) (count by (job) (x)) > 2": {"threshold 10 % higher", "aggregation changed", "aggregation changed", "aggregation changed", "annotation label misspelt"},
+		`a{job!=""} / b{job!=""} > 1`:                 {"matcher dropped", "matcher dropped"},
+		"up < 1":                                      {"threshold /10", "threshold 10 % lower"},
+		"up <= 0":                                     {},
+		"x > 1":                                       {},
+	} {
+		mutants, err := Of(alert(t, expr, "    annotations: {summary: '{{ $labels.instance }}'}\n"))
+		g.Expect(err).NotTo(HaveOccurred())
+		var found []string
+		for _, m := range mutants {
+			if m.Equivalent() != "" {
+				found = append(found, m.What)
+			}
+		}
+		g.Expect(found).To(ConsistOf(want), expr)
+	}
 }
 
 const rulesText = `groups:
@@ -211,6 +233,7 @@ func judge(t *testing.T, rules, tests string) ([]Outcome, map[string]string) {
 	for _, o := range outcomes {
 		if o.Verdict == Survived {
 			survivors[o.Original.Name+" "+o.What] = o.Why
+			g.Expect(o.Test).To(ContainSubstring("alertname: "+o.Original.Name), o.What)
 		}
 	}
 	return outcomes, survivors
@@ -239,6 +262,80 @@ tests:
 	g.Expect(alerts[1].Killed).To(BeZero(), "nothing tests B")
 	g.Expect(total.Killed).To(Equal(alerts[0].Killed))
 	g.Expect(total.Percent()).To(And(BeNumerically(">", 0), BeNumerically("<", 50)))
+}
+
+// The sum of two series is over the limit, and their average is not.
+func TestTwoSeriesDistinguishAggregations(t *testing.T) {
+	g := NewWithT(t)
+	outcomes, survivors := judge(t, rulesText, "rule_files: [rules.yml]\ntests: [{interval: 1m}]\n")
+	g.Expect(survivors).To(HaveKey("B aggregation changed"))
+	for _, o := range outcomes {
+		if o.What == "aggregation changed" {
+			g.Expect(o.Why).To(MatchRegexp(`(?s)y\{.*y\{`), o.To)
+			g.Expect(o.Test).To(ContainSubstring("not with aggregation changed (" + o.To + " for sum)"))
+		}
+	}
+}
+
+func TestATestThatDoesNotKillIsNotShown(t *testing.T) {
+	g := NewWithT(t)
+	a := alert(t, "x > 10")
+	mutants, err := Of(a)
+	g.Expect(err).NotTo(HaveOccurred())
+	tests := &Tests{given: readGiven(nil)}
+	one := "- input_series: [{series: x, values: 11x5}]\n  alert_rule_test: [{eval_time: 1m, alertname: A, exp_alerts: [{}]}]\n"
+	for _, m := range mutants {
+		kills, err := tests.kills(t.Context(), m, one)
+		g.Expect(err).NotTo(HaveOccurred())
+		want := m.What != "comparison loosened or tightened" && m.To != "9" && m.To != "1"
+		g.Expect(kills).To(Equal(want && m.What != "threshold 10 % lower"), m.What+" "+m.To)
+	}
+	kills, err := tests.kills(t.Context(), mutants[0], strings.Replace(one, "11x5", "10x5", 1))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(kills).To(BeFalse(), "it fails on the original, too")
+}
+
+func TestRanked(t *testing.T) {
+	g := NewWithT(t)
+	mutants, err := Of(alert(t, `sum by (job) (rate(xx{a="1"}[5m])) / count(y) * 2 > 10 and ignoring (b) z unless on (c) u or v`,
+		"    for: 1m\n    keep_firing_for: 5m\n    labels: {severity: page}\n    annotations: {summary: '{{ $labels.job }}'}\n"))
+	g.Expect(err).NotTo(HaveOccurred())
+	var outcomes []Outcome
+	for _, m := range mutants {
+		g.Expect(m.Likely()).NotTo(BeEmpty(), m.What)
+		outcomes = append(outcomes, Outcome{Mutant: m, Verdict: Survived})
+	}
+	outcomes[0].Verdict, outcomes[1].Verdict = Killed, Equivalent
+	found := ranked(outcomes)
+	g.Expect(found).To(HaveLen(len(outcomes) - 1))
+	g.Expect(found[len(found)-1].Verdict).To(Equal(Equivalent))
+	g.Expect(found[0].rank()).To(BeNumerically("<", found[len(found)-2].rank()))
+}
+
+func TestPlausible(t *testing.T) {
+	g := NewWithT(t)
+	for text, want := range map[string]bool{
+		"up 0 1 _ stale": true, "up 2": false, "up 0.5": false, "fs_size_bytes -1": false, "fs_size_bytes 100-1x50": true, "x_total 5-1x10": false,
+		"temperature_celsius -5": true, "probe_success 2": false, "build_info 1": true, "fs_avail 1-1x5": false,
+	} {
+		series, values, _ := strings.Cut(text, " ")
+		g.Expect(isPlausible(witness.Scenario{Series: []witness.Series{{Series: series, Values: values}}})).To(Equal(want), text)
+	}
+	buckets := []witness.Series{{Series: `l_bucket{le="1"}`, Values: "0+2x5"}, {Series: `l_bucket{le="+Inf"}`, Values: "0+1x5"}}
+	g.Expect(isPlausible(witness.Scenario{Series: buckets})).To(BeFalse())
+	buckets[1].Values = "0+3x5"
+	g.Expect(isPlausible(witness.Scenario{Series: buckets})).To(BeTrue())
+}
+
+func TestNotation(t *testing.T) {
+	g := NewWithT(t)
+	for _, text := range []string{"1x5", "0+5x30", "10-0.5x3 _x2 3", "1 5", "_x3 1 stale", "0 0.5 -1x2", "NaN Inf 3x3"} {
+		one, ok := read(witness.Scenario{Series: []witness.Series{{Series: "x", Values: text}}})
+		g.Expect(ok).To(BeTrue())
+		again, ok := read(witness.Scenario{Series: []witness.Series{{Series: "x", Values: notation(one[0].values)}}})
+		g.Expect(ok).To(BeTrue())
+		g.Expect(fmt.Sprint(again)).To(Equal(fmt.Sprint(one)), text)
+	}
 }
 
 func TestWrite(t *testing.T) {

@@ -87,14 +87,13 @@ func (s samples) rises() bool {
 
 // variantsOf are similar scenarios, the plainest first: with one series changed, missing, or a copy of it that differs in a
 // label; with two and three series in place of one, whose values are spread; and with values that change over time.
-// windows are the durations between which time decides.
-func variantsOf(s witness.Scenario, windows []time.Duration) iter.Seq[witness.Scenario] {
+func variantsOf(s witness.Scenario, decides decisive) iter.Seq[witness.Scenario] {
 	return func(yield func(witness.Scenario) bool) {
 		all, ok := read(s)
 		if !ok || len(all) == 0 {
 			return
 		}
-		v := &variants{Scenario: s, all: all, windows: windows, yield: yield}
+		v := &variants{Scenario: s, all: all, decisive: decides, yield: yield}
 		for _, each := range []func() bool{v.relabeled, v.missing, v.scaled, v.spread, v.pulses, v.steps} {
 			if !each() {
 				return
@@ -103,12 +102,18 @@ func variantsOf(s witness.Scenario, windows []time.Duration) iter.Seq[witness.Sc
 	}
 }
 
+// decisive is what decides in the expressions that are to be distinguished.
+type decisive struct {
+	windows []time.Duration     // ranges and offsets
+	texts   map[string][]string // values by label: those for which one matcher holds
+}
+
 // variants makes the variants of a scenario. Its methods return false when no more are wanted.
 type variants struct {
 	witness.Scenario
-	all     []samples
-	windows []time.Duration
-	yield   func(witness.Scenario) bool
+	all []samples
+	decisive
+	yield func(witness.Scenario) bool
 }
 
 // change offers the scenario with each series replaced.
@@ -145,22 +150,31 @@ func (v *variants) labels() []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// relabeled changes one label, of all series or of those of one metric, or adds copies for which it is changed.
+// relabeled changes one label, of all series or of those of one metric, or adds copies for which it is changed. Another
+// value is one that a matcher names, none, or one that no matcher names.
 func (v *variants) relabeled() bool {
+	names := slices.Sorted(maps.Keys(v.texts))
 	for _, label := range v.labels() {
-		for _, metric := range append([]string{""}, v.metrics()...) {
-			for _, keep := range []bool{true, false} {
-				if !v.change(func(s samples) []samples {
-					if !s.labels.Has(label) || metric != "" && s.metric() != metric {
-						return []samples{s}
+		if !slices.Contains(names, label) {
+			names = append(names, label)
+		}
+	}
+	for _, label := range names {
+		for _, text := range append(slices.Clone(v.texts[label]), "*") {
+			for _, metric := range append([]string{""}, v.metrics()...) {
+				for _, keep := range []bool{true, false} {
+					if !v.change(func(s samples) []samples {
+						to := strings.Replace(text, "*", s.labels.Get(label)+"-other", 1)
+						if text == "*" && !s.labels.Has(label) || metric != "" && s.metric() != metric || s.labels.Get(label) == to {
+							return []samples{s}
+						}
+						if keep {
+							return []samples{s, s.renamed(label, to)}
+						}
+						return []samples{s.renamed(label, to)}
+					}) {
+						return false
 					}
-					other := s.renamed(label, s.labels.Get(label)+"-other")
-					if keep {
-						return []samples{s, other}
-					}
-					return []samples{other}
-				}) {
-					return false
 				}
 			}
 		}
@@ -389,11 +403,11 @@ func isPlausible(s witness.Scenario) bool {
 	histograms := map[string][]bucket{}
 	for _, one := range all {
 		name := one.metric()
-		usual := known.Metric(name, promql.Usual).Values
+		usual, never, either := known.Metric(name, promql.Usual).Values, countable.MatchString(name), yesNo.MatchString(name)
 		for _, v := range one.values {
 			switch {
 			case v.Omitted || value.IsStaleNaN(v.Value):
-			case !usual.Has(v.Value), countable.MatchString(name) && v.Value < 0, yesNo.MatchString(name) && v.Value != 0 && v.Value != 1:
+			case !usual.Has(v.Value), never && v.Value < 0, either && v.Value != 0 && v.Value != 1:
 				return false
 			}
 		}

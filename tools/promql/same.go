@@ -57,8 +57,11 @@ func usesNames(expr parser.Expr) bool {
 
 type normalizer struct{ *Analysis }
 
-// form is the normal form of a part. Series of which a label in fixed has another value do not matter.
-func (n normalizer) form(expr parser.Expr, need Need, fixed map[string]string) string {
+// limited are matchers, by label: series that do not meet them do not matter to the reader.
+type limited map[string][]*labels.Matcher
+
+// form is the normal form of a part.
+func (n normalizer) form(expr parser.Expr, need Need, limits limited) string {
 	if v, ok := Constant(expr); ok {
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
@@ -70,32 +73,32 @@ func (n normalizer) form(expr parser.Expr, need Need, fixed map[string]string) s
 	}
 	switch e := expr.(type) {
 	case *parser.ParenExpr:
-		return n.form(e.Expr, need, fixed)
+		return n.form(e.Expr, need, limits)
 	case *parser.StepInvariantExpr:
-		return n.form(e.Expr, need, fixed)
+		return n.form(e.Expr, need, limits)
 	case *parser.UnaryExpr:
 		if need == Series || e.Op == parser.ADD {
-			return n.nameless(e.Expr, need, fixed)
+			return n.nameless(e.Expr, need, limits)
 		}
-		return fmt.Sprintf("(%s %s)", e.Op, n.form(e.Expr, need, fixed))
+		return fmt.Sprintf("(%s %s)", e.Op, n.form(e.Expr, need, limits))
 	case *parser.VectorSelector:
-		return n.selector(e, fixed)
+		return n.selector(e, limits)
 	case *parser.MatrixSelector:
-		return fmt.Sprintf("%s[%s%s]", n.form(e.VectorSelector, SeriesValue, fixed), e.Range, durationExpr(e.RangeExpr))
+		return fmt.Sprintf("%s[%s%s]", n.form(e.VectorSelector, SeriesValue, limits), e.Range, durationExpr(e.RangeExpr))
 	case *parser.SubqueryExpr:
 		var b strings.Builder
 		fmt.Fprintf(&b, "(%s)[%s%s:%s%s]", n.form(e.Expr, need, nil), e.Range, durationExpr(e.RangeExpr), e.Step, durationExpr(e.StepExpr))
 		writeTime(&b, e.OriginalOffset.String(), e.OriginalOffsetExpr, e.Timestamp, e.StartOrEnd)
 		return b.String()
 	case *parser.AggregateExpr:
-		return n.aggregate(e, need, fixed)
+		return n.aggregate(e, need, limits)
 	case *parser.Call:
-		return n.call(e, need, fixed)
+		return n.call(e, need, limits)
 	case *parser.BinaryExpr:
 		if e.VectorMatching != nil && (e.VectorMatching.FillValues.LHS != nil || e.VectorMatching.FillValues.RHS != nil) {
 			return Canonical(e)
 		}
-		return n.binary(e, need, fixed)
+		return n.binary(e, need, limits)
 	}
 	return Canonical(expr)
 }
@@ -111,11 +114,11 @@ func (n normalizer) isOne(expr parser.Expr) bool {
 }
 
 // nameless is the form of an expression whose names are dropped, which can make two series alike.
-func (n normalizer) nameless(expr parser.Expr, need Need, fixed map[string]string) string {
+func (n normalizer) nameless(expr parser.Expr, need Need, limits limited) string {
 	if f := n.Of(expr); expr.Type() != parser.ValueTypeVector || f.isUnique() {
-		return n.form(expr, need, fixed)
+		return n.form(expr, need, limits)
 	}
-	return "nameless " + n.form(expr, need, fixed)
+	return "nameless " + n.form(expr, need, limits)
 }
 
 // canFail reports whether evaluating an expression can end with an error: two series that match one, or become alike.
@@ -138,13 +141,15 @@ func canFail(expr parser.Expr) bool {
 }
 
 // selector leaves out matchers that change nothing.
-func (n normalizer) selector(e *parser.VectorSelector, fixed map[string]string) string {
+func (n normalizer) selector(e *parser.VectorSelector, limits limited) string {
 	var all []*labels.Matcher
 	for _, m := range e.LabelMatchers {
 		all = append(all, plainer(m))
 	}
-	for _, name := range slices.Sorted(maps.Keys(fixed)) {
-		all = append(all, labels.MustNewMatcher(labels.MatchEqual, name, fixed[name]))
+	for _, name := range slices.Sorted(maps.Keys(limits)) {
+		for _, m := range limits[name] {
+			all = append(all, plainer(m))
+		}
 	}
 	known := n.known.Metric(NameOf(e), Sure).Labels
 	var texts []string
@@ -187,12 +192,12 @@ func plainer(m *labels.Matcher) *labels.Matcher {
 	return m
 }
 
-func (n normalizer) aggregate(e *parser.AggregateExpr, need Need, fixed map[string]string) string {
+func (n normalizer) aggregate(e *parser.AggregateExpr, need Need, limits limited) string {
 	inner := n.Of(e.Expr)
-	passed := map[string]string{}
-	for name, text := range fixed {
+	passed := map[string][]*labels.Matcher{}
+	for name, all := range limits {
 		if slices.Contains(e.Grouping, name) != e.Without {
-			passed[name] = text
+			passed[name] = all
 		}
 	}
 	of := e.Expr
@@ -261,14 +266,14 @@ var keeping = []string{"abs", "ceil", "floor", "round", "sqrt", "exp", "ln", "lo
 // overTime are the functions that have a result for each series with a sample.
 var overTime = []string{"avg_over_time", "min_over_time", "max_over_time", "sum_over_time", "count_over_time", "present_over_time"}
 
-func (n normalizer) call(e *parser.Call, need Need, fixed map[string]string) string {
+func (n normalizer) call(e *parser.Call, need Need, limits limited) string {
 	name := e.Func.Name
-	args := func(name string, need Need, fixed map[string]string) string {
+	args := func(name string, need Need, limits limited) string {
 		texts := make([]string, len(e.Args))
 		for i, arg := range e.Args {
 			switch arg.Type() {
 			case parser.ValueTypeVector, parser.ValueTypeMatrix:
-				texts[i] = n.form(arg, need, fixed)
+				texts[i] = n.form(arg, need, limits)
 			default:
 				texts[i] = n.form(arg, SeriesValue, nil)
 			}
@@ -277,17 +282,17 @@ func (n normalizer) call(e *parser.Call, need Need, fixed map[string]string) str
 	}
 	switch {
 	case strings.HasPrefix(name, "sort"):
-		return n.form(e.Args[0], need, fixed)
+		return n.form(e.Args[0], need, limits)
 	case slices.Contains(keeping, name) && need == Series && !slices.ContainsFunc(e.Args[1:], func(arg parser.Expr) bool { return canFail(arg) }):
-		return n.nameless(e.Args[0], Series, fixed)
+		return n.nameless(e.Args[0], Series, limits)
 	case slices.Contains(keeping, name):
-		return args(name, need, fixed)
+		return args(name, need, limits)
 	case (name == "rate" || name == "increase") && need == Series:
-		return args("rate", need, fixed)
+		return args("rate", need, limits)
 	case slices.Contains(overTime, name) && need == Series:
-		return args("over_time", Series, fixed)
+		return args("over_time", Series, limits)
 	case name == "rate" || name == "increase" || slices.Contains(overTime, name):
-		return args(name, SeriesValue, fixed)
+		return args(name, SeriesValue, limits)
 	case name == "absent":
 		if _, ok := Bare(e.Args[0]).(*parser.VectorSelector); ok { // its matchers are the labels of the result
 			return Canonical(e)

@@ -8,26 +8,27 @@ import (
 	"strings"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-func (n normalizer) binary(e *parser.BinaryExpr, need Need, fixed map[string]string) string {
+func (n normalizer) binary(e *parser.BinaryExpr, need Need, limits limited) string {
 	left, right, op := e.LHS, e.RHS, e.Op
 	switch {
 	case left.Type() == parser.ValueTypeScalar && right.Type() == parser.ValueTypeScalar:
 		return fmt.Sprintf("(%s %s %s)", n.form(left, SeriesValue, nil), op, n.form(right, SeriesValue, nil))
 	case left.Type() == parser.ValueTypeScalar && op.IsComparisonOperator():
-		return n.compared(e, right, left, Mirror(op), need, fixed)
+		return n.compared(e, right, left, Mirror(op), need, limits)
 	case right.Type() == parser.ValueTypeScalar && op.IsComparisonOperator():
-		return n.compared(e, left, right, op, need, fixed)
+		return n.compared(e, left, right, op, need, limits)
 	case left.Type() == parser.ValueTypeScalar && need == Series && !canFail(left):
-		return n.nameless(right, need, fixed)
+		return n.nameless(right, need, limits)
 	case right.Type() == parser.ValueTypeScalar && need == Series && !canFail(right):
-		return n.nameless(left, need, fixed)
+		return n.nameless(left, need, limits)
 	case e.VectorMatching == nil || left.Type() == parser.ValueTypeScalar || right.Type() == parser.ValueTypeScalar:
-		return fmt.Sprintf("(%s %s %s)", n.form(left, SeriesValue, fixed), op, n.form(right, SeriesValue, fixed))
+		return fmt.Sprintf("(%s %s %s)", n.form(left, SeriesValue, limits), op, n.form(right, SeriesValue, limits))
 	}
-	toLeft, toRight := n.constraints(e, fixed)
+	toLeft, toRight := n.constraints(e, limits)
 	mine, its := need, SeriesValue
 	switch {
 	case op == parser.LAND || op == parser.LUNLESS:
@@ -42,9 +43,9 @@ func (n normalizer) binary(e *parser.BinaryExpr, need Need, fixed map[string]str
 	l, r := n.form(left, mine, toLeft), n.form(right, its, toRight)
 	switch {
 	case op == parser.LOR && l == "nothing":
-		return n.form(right, its, fixed)
+		return n.form(right, its, limits)
 	case (op == parser.LOR || op == parser.LUNLESS) && r == "nothing":
-		return n.form(left, mine, fixed)
+		return n.form(left, mine, limits)
 	}
 	word := op.String()
 	if e.ReturnBool {
@@ -90,31 +91,31 @@ func (n normalizer) matching(e *parser.BinaryExpr) string {
 	return fmt.Sprintf("%s on=%v %q %q %q", m.Card, on, named, equal, slices.Sorted(slices.Values(m.Include)))
 }
 
-// constraints are the values that labels have to have on either side for a result that matters.
-func (n normalizer) constraints(e *parser.BinaryExpr, fixed map[string]string) (left, right map[string]string) {
+// constraints are what the labels on either side have to meet for a result that matters.
+func (n normalizer) constraints(e *parser.BinaryExpr, outer limited) (left, right limited) {
 	m := e.VectorMatching
 	l, r := n.Of(e.LHS), n.Of(e.RHS)
-	left, right = map[string]string{}, map[string]string{}
+	left, right = limited{}, limited{}
 	matched := func(name string) bool {
 		return name != model.MetricNameLabel && slices.Contains(m.MatchingLabels, name) == m.On
 	}
-	for name, text := range fixed {
+	for name, all := range outer {
 		inBoth := matched(name)
 		if inBoth || e.Op == parser.LAND || e.Op == parser.LUNLESS || m.Card == parser.CardManyToOne && !slices.Contains(m.Include, name) {
-			left[name] = text
+			left[name] = all
 		}
 		if inBoth || m.Card == parser.CardOneToMany && !slices.Contains(m.Include, name) {
-			right[name] = text
+			right[name] = all
 		}
 	}
 	for name := range l.Labels.of {
-		if text, ok := l.Labels.Fixed(name); ok && matched(name) && e.Op != parser.LOR {
-			right[name] = text
+		if matched(name) && e.Op != parser.LOR {
+			right[name] = slices.Concat(right[name], l.Labels.value(name).limits(name))
 		}
 	}
 	for name := range r.Labels.of {
-		if text, ok := r.Labels.Fixed(name); ok && matched(name) && e.Op != parser.LOR && e.Op != parser.LUNLESS {
-			left[name] = text
+		if matched(name) && e.Op != parser.LOR && e.Op != parser.LUNLESS {
+			left[name] = slices.Concat(left[name], r.Labels.value(name).limits(name))
 		}
 	}
 	if e.Op.IsSetOperator() {
@@ -130,6 +131,14 @@ func (n normalizer) constraints(e *parser.BinaryExpr, fixed map[string]string) (
 	return left, right
 }
 
+// limits are the matchers that a label is known to meet.
+func (v value) limits(name string) []*labels.Matcher {
+	if len(v.among) == 1 {
+		return []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, name, v.among[0])}
+	}
+	return v.matchers
+}
+
 // isDistinct reports whether no two series of a side have the same labels to match by.
 func isDistinct(f Facts, m *parser.VectorMatching) bool {
 	if !f.isUnique() {
@@ -143,9 +152,9 @@ func isDistinct(f Facts, m *parser.VectorMatching) bool {
 }
 
 // compared is the form of a comparison of a vector with a number: which of the values that there can be meet it.
-func (n normalizer) compared(e *parser.BinaryExpr, vector, number parser.Expr, op parser.ItemType, need Need, fixed map[string]string) string {
+func (n normalizer) compared(e *parser.BinaryExpr, vector, number parser.Expr, op parser.ItemType, need Need, limits limited) string {
 	if e.ReturnBool && need == Series && !canFail(number) {
-		return n.nameless(vector, need, fixed)
+		return n.nameless(vector, need, limits)
 	}
 	kind := ""
 	if e.ReturnBool {
@@ -153,20 +162,20 @@ func (n normalizer) compared(e *parser.BinaryExpr, vector, number parser.Expr, o
 	}
 	c, constant := Constant(number)
 	if !constant || math.IsNaN(c) || math.IsInf(c, 0) {
-		return fmt.Sprintf("(%s %s%s %s)", n.form(vector, SeriesValue, fixed), op, kind, n.form(number, SeriesValue, nil))
+		return fmt.Sprintf("(%s %s%s %s)", n.form(vector, SeriesValue, limits), op, kind, n.form(number, SeriesValue, nil))
 	}
 	values := n.Of(vector).Values
 	op, c, always := nearest(op, c, values, n.isWhole(vector))
 	if always && !e.ReturnBool {
-		return n.form(vector, need, fixed)
+		return n.form(vector, need, limits)
 	}
 	if need == Series || c == 0 && op == parser.EQLC { // or the value is 0 anyway
 		vector = unscaled(vector, c)
-		if text, ok := n.signed(vector, op, c, values, fixed); ok {
+		if text, ok := n.signed(vector, op, c, values, limits); ok {
 			return text
 		}
 	}
-	return fmt.Sprintf("(%s %s%s %g)", n.form(vector, SeriesValue, fixed), op, kind, c)
+	return fmt.Sprintf("(%s %s%s %g)", n.form(vector, SeriesValue, limits), op, kind, c)
 }
 
 // most is the number up to which each whole number has a value of its own.
@@ -236,11 +245,11 @@ func unscaled(expr parser.Expr, c float64) parser.Expr {
 
 // signed is the form of a comparison that tells only whether a value is 0, for an operation that does not matter then: the
 // sum of what is not negative is 0 where the largest is, and increase() is 0 where rate() is.
-func (n normalizer) signed(vector parser.Expr, op parser.ItemType, c float64, values Interval, fixed map[string]string) (string, bool) {
+func (n normalizer) signed(vector parser.Expr, op parser.ItemType, c float64, values Interval, limits limited) (string, bool) {
 	switch e := Bare(vector).(type) {
 	case *parser.Call:
 		if c == 0 && (e.Func.Name == "rate" || e.Func.Name == "increase") {
-			return fmt.Sprintf("(sign of %s %s 0)", n.form(e, Series, fixed), op), true
+			return fmt.Sprintf("(sign of %s %s 0)", n.form(e, Series, limits), op), true
 		}
 	case *parser.AggregateExpr:
 		inner := n.Of(e.Expr).Values
@@ -255,7 +264,7 @@ func (n normalizer) signed(vector parser.Expr, op parser.ItemType, c float64, va
 		}
 		largest := *e
 		largest.Op = parser.MAX
-		return fmt.Sprintf("(%s is 0: %v)", n.aggregate(&largest, SeriesValue, fixed), zero), true
+		return fmt.Sprintf("(%s is 0: %v)", n.aggregate(&largest, SeriesValue, limits), zero), true
 	}
 	return "", false
 }
