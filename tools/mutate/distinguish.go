@@ -202,8 +202,12 @@ func (s *Search) scenarios(ctx context.Context, a rule.Alert, every time.Duratio
 	derive, ok := s.derived[key]
 	if !ok {
 		derive = sync.OnceValues(func() ([]witness.Scenario, error) {
-			found, err := witness.Derive(ctx, a, every)
 			var all []witness.Scenario
+			results, err := witness.Load(rule.Set{Alerts: []rule.Alert{a}}, every).All(ctx, []rule.Alert{a})
+			if err == nil && results[0].Answer == witness.Fires {
+				all = append(all, results[0].Input)
+			}
+			found, err := witness.Derive(ctx, a, every)
 			for _, b := range found.Boundaries {
 				all = append(all, b.Scenarios...)
 			}

@@ -219,15 +219,6 @@ func TestGeneratedTestsPass(t *testing.T) {
 	}
 }
 
-func TestVariants(t *testing.T) {
-	s := Scenario{Series: []Series{{`x{job="a"}`, "1"}, {"y", "2"}}}
-	g := NewWithT(t)
-	g.Expect(s.Variants(10)).To(HaveLen(4))
-	g.Expect(s.Variants(10)[0].Series).To(Equal([]Series{{`x{job="a"}`, "1"}, {`x{job="a-other"}`, "1"}, {"y", "2"}}))
-	g.Expect(s.Variants(10)[1].Series).To(Equal([]Series{{`x{job="a-other"}`, "1"}, {"y", "2"}}))
-	g.Expect(s.Variants(1)).To(HaveLen(1))
-}
-
 func FuzzDerive(f *testing.F) {
 	for _, seed := range []string{
 		"x < 604800", `a{b=~"[c-e].*|"} / on (b) group_left () c > 0.5 and absent(d)`, "rate(x[1s]) > 1e30", "x == NaN", "x > Inf",
