@@ -332,13 +332,13 @@ func TestVariants(t *testing.T) {
 	g := NewWithT(t)
 	s := witness.Scenario{Interval: time.Minute, Series: []witness.Series{{Series: `x_total{job="a"}`, Values: "0+10x60"}, {Series: `y{job="a"}`, Values: "4x60"}}}
 	var all [][]witness.Series
-	for v := range variantsOf(s, decisive{windows: []time.Duration{10 * time.Minute}, texts: map[string][]string{"job": {"", "b"}}}) {
+	for v := range variantsOf(s, decisive{windows: []time.Duration{10 * time.Minute}, texts: map[string][]string{"job": {"", "b"}, "zone": {"c"}}}) {
 		g.Expect(isPlausible(v)).To(BeTrue())
 		all = append(all, v.Series)
 	}
 	for name, want := range map[string][]witness.Series{
 		"a label that a matcher names": {{Series: `x_total{job="b"}`, Values: "0+10x60"}, {Series: `y{job="a"}`, Values: "4x60"}},
-		"without the label":            {{Series: `x_total{job="a"}`, Values: "0+10x60"}, {Series: "y", Values: "4x60"}},
+		"a label that is new":          {{Series: `x_total{job="a"}`, Values: "0+10x60"}, {Series: `y{job="a", zone="c"}`, Values: "4x60"}},
 		"one missing":                  {{Series: `y{job="a"}`, Values: "4x60"}},
 		"twice as large":               {{Series: `x_total{job="a"}`, Values: "0+10x60"}, {Series: `y{job="a"}`, Values: "8x60"}},
 		"two series, spread": {{Series: `x_total{instance="1", job="a"}`, Values: "0+15x60"}, {Series: `x_total{instance="2", job="a"}`, Values: "0+5x60"},

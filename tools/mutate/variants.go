@@ -161,6 +161,9 @@ func (v *variants) relabeled() bool {
 	}
 	for _, label := range names {
 		for _, text := range append(slices.Clone(v.texts[label]), "*") {
+			if text == "" && (label == "job" || label == "instance") { // which scraped series have
+				continue
+			}
 			for _, metric := range append([]string{""}, v.metrics()...) {
 				for _, keep := range []bool{true, false} {
 					if !v.change(func(s samples) []samples {
