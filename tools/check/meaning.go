@@ -29,25 +29,46 @@ func fix(r promql.Reason) string {
 		return "fix one of the two sides"
 	case promql.Recorded:
 		return "fix that rule"
+	case promql.Ambiguous:
+		return "match by " + r.Label + " too, aggregate it away before, or say with group_left or group_right which side has many"
+	case promql.Useless:
+		return "take it out, or fix what it was meant for"
+	case promql.Poisoned:
+		return "aggregate both sides before the division, or divide by what is above 0 only, as in x / (y > 0)"
 	}
 	if e, ok := r.At.(*parser.BinaryExpr); ok {
 		if counted, ok := promql.Bare(e.LHS).(*parser.AggregateExpr); ok && counted.Op == parser.COUNT {
 			return "a count of no series has no result, rather than 0: use absent(), or count() or vector(0)"
 		}
+		for _, side := range []parser.Expr{e.LHS, e.RHS} {
+			if call, ok := promql.Bare(side).(*parser.Call); ok && call.Func.Name == "histogram_quantile" {
+				if phi, ok := promql.Constant(call.Args[0]); ok && phi >= 0 && phi <= 1 {
+					return "a quantile is not above the last finite bucket: compare it with less, or export larger buckets"
+				}
+			}
+		}
 	}
 	return "fix the comparison"
 }
+
+// besides are the checks for parts that can have a result, but not the one that they are written for.
+var besides = map[promql.Kind]string{promql.Ambiguous: "expr/matching", promql.Useless: "expr/useless", promql.Poisoned: "expr/nan"}
 
 // meaning demands that each part of an expression can have a result. What follows from the text alone is an error; what
 // rests on exporters doing as usual is a warning.
 func (c *checker) meaning(q query) {
 	for _, by := range []promql.Knowledge{promql.Sure, promql.Usual} {
 		for _, r := range promql.Analyze(q.expr, c.series.rules, by).Reasons() {
-			if c.missing[r.At] {
+			span := posrange.PositionRange{Start: min(r.First.Start, r.Second.Start), End: max(r.First.End, r.Second.End)}
+			check, differs := besides[r.Kind]
+			switch {
+			case differs && by == promql.Sure:
+				c.reportSpan(q, span, promql.Usual, check, "%s: %s: %s", q.owner, r.Text, fix(r))
+				continue
+			case differs || c.missing[r.At]:
 				continue
 			}
 			c.missing[r.At] = true
-			span := posrange.PositionRange{Start: min(r.First.Start, r.Second.Start), End: max(r.First.End, r.Second.End)}
 			if r.Kind == promql.Matching {
 				c.reportSpan(q, span, by, "expr/matching", "%s: in %s, %s: %s", q.owner, promql.Excerpt(r.At), r.Text, fix(r))
 			} else {

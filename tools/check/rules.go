@@ -28,12 +28,13 @@ func (c *checker) rules(set rule.Set, dashboards []panel, inventory *metric.Inve
 	for _, recording := range set.Recordings {
 		if expr, err := promql.ParseExpr(recording.Expr); err == nil { // what does not parse has been refused
 			recordings = append(recordings, promql.Recording{Name: recording.Name, Expr: expr, Labels: recording.Labels,
-				Place: fmt.Sprintf("%s:%d", recording.File, recording.Line)})
+				Place: fmt.Sprintf("%s:%d", recording.File, recording.Line), Turn: c.clock.turn(recording, recording.File, recording.Interval)})
 			queries = append(queries, ofRecording(recording, expr))
 		}
 	}
 	c.series = newSeries(inventory, recordings)
 	for i, recording := range set.Recordings[:len(queries)] {
+		c.paced(queries[i], recordings[i].Turn)
 		c.overridden(queries[i], recording.Labels, func(label string) (int, int) { return recording.At("labels."+label, 0) })
 	}
 	var alerts []parsedAlert
@@ -47,6 +48,9 @@ func (c *checker) rules(set rule.Set, dashboards []panel, inventory *metric.Inve
 		q := ofAlert(alert, expr)
 		queries = append(queries, q)
 		c.fires(q, alert)
+		turn := c.clock.turn(alert, alert.File, alert.Interval)
+		c.paced(q, turn)
+		c.pending(q, alert, turn)
 		c.overridden(q, alert.Labels, func(label string) (int, int) { return alert.At("labels."+label, 0) })
 		if inventory != nil {
 			c.bare(q)

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,8 +60,8 @@ func TestNothingImpossibleHappens(t *testing.T) {
 			for start := time.Now(); time.Since(start) < *duration && !t.Failed(); {
 				p.over(w)
 			}
-			t.Logf("seed %d: %d expressions, %d parts evaluated, %d results; claimed never %d, always %d", *seed, p.expressions, p.parts, p.results, p.never, p.always)
-			if p.never == 0 || p.always == 0 || p.results == 0 {
+			t.Logf("seed %d: %d expressions, %d parts evaluated, %d results; claimed never %d, always %d, useless %d", *seed, p.expressions, p.parts, p.results, p.never, p.always, p.useless)
+			if p.useless == 0 || p.never == 0 || p.always == 0 || p.results == 0 {
 				t.Error("the expressions are too simple to show anything")
 			}
 		})
@@ -72,7 +74,7 @@ type property struct {
 	engine *engine.Engine
 	db     storage.Queryable
 
-	expressions, parts, results, never, always int
+	expressions, parts, results, never, always, useless int
 }
 
 func (p *property) over(w *world) {
@@ -104,7 +106,7 @@ func (p *property) over(w *world) {
 		}
 	}
 	p.db = ruletest.Storage(all)
-	known := promql.Know(rules, nil)
+	known := promql.Know(rules, nil, nil)
 	for range 30 {
 		text := w.vector(1 + w.IntN(4))
 		expr, err := promql.ParseExpr(text)
@@ -113,6 +115,12 @@ func (p *property) over(w *world) {
 		}
 		p.expressions++
 		a := promql.Analyze(expr, known, p.by)
+		for _, r := range a.Reasons() {
+			if r.Kind == promql.Useless && r.Instead != nil {
+				p.useless++
+				p.alike(r)
+			}
+		}
 		parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 			if part, ok := node.(parser.Expr); ok && part.Type() == parser.ValueTypeVector {
 				p.check(expr, part, a.Of(part), all)
@@ -134,6 +142,28 @@ func (p *property) query(text string, step int) (engine.Vector, bool) {
 	}
 	found, err := result.Vector()
 	return append(engine.Vector{}, found...), err == nil
+}
+
+// alike demands that a part has the same results without what is useless in it.
+func (p *property) alike(r promql.Reason) {
+	for _, step := range []int{6, 13, 19} {
+		var texts [2]string
+		for i, expr := range []parser.Expr{r.At, r.Instead} {
+			found, ok := p.query(expr.String(), step)
+			if !ok && i == 0 {
+				break // many-to-many matching, or two series alike
+			}
+			var lines []string
+			for _, sample := range found {
+				lines = append(lines, fmt.Sprintf("%s %v", labels.NewBuilder(sample.Metric).Del(model.MetricNameLabel).Labels(), sample.F+0)) // -0 is 0
+			}
+			slices.Sort(lines)
+			texts[i] = strings.Join(append(lines, fmt.Sprint(ok)), "\n")
+		}
+		if texts[0] != "" && texts[0] != texts[1] {
+			p.Errorf("seed %d: %s\n%s\nhas other results without it:\n%s\n%s\nand\n%s", *seed, r.Text, r.At, r.Instead, texts[0], texts[1])
+		}
+	}
 }
 
 func (p *property) check(expr, part parser.Expr, f promql.Facts, all []engine.Series) {

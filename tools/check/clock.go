@@ -1,0 +1,139 @@
+package check
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/stemedb/firedrill/tools/finding"
+	"github.com/stemedb/firedrill/tools/promql"
+	"github.com/stemedb/firedrill/tools/rule"
+)
+
+// clock is how often Prometheus evaluates and scrapes; 0 where that is not known.
+type clock struct {
+	evaluated time.Duration            // groups that set no interval
+	scraped   time.Duration            // the targets that are scraped the most often
+	jobs      map[string]time.Duration // the targets of each job
+}
+
+// loadClock reads a Prometheus configuration; without a path, it is not known how often it evaluates. A scrape interval
+// that is not 0 takes the place of those in the configuration.
+func loadClock(file string, scraped time.Duration) (clock, error) {
+	c := clock{scraped: scraped}
+	if file == "" {
+		return c, nil
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return c, fmt.Errorf("%s: fix it until Prometheus loads it", strings.TrimPrefix(err.Error(), "open "))
+	}
+	const usual = model.Duration(time.Minute) // as Prometheus has it
+	var cfg struct {
+		Global struct {
+			Evaluation *model.Duration `yaml:"evaluation_interval"`
+			Scrape     *model.Duration `yaml:"scrape_interval"`
+		} `yaml:"global"`
+		Scrapes []struct {
+			Job    string          `yaml:"job_name"`
+			Scrape *model.Duration `yaml:"scrape_interval"`
+		} `yaml:"scrape_configs"`
+		Files []string `yaml:"scrape_config_files"`
+	}
+	if err := yaml.Unmarshal(content, &cfg); err != nil {
+		return c, fmt.Errorf("%s: %s: fix it until Prometheus loads it", file, strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: "))
+	}
+	or := func(own *model.Duration, other model.Duration) model.Duration {
+		if own == nil || *own == 0 {
+			return other
+		}
+		return *own
+	}
+	c.evaluated = time.Duration(or(cfg.Global.Evaluation, usual))
+	if scraped > 0 {
+		return c, nil
+	}
+	c.jobs = map[string]time.Duration{}
+	for _, s := range cfg.Scrapes {
+		every := time.Duration(or(s.Scrape, or(cfg.Global.Scrape, usual)))
+		c.jobs[s.Job] = every
+		if len(cfg.Files) == 0 && (c.scraped == 0 || every < c.scraped) {
+			c.scraped = every
+		}
+	}
+	return c, nil
+}
+
+// located is a rule that knows its place.
+type located interface {
+	At(field string, offset int) (line, column int)
+}
+
+// turn is when a rule is evaluated.
+func (c clock) turn(r located, file string, every time.Duration) promql.Turn {
+	const widest = 1 << 16
+	group, _ := r.At("group", 0)
+	line, column := r.At("expr", 0)
+	if every == 0 {
+		every = c.evaluated
+	}
+	return promql.Turn{Group: fmt.Sprintf("%s:%d", file, group), Order: line*widest + column, Every: every}
+}
+
+// scrapedEvery is how often what a selector asks for is scraped, at the most often.
+func (c clock) scrapedEvery(s *parser.VectorSelector) time.Duration {
+	for _, m := range s.LabelMatchers {
+		if every := c.jobs[m.Value]; m.Name == model.JobLabel && m.Type == labels.MatchEqual && every > 0 {
+			return every
+		}
+	}
+	return c.scraped
+}
+
+// paced demands that ranges and recordings fit how often a rule is evaluated, and its input gets samples.
+func (c *checker) paced(q query, turn promql.Turn) {
+	pace := promql.Pace{Known: c.series.knowledge, Turn: turn, Step: c.clock.evaluated, Scraped: c.clock.scrapedEvery}
+	for _, r := range pace.Reasons(q.expr) {
+		check, fix := "expr/range", "make the range longer"
+		every := model.Duration(r.Every)
+		switch r.Kind {
+		case promql.Few:
+			fix = fmt.Sprintf("make the range at least %s", 4*every)
+		case promql.Blind:
+			fix = fmt.Sprintf("make the range at least %s, or evaluate the group more often", 2*every)
+		case promql.Early:
+			check, fix = "rule/order", "move the rule that records it up"
+		case promql.Stale:
+			check = "expr/stale"
+			fix = fmt.Sprintf("record it more often than every %s, or read last_over_time(…[%s])", model.Duration(promql.Lookback), 2*every)
+		}
+		c.reportSpan(q, r.First, promql.Usual, check, "%s: %s: %s", q.owner, r.Text, fix)
+		if r.Never {
+			c.findings[len(c.findings)-1].Severity = finding.Error
+		}
+	}
+}
+
+// pending demands that an alert's for can pass, and passes when it says.
+func (c *checker) pending(q query, alert rule.Alert, turn promql.Turn) {
+	if alert.For == 0 {
+		return
+	}
+	pace := promql.Pace{Known: c.series.knowledge, Turn: turn}
+	if r, ok := pace.Pending(q.expr, alert.For); ok {
+		c.reportSpan(q, r.First, promql.Sure, "rule/for", "%s: %s: record it more often than every %s, or read last_over_time(…[%s])",
+			q.owner, r.Text, model.Duration(promql.Lookback), 2*model.Duration(r.Every))
+		c.findings[len(c.findings)-1].Severity = finding.Error
+	}
+	if turn.Every == 0 || alert.For%turn.Every == 0 {
+		return
+	}
+	c.reportAt(alert, "for", 0, "rule/for", "%s is evaluated every %s, so that with a for of %s it fires after %s: write for: %s, or give the group an interval that divides it",
+		alert.Name, model.Duration(turn.Every), model.Duration(alert.For), model.Duration(promql.Passes(alert.For, turn.Every)), model.Duration(promql.Passes(alert.For, turn.Every)))
+}
