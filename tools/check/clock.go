@@ -96,22 +96,34 @@ func (c clock) scrapedEvery(s *parser.VectorSelector) time.Duration {
 	return c.scraped
 }
 
-// paced demands that ranges and recordings fit how often a rule is evaluated, and its input gets samples.
-func (c *checker) paced(q query, turn promql.Turn) {
+// paced demands that ranges and recordings fit how often a rule is evaluated, and its input gets samples. An alert is
+// pending for wait.
+func (c *checker) paced(q query, turn promql.Turn, wait time.Duration) {
 	pace := promql.Pace{Known: c.series.knowledge, Turn: turn, Step: c.clock.evaluated, Scraped: c.clock.scrapedEvery}
+	fresh := func(r promql.Reason) string {
+		return fmt.Sprintf("record it more often than every %s, or read last_over_time(…[%s])", model.Duration(promql.Lookback), model.Duration(2*r.Every))
+	}
+	pending, never := pace.Pending(q.expr, wait)
+	if never {
+		c.reportSpan(q, pending.First, promql.Sure, "rule/for", "%s: %s: %s", q.owner, pending.Text, fresh(pending))
+		c.findings[len(c.findings)-1].Severity = finding.Error
+	}
 	for _, r := range pace.Reasons(q.expr) {
-		check, fix := "expr/range", "make the range longer"
-		every := model.Duration(r.Every)
+		check, fix := "expr/range", fmt.Sprintf("make the range at least %s", model.Duration(2*r.Every))
 		switch r.Kind {
 		case promql.Few:
-			fix = fmt.Sprintf("make the range at least %s", 4*every)
+			if r.Scraped {
+				fix = fmt.Sprintf("make the range at least %s", model.Duration(4*r.Every))
+			}
 		case promql.Blind:
-			fix = fmt.Sprintf("make the range at least %s, or evaluate the group more often", 2*every)
+			fix += ", or evaluate the group more often"
 		case promql.Early:
 			check, fix = "rule/order", "move the rule that records it up"
 		case promql.Stale:
-			check = "expr/stale"
-			fix = fmt.Sprintf("record it more often than every %s, or read last_over_time(…[%s])", model.Duration(promql.Lookback), 2*every)
+			if never && r.At == pending.At {
+				continue
+			}
+			check, fix = "expr/stale", fresh(r)
 		}
 		c.reportSpan(q, r.First, promql.Usual, check, "%s: %s: %s", q.owner, r.Text, fix)
 		if r.Never {
@@ -120,20 +132,41 @@ func (c *checker) paced(q query, turn promql.Turn) {
 	}
 }
 
-// pending demands that an alert's for can pass, and passes when it says.
-func (c *checker) pending(q query, alert rule.Alert, turn promql.Turn) {
+// lasts demands that an alert's for is over at an evaluation, and does not begin anew at each.
+func (c *checker) lasts(q query, alert rule.Alert, every time.Duration) {
 	if alert.For == 0 {
 		return
 	}
-	pace := promql.Pace{Known: c.series.knowledge, Turn: turn}
-	if r, ok := pace.Pending(q.expr, alert.For); ok {
-		c.reportSpan(q, r.First, promql.Sure, "rule/for", "%s: %s: record it more often than every %s, or read last_over_time(…[%s])",
-			q.owner, r.Text, model.Duration(promql.Lookback), 2*model.Duration(r.Every))
-		c.findings[len(c.findings)-1].Severity = finding.Error
+	if every > 0 && alert.For%every != 0 {
+		passes := model.Duration(promql.Passes(alert.For, every))
+		c.reportAt(alert, "for", 0, "rule/for", "%s is evaluated every %s, so that with a for of %s it fires after %s: write for: %s, or give the group an interval that divides it",
+			alert.Name, model.Duration(every), model.Duration(alert.For), passes, passes)
 	}
-	if turn.Every == 0 || alert.For%turn.Every == 0 {
-		return
+	for _, branch := range branches(q.expr) {
+		if e := chosen(branch); e != nil {
+			c.reportSpan(q, e.PositionRange(), promql.Usual, "rule/for", "%s: %s() can choose other series at each evaluation, and the for of %s begins anew for each: compare all series with a threshold, or aggregate what is chosen",
+				q.owner, e.Op, model.Duration(alert.For))
+		}
 	}
-	c.reportAt(alert, "for", 0, "rule/for", "%s is evaluated every %s, so that with a for of %s it fires after %s: write for: %s, or give the group an interval that divides it",
-		alert.Name, model.Duration(turn.Every), model.Duration(alert.For), model.Duration(promql.Passes(alert.For, turn.Every)), model.Duration(promql.Passes(alert.For, turn.Every)))
+}
+
+// chosen returns the aggregation that chooses some of all the series whose labels an expression's results have, or nil. One
+// that chooses by groups, as topk by (pod) (1, x) does, mostly leaves one of several that tell the same.
+func chosen(expr parser.Expr) *parser.AggregateExpr {
+	switch e := promql.Bare(expr).(type) {
+	case *parser.AggregateExpr:
+		switch e.Op {
+		case parser.TOPK, parser.BOTTOMK, parser.LIMITK, parser.LIMIT_RATIO:
+			if len(e.Grouping) == 0 && !e.Without {
+				return e
+			}
+		}
+	case *parser.BinaryExpr:
+		many := e.LHS
+		if e.LHS.Type() == parser.ValueTypeScalar || e.VectorMatching != nil && e.VectorMatching.Card == parser.CardOneToMany {
+			many = e.RHS
+		}
+		return chosen(many)
+	}
+	return nil
 }

@@ -62,6 +62,8 @@ func (c *checker) meaning(q query) {
 			span := posrange.PositionRange{Start: min(r.First.Start, r.Second.Start), End: max(r.First.End, r.Second.End)}
 			check, differs := besides[r.Kind]
 			switch {
+			case r.Kind == promql.Useless && r.Label != "" && c.series.inventory != nil: // metric/label tells
+				continue
 			case differs && by == promql.Sure:
 				c.reportSpan(q, span, promql.Usual, check, "%s: %s: %s", q.owner, r.Text, fix(r))
 				continue

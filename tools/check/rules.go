@@ -34,7 +34,7 @@ func (c *checker) rules(set rule.Set, dashboards []panel, inventory *metric.Inve
 	}
 	c.series = newSeries(inventory, recordings)
 	for i, recording := range set.Recordings[:len(queries)] {
-		c.paced(queries[i], recordings[i].Turn)
+		c.paced(queries[i], recordings[i].Turn, 0)
 		c.overridden(queries[i], recording.Labels, func(label string) (int, int) { return recording.At("labels."+label, 0) })
 	}
 	var alerts []parsedAlert
@@ -49,8 +49,8 @@ func (c *checker) rules(set rule.Set, dashboards []panel, inventory *metric.Inve
 		queries = append(queries, q)
 		c.fires(q, alert)
 		turn := c.clock.turn(alert, alert.File, alert.Interval)
-		c.paced(q, turn)
-		c.pending(q, alert, turn)
+		c.paced(q, turn, alert.For)
+		c.lasts(q, alert, turn.Every)
 		c.overridden(q, alert.Labels, func(label string) (int, int) { return alert.At("labels."+label, 0) })
 		if inventory != nil {
 			c.bare(q)

@@ -95,7 +95,7 @@ type Reason struct {
 	At            parser.Expr // the part
 	First, Second posrange.PositionRange
 	Text          string // as in: count(x) is at least 1, so == 0 never holds
-	Label         string // by which two sides never match
+	Label         string // by which two sides never match, or that is missing
 	// Differ says that both sides have that label, with different values.
 	Differ bool
 	// Instead has the same results as At, but for the name of the metric, where At is useless; nil
@@ -106,6 +106,7 @@ type Reason struct {
 	// Every is how often samples are recorded or scraped, or evaluations are, whichever a range of that Length is too short
 	// for.
 	Every, Length time.Duration
+	Scraped       bool // whether Kind is Few and it is targets that are to be scraped more often
 }
 
 // Analyze finds what is known of an expression. Known may be nil; what it found before of the same parts it knows.

@@ -45,6 +45,7 @@ func (a *Analysis) match(e *parser.BinaryExpr, left, right Facts) (joined, bool)
 		agreed[name] = both
 	}
 	a.matchedInVain(e, left, right)
+	a.joinedInVain(e)
 	a.ambiguous(e)
 	j.alike = a.isAlike(m, left.Labels, right.Labels)
 	j.Labels = resultLabels(m, left.Labels, right.Labels, agreed, e.Op.IsSetOperator())

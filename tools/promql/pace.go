@@ -112,7 +112,7 @@ func (p Pace) period(s *parser.VectorSelector) (of samples, sure bool) {
 // each time that every is over.
 func ranged(e parser.Expr, length time.Duration, function string, of samples, sure bool, every time.Duration) []Reason {
 	reason := func(kind Kind, every time.Duration, format string, args ...any) []Reason {
-		return []Reason{{Kind: kind, At: e, First: e.PositionRange(), Second: e.PositionRange(), Text: fmt.Sprintf(format, args...), Every: every, Length: length}}
+		return []Reason{{Kind: kind, At: e, First: e.PositionRange(), Second: e.PositionRange(), Text: fmt.Sprintf(format, args...), Every: every, Length: length, Scraped: of.how == "scraped"}}
 	}
 	d := func(v time.Duration) string { return model.Duration(v).String() }
 	two := slices.Contains(ofTwo, function)
@@ -127,15 +127,14 @@ func ranged(e parser.Expr, length time.Duration, function string, of samples, su
 		return reason(Few, of.every, "%s: a range of %s holds one sample alone at times, which is too few", what, d(length))
 	case length < of.every:
 		return reason(Few, of.every, "%s: a range of %s holds no sample at times", what, d(length))
+	}
+	switch blind := every > 0 && slices.Contains(ofAll, function); {
+	case blind && length < every:
+		return reason(Blind, every, "%s() of %s is evaluated every %s: what happens in the other %s is never seen", function, Excerpt(e), d(every), d(every-length))
+	case blind && two && function != "rate" && (length == every || length < every+of.every):
+		return reason(Blind, every, "%s() of %s is evaluated every %s: what happens between the last sample of one range and the first of the next is never seen", function, Excerpt(e), d(every))
 	case two && of.how == "scraped" && length < 4*of.every:
 		return reason(Few, of.every, "%s: a range of %s holds fewer than four samples, so that one or two scrapes that fail leave no result", what, d(length))
-	}
-	switch {
-	case every <= 0 || !slices.Contains(ofAll, function):
-	case length < every:
-		return reason(Blind, every, "%s() of %s is evaluated every %s: what happens in the other %s is never seen", function, Excerpt(e), d(every), d(every-length))
-	case two && function != "rate" && (length == every || length < every+of.every):
-		return reason(Blind, every, "%s() of %s is evaluated every %s: what happens between the last sample of one range and the first of the next is never seen", function, Excerpt(e), d(every))
 	}
 	return nil
 }

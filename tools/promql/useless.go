@@ -15,9 +15,19 @@ func (a *Analysis) uselessly(at, what, instead parser.Expr, format string, args 
 	all[len(all)-1].Instead = instead
 }
 
+// about names the label of the last reason of a part.
+func (a *Analysis) about(at parser.Expr, label string) {
+	all := a.known.reasons[part{at, a.by}]
+	all[len(all)-1].Label = label
+}
+
 // aggregatedInVain reports what an aggregation says to no effect: labels that what it aggregates has not, the aggregation
 // itself where each group has one series, and the labels that it drops at once after they were made.
 func (a *Analysis) aggregatedInVain(e *parser.AggregateExpr, inner Facts) {
+	switch e.Op {
+	case parser.TOPK, parser.BOTTOMK, parser.LIMITK, parser.LIMIT_RATIO: // the labels stay
+		return
+	}
 	if inner.Empty {
 		return
 	}
@@ -26,10 +36,16 @@ func (a *Analysis) aggregatedInVain(e *parser.AggregateExpr, inner Facts) {
 			short := *e
 			short.Grouping = slices.DeleteFunc(slices.Clone(e.Grouping), func(name string) bool { return slices.Contains(missing, name) })
 			a.uselessly(e, e, &short, "it groups by %s, but %s has %s", strings.Join(missing, ", "), Excerpt(e.Expr), inner.Labels)
+			a.about(e, missing[0])
 			return
 		}
 	}
 	keeps := func(name string) bool { return slices.Contains(e.Grouping, name) != e.Without }
+	a.copiedInVain(e, e.Expr, keeps, e.Op, func(instead parser.Expr) parser.Expr {
+		short := *e
+		short.Expr = instead
+		return &short
+	})
 	switch e.Op {
 	case parser.SUM, parser.AVG, parser.MIN, parser.MAX:
 		// What a recording rule groups by may change, and the aggregation then makes a difference.
@@ -41,8 +57,6 @@ func (a *Analysis) aggregatedInVain(e *parser.AggregateExpr, inner Facts) {
 			a.uselessly(e, e, e.Expr, "%s has one series for each %s already, of which %s makes the same", Excerpt(e.Expr), groups(names), e.Op)
 			return
 		}
-	case parser.TOPK, parser.BOTTOMK, parser.LIMITK, parser.LIMIT_RATIO, parser.COUNT_VALUES:
-		return
 	}
 	a.relabeledInVain(e, e.Expr, keeps, nil, func(instead parser.Expr) parser.Expr {
 		short := *e
@@ -57,12 +71,43 @@ func (f Facts) single(keeps func(string) bool) ([]string, bool) {
 	return names, known && f.isUnique() && !slices.ContainsFunc(names, func(name string) bool { return !keeps(name) })
 }
 
+// copiedInVain reports labels that group_left or group_right takes from the other side and that go at once.
+func (a *Analysis) copiedInVain(top, expr parser.Expr, keeps func(string) bool, dropping parser.ItemType, around func(parser.Expr) parser.Expr) {
+	e, ok := Bare(expr).(*parser.BinaryExpr)
+	if !ok || e.VectorMatching == nil || e.VectorMatching.Card == parser.CardOneToOne {
+		return
+	}
+	dropped := slices.DeleteFunc(slices.Clone(e.VectorMatching.Include), keeps)
+	if len(dropped) == 0 {
+		return
+	}
+	short, matching := *e, *e.VectorMatching
+	matching.Include = slices.DeleteFunc(slices.Clone(matching.Include), func(name string) bool { return slices.Contains(dropped, name) })
+	short.VectorMatching = &matching
+	a.uselessly(top, e, around(&short), "%s is taken from the other side of %s, and %s drops it", strings.Join(dropped, ", "), e.Op, dropping)
+}
+
 // groups describes what there is one series for each of.
 func groups(names []string) string {
 	if len(names) == 0 {
 		return "result"
 	}
 	return strings.Join(names, ", ")
+}
+
+// joinedInVain reports labels that the right side of and or unless takes from elsewhere, of which nothing is left in the
+// result.
+func (a *Analysis) joinedInVain(e *parser.BinaryExpr) {
+	m := e.VectorMatching
+	if e.Op != parser.LAND && e.Op != parser.LUNLESS {
+		return
+	}
+	matched := func(name string) bool { return slices.Contains(m.MatchingLabels, name) == m.On }
+	a.copiedInVain(e, e.RHS, matched, e.Op, func(instead parser.Expr) parser.Expr {
+		short := *e
+		short.RHS = instead
+		return &short
+	})
 }
 
 // notIn are the labels that no series has.
@@ -149,6 +194,7 @@ func (a *Analysis) matchedInVain(e *parser.BinaryExpr, left, right Facts) {
 			matching.MatchingLabels = slices.DeleteFunc(slices.Clone(m.MatchingLabels), func(name string) bool { return slices.Contains(both, name) })
 			short.VectorMatching = &matching
 			a.uselessly(e, e, &short, "%s matches by %s, but neither side has it: the left one has %s, the right one %s", operator(e), strings.Join(both, ", "), left.Labels, right.Labels)
+			a.about(e, both[0])
 		}
 	}
 	one, side := right, e.RHS
@@ -181,8 +227,7 @@ func (a *Analysis) ambiguous(e *parser.BinaryExpr) {
 				continue
 			}
 			a.report(Ambiguous, e, side, side, "%s is grouped by %s, by which %s does not match: as soon as two of its series differ in %s alone, the rule fails", Excerpt(side), name, operator(e), name)
-			all := a.known.reasons[part{e, a.by}]
-			all[len(all)-1].Label = name
+			a.about(e, name)
 			return
 		}
 	}
