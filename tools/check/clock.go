@@ -109,23 +109,21 @@ func (c *checker) paced(q query, turn promql.Turn, wait time.Duration) {
 		c.findings[len(c.findings)-1].Severity = finding.Error
 	}
 	for _, r := range pace.Reasons(q.expr) {
-		check, fix := "expr/range", fmt.Sprintf("make the range at least %s", model.Duration(2*r.Every))
-		switch r.Kind {
-		case promql.Few:
-			if r.Scraped {
-				fix = fmt.Sprintf("make the range at least %s", model.Duration(4*r.Every))
-			}
-		case promql.Blind:
-			fix += ", or evaluate the group more often"
-		case promql.Early:
-			check, fix = "rule/order", "move the rule that records it up"
-		case promql.Stale:
-			if never && r.At == pending.At {
-				continue
-			}
-			check, fix = "expr/stale", fresh(r)
+		longer := "make the range at least " + model.Duration(2*r.Every).String()
+		switch {
+		case r.Kind == promql.Few && r.Scraped:
+			c.reportSpan(q, r.First, promql.Usual, "expr/range", "%s: %s: make the range at least %s", q.owner, r.Text, model.Duration(4*r.Every))
+		case r.Kind == promql.Few:
+			c.reportSpan(q, r.First, promql.Usual, "expr/range", "%s: %s: %s", q.owner, r.Text, longer)
+		case r.Kind == promql.Blind:
+			c.reportSpan(q, r.First, promql.Usual, "expr/range", "%s: %s: %s, or evaluate it more often", q.owner, r.Text, longer)
+		case r.Kind == promql.Early:
+			c.reportSpan(q, r.First, promql.Usual, "rule/order", "%s: %s: move the rule that records it up", q.owner, r.Text)
+		case never && r.At == pending.At:
+			continue
+		default:
+			c.reportSpan(q, r.First, promql.Usual, "expr/stale", "%s: %s: %s", q.owner, r.Text, fresh(r))
 		}
-		c.reportSpan(q, r.First, promql.Usual, check, "%s: %s: %s", q.owner, r.Text, fix)
 		if r.Never {
 			c.findings[len(c.findings)-1].Severity = finding.Error
 		}

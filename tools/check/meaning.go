@@ -51,23 +51,20 @@ func fix(r promql.Reason) string {
 	return "fix the comparison"
 }
 
-// besides are the checks for parts that can have a result, but not the one that they are written for.
-var besides = map[promql.Kind]string{promql.Ambiguous: "expr/matching", promql.Useless: "expr/useless", promql.Poisoned: "expr/nan"}
-
 // meaning demands that each part of an expression can have a result. What follows from the text alone is an error; what
 // rests on exporters doing as usual is a warning.
 func (c *checker) meaning(q query) {
 	for _, by := range []promql.Knowledge{promql.Sure, promql.Usual} {
 		for _, r := range promql.Analyze(q.expr, c.series.rules, by).Reasons() {
 			span := posrange.PositionRange{Start: min(r.First.Start, r.Second.Start), End: max(r.First.End, r.Second.End)}
-			check, differs := besides[r.Kind]
-			switch {
-			case r.Kind == promql.Useless && r.Label != "" && c.series.inventory != nil: // metric/label tells
+			switch r.Kind {
+			case promql.Ambiguous, promql.Useless, promql.Poisoned: // it can have a result
+				if by == promql.Sure {
+					c.other(q, span, r)
+				}
 				continue
-			case differs && by == promql.Sure:
-				c.reportSpan(q, span, promql.Usual, check, "%s: %s: %s", q.owner, r.Text, fix(r))
-				continue
-			case differs || c.missing[r.At]:
+			}
+			if c.missing[r.At] {
 				continue
 			}
 			c.missing[r.At] = true
@@ -89,6 +86,18 @@ func (c *checker) meaning(q query) {
 		}
 		return nil
 	})
+}
+
+// other reports a part that can have a result, but not the one that it is written for.
+func (c *checker) other(q query, span posrange.PositionRange, r promql.Reason) {
+	switch {
+	case r.Kind == promql.Ambiguous:
+		c.reportSpan(q, span, promql.Usual, "expr/matching", "%s: %s: %s", q.owner, r.Text, fix(r))
+	case r.Kind == promql.Poisoned:
+		c.reportSpan(q, span, promql.Usual, "expr/nan", "%s: %s: %s", q.owner, r.Text, fix(r))
+	case r.Label == "" || c.series.inventory == nil: // metric/label tells of labels that are missing
+		c.reportSpan(q, span, promql.Usual, "expr/useless", "%s: %s: %s", q.owner, r.Text, fix(r))
+	}
 }
 
 // reportSpan reports on a part of an expression.

@@ -61,7 +61,7 @@ type Series struct {
 	// Labels are the label names of all its series, sorted; nil if a metric is declared but has no series.
 	Labels []string
 
-	// Bounds are those of its buckets but +Inf, by their label le, in order.
+	// Bounds are those of its buckets but +Inf, by their label le, in order; nil if there is no +Inf, as in an excerpt.
 	Bounds []float64
 }
 
@@ -255,7 +255,7 @@ func (r *reader) read(entry textparse.Entry, parser textparse.Parser) {
 				names[l.Name] = true
 			}
 		})
-		if bound, err := strconv.ParseFloat(set.Get(model.BucketLabel), 64); err == nil && !math.IsInf(bound, 0) && !math.IsNaN(bound) {
+		if bound, err := strconv.ParseFloat(set.Get(model.BucketLabel), 64); err == nil && !math.IsNaN(bound) {
 			r.bounds[name] = append(r.bounds[name], bound)
 		}
 	}
@@ -292,7 +292,10 @@ func (r *reader) into(inv *Inventory) {
 			}
 		}
 		s.Labels = append([]string{}, slices.Sorted(maps.Keys(set))...)
-		s.Bounds = slices.Compact(slices.Sorted(slices.Values(r.bounds[name])))
+		bounds := slices.Compact(slices.Sorted(slices.Values(r.bounds[name])))
+		if last := len(bounds) - 1; last > 0 && math.IsInf(bounds[last], 1) {
+			s.Bounds = bounds[:last]
+		}
 		inv.merge(s)
 	}
 	for name, m := range r.declared {

@@ -110,10 +110,10 @@ func (a *Analysis) joinedInVain(e *parser.BinaryExpr) {
 	})
 }
 
-// notIn are the labels that no series has.
+// notIn are the labels that no series has, by what made them: not those that a matcher asks for to be missing.
 func notIn(names []string, l Labels) (missing []string) {
 	for _, name := range names {
-		if name != model.MetricNameLabel && !l.May(name) && !slices.Contains(missing, name) {
+		if _, told := l.of[name]; !l.open && !told && name != model.MetricNameLabel && !slices.Contains(missing, name) {
 			missing = append(missing, name)
 		}
 	}
@@ -188,7 +188,7 @@ func isRate(expr parser.Expr) bool {
 func (a *Analysis) matchedInVain(e *parser.BinaryExpr, left, right Facts) {
 	m := e.VectorMatching
 	if m.On {
-		both := slices.DeleteFunc(notIn(m.MatchingLabels, left.Labels), func(name string) bool { return right.Labels.May(name) })
+		both := notIn(notIn(m.MatchingLabels, left.Labels), right.Labels)
 		if len(both) > 0 {
 			short, matching := *e, *m
 			matching.MatchingLabels = slices.DeleteFunc(slices.Clone(m.MatchingLabels), func(name string) bool { return slices.Contains(both, name) })
