@@ -21,7 +21,7 @@ func FuzzExpression(f *testing.F) {
 		if err != nil {
 			return
 		}
-		(&series{knowledge: promql.Know(nil, nil, nil)}).alternatives(expr)
+		(&series{knowledge: promql.Know(nil, nil)}).alternatives(expr)
 		if a := newParsedAlert(rule.Alert{Expr: source}, expr); !a.alwaysBeside(a) {
 			t.Errorf("%s does not imply itself", source)
 		}

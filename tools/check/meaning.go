@@ -56,24 +56,19 @@ func fix(r promql.Reason) string {
 func (c *checker) meaning(q query) {
 	for _, by := range []promql.Knowledge{promql.Sure, promql.Usual} {
 		for _, r := range promql.Analyze(q.expr, c.series.rules, by).Reasons() {
-			span := posrange.PositionRange{Start: min(r.First.Start, r.Second.Start), End: max(r.First.End, r.Second.End)}
-			switch r.Kind {
-			case promql.Ambiguous, promql.Useless, promql.Poisoned: // it can have a result
-				if by == promql.Sure {
-					c.other(q, span, r)
-				}
-				continue
-			}
 			if c.missing[r.At] {
 				continue
 			}
 			c.missing[r.At] = true
 			if r.Kind == promql.Matching {
-				c.reportSpan(q, span, by, "expr/matching", "%s: in %s, %s: %s", q.owner, promql.Excerpt(r.At), r.Text, fix(r))
+				c.reportSpan(q, whole(r), by, "expr/matching", "%s: in %s, %s: %s", q.owner, promql.Excerpt(r.At), r.Text, fix(r))
 			} else {
-				c.reportSpan(q, span, by, "expr/never", "%s: %s: %s", q.owner, r.Text, fix(r))
+				c.reportSpan(q, whole(r), by, "expr/never", "%s: %s: %s", q.owner, r.Text, fix(r))
 			}
 		}
+	}
+	for _, r := range promql.Analyze(q.expr, c.series.rules, promql.Sure).Slips() {
+		c.slip(q, r)
 	}
 	parser.Inspect(q.expr, func(node parser.Node, _ []parser.Node) error {
 		switch e := node.(type) {
@@ -88,16 +83,21 @@ func (c *checker) meaning(q query) {
 	})
 }
 
-// other reports a part that can have a result, but not the one that it is written for.
-func (c *checker) other(q query, span posrange.PositionRange, r promql.Reason) {
+// slip reports a part that can have a result, but not the one that it is written for.
+func (c *checker) slip(q query, r promql.Reason) {
 	switch {
 	case r.Kind == promql.Ambiguous:
-		c.reportSpan(q, span, promql.Usual, "expr/matching", "%s: %s: %s", q.owner, r.Text, fix(r))
+		c.reportSpan(q, whole(r), promql.Usual, "expr/matching", "%s: %s: %s", q.owner, r.Text, fix(r))
 	case r.Kind == promql.Poisoned:
-		c.reportSpan(q, span, promql.Usual, "expr/nan", "%s: %s: %s", q.owner, r.Text, fix(r))
+		c.reportSpan(q, whole(r), promql.Usual, "expr/nan", "%s: %s: %s", q.owner, r.Text, fix(r))
 	case r.Label == "" || c.series.inventory == nil: // metric/label tells of labels that are missing
-		c.reportSpan(q, span, promql.Usual, "expr/useless", "%s: %s: %s", q.owner, r.Text, fix(r))
+		c.reportSpan(q, whole(r), promql.Usual, "expr/useless", "%s: %s: %s", q.owner, r.Text, fix(r))
 	}
+}
+
+// whole is the text from the one of two things to the other.
+func whole(r promql.Reason) posrange.PositionRange {
+	return posrange.PositionRange{Start: min(r.First.Start, r.Second.Start), End: max(r.First.End, r.Second.End)}
 }
 
 // reportSpan reports on a part of an expression.

@@ -27,7 +27,7 @@ func newSeries(inventory *metric.Inventory, recordings []promql.Recording) *seri
 	if inventory != nil {
 		exported = s.exported
 	}
-	s.knowledge, s.rules = promql.Know(recordings, exported, s.buckets), promql.Know(recordings, nil, s.buckets)
+	s.knowledge, s.rules = promql.Know(recordings, exported).WithBuckets(s.buckets), promql.Know(recordings, nil).WithBuckets(s.buckets)
 	return s
 }
 

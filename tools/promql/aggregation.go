@@ -9,7 +9,7 @@ import (
 
 func (a *Analysis) aggregated(e *parser.AggregateExpr) Facts {
 	inner := a.Of(e.Expr)
-	a.aggregatedInVain(e, inner)
+	a.uselessAggregation(e, inner)
 	a.poisoned(e)
 	switch e.Op {
 	case parser.TOPK, parser.BOTTOMK, parser.LIMITK, parser.LIMIT_RATIO:

@@ -1,6 +1,7 @@
 package promql
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -112,13 +113,23 @@ type Reason struct {
 // Analyze finds what is known of an expression. Known may be nil; what it found before of the same parts it knows.
 func Analyze(expr parser.Expr, known *Known, by Knowledge) *Analysis {
 	if known == nil {
-		known = Know(nil, nil, nil)
+		known = Know(nil, nil)
 	}
 	return &Analysis{of: expr, known: known, by: by}
 }
 
 // Reasons are the contradictions in the expression, innermost first.
-func (a *Analysis) Reasons() []Reason {
+func (a *Analysis) Reasons() []Reason { return slices.DeleteFunc(a.found(), Reason.isSlip) }
+
+// Slips are the parts of the expression that can have a result, but make no difference, fail as soon as there are more
+// series, or are mostly NaN, innermost first.
+func (a *Analysis) Slips() []Reason {
+	return slices.DeleteFunc(a.found(), func(r Reason) bool { return !r.isSlip() })
+}
+
+func (r Reason) isSlip() bool { return r.Kind == Ambiguous || r.Kind == Useless || r.Kind == Poisoned }
+
+func (a *Analysis) found() []Reason {
 	a.Of(a.of)
 	var all []Reason
 	var visit func(node parser.Node)

@@ -76,7 +76,7 @@ func (a *Analysis) called(e *parser.Call) Facts {
 	case "info":
 		return Facts{Labels: AnyLabels, Values: v, Empty: f.Empty}
 	case "sort", "sort_desc", "sort_by_label", "sort_by_label_desc":
-		a.uselessly(e, e, e.Args[0], "the results of a rule have no order, so that %s() makes no difference", name)
+		a.reportUseless(e, e, e.Args[0], "the results of a rule have no order, so that %s() makes no difference", name)
 		return f
 	case "last_over_time", "first_over_time":
 		f.core, f.held, f.Present = nil, nil, false

@@ -47,10 +47,9 @@ type part struct {
 	by   Knowledge
 }
 
-// Know takes what rules record and, unless they are nil, what is exported under a name: its labels, and whether it is, and
-// the finite bounds of its buckets, in order.
-func Know(recordings []Recording, exported func(name string) (Labels, bool), buckets func(name string) []float64) *Known {
-	k := &Known{recordings: map[string][]Recording{}, exported: exported, buckets: buckets, derived: map[derivation]Facts{},
+// Know takes what rules record and, unless it is nil, what is exported under a name: its labels, and whether it is.
+func Know(recordings []Recording, exported func(name string) (Labels, bool)) *Known {
+	k := &Known{recordings: map[string][]Recording{}, exported: exported, derived: map[derivation]Facts{},
 		facts: map[part]Facts{}, reasons: map[part][]Reason{}, keys: map[parser.Expr]string{}}
 	for _, r := range recordings {
 		k.recordings[r.Name] = append(k.recordings[r.Name], r)
@@ -61,13 +60,19 @@ func Know(recordings []Recording, exported func(name string) (Labels, bool), buc
 // ofText is what is known by the text of an expression alone.
 func (k *Known) ofText() *Known {
 	if k.text == nil {
-		k.text = Know(nil, nil, nil)
+		k.text = Know(nil, nil)
 	}
 	return k.text
 }
 
 // Recorded returns the rules that record a metric.
 func (k *Known) Recorded(name string) []Recording { return k.recordings[name] }
+
+// WithBuckets adds the finite bounds of the buckets that are exported under a name, in order; none where they are not known.
+func (k *Known) WithBuckets(of func(name string) []float64) *Known {
+	k.buckets = of
+	return k
+}
 
 // isRecorded reports whether rules record a metric and, as far as its name tells, no target exports it: without an
 // inventory, a name that any exporter could have given may be an exporter's too.

@@ -79,7 +79,7 @@ func TestLabels(t *testing.T) {
 			continue
 		}
 		expr := parsed(t, source)
-		if got := Analyze(expr, Know(recordings, nil, nil), Sure).Of(expr).Labels.String(); got != want {
+		if got := Analyze(expr, Know(recordings, nil), Sure).Of(expr).Labels.String(); got != want {
 			t.Errorf("%s has %s, want %s", source, got, want)
 		}
 	}

@@ -43,7 +43,7 @@ func TestNothingTooSlowHappens(t *testing.T) {
 		s, r := recordedEvery(time.Duration(1+rand.IntN(24)) * 30 * time.Second)
 		p.db = ruletest.Storage([]engine.Series{s})
 		turn := promql.Turn{Group: "fast", Every: time.Duration(1+rand.IntN(8)) * 30 * time.Second}
-		pace := promql.Pace{Known: promql.Know([]promql.Recording{r}, nil, nil), Turn: turn, Step: time.Minute}
+		pace := promql.Pace{Known: promql.Know([]promql.Recording{r}, nil), Turn: turn, Step: time.Minute}
 
 		expr := parse(t, pick("rate(r:x[", "delta(r:x[", "irate(r:x[", "rate(r:x[20m:", "deriv(r:x[2m:")+pick("30s", "1m", "2m", "3m", "5m", "7m", "10m")+"])")
 		never := false

@@ -107,7 +107,7 @@ func (p *property) over(w *world) {
 		}
 	}
 	p.db = ruletest.Storage(all)
-	known := promql.Know(rules, nil, nil)
+	known := promql.Know(rules, nil)
 	for range 30 {
 		text := w.vector(1 + w.IntN(4))
 		expr, err := promql.ParseExpr(text)
@@ -116,8 +116,8 @@ func (p *property) over(w *world) {
 		}
 		p.expressions++
 		a := promql.Analyze(expr, known, p.by)
-		for _, r := range a.Reasons() {
-			if r.Kind == promql.Useless && r.Instead != nil {
+		for _, r := range a.Slips() {
+			if r.Instead != nil {
 				p.useless++
 				p.alike(r)
 			}

@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// uselessly reports a part that makes no difference. Instead has the same results.
-func (a *Analysis) uselessly(at, what, instead parser.Expr, format string, args ...any) {
+// reportUseless reports a part that makes no difference. Instead has the same results.
+func (a *Analysis) reportUseless(at, what, instead parser.Expr, format string, args ...any) {
 	a.report(Useless, at, what, what, format, args...)
 	all := a.known.reasons[part{at, a.by}]
 	all[len(all)-1].Instead = instead
@@ -21,9 +21,9 @@ func (a *Analysis) about(at parser.Expr, label string) {
 	all[len(all)-1].Label = label
 }
 
-// aggregatedInVain reports what an aggregation says to no effect: labels that what it aggregates has not, the aggregation
+// uselessAggregation reports what an aggregation says to no effect: labels that what it aggregates has not, the aggregation
 // itself where each group has one series, and the labels that it drops at once after they were made.
-func (a *Analysis) aggregatedInVain(e *parser.AggregateExpr, inner Facts) {
+func (a *Analysis) uselessAggregation(e *parser.AggregateExpr, inner Facts) {
 	switch e.Op {
 	case parser.TOPK, parser.BOTTOMK, parser.LIMITK, parser.LIMIT_RATIO: // the labels stay
 		return
@@ -35,13 +35,13 @@ func (a *Analysis) aggregatedInVain(e *parser.AggregateExpr, inner Facts) {
 		if missing := notIn(e.Grouping, inner.Labels); len(missing) > 0 {
 			short := *e
 			short.Grouping = slices.DeleteFunc(slices.Clone(e.Grouping), func(name string) bool { return slices.Contains(missing, name) })
-			a.uselessly(e, e, &short, "it groups by %s, but %s has %s", strings.Join(missing, ", "), Excerpt(e.Expr), inner.Labels)
+			a.reportUseless(e, e, &short, "it groups by %s, but %s has %s", strings.Join(missing, ", "), Excerpt(e.Expr), inner.Labels)
 			a.about(e, missing[0])
 			return
 		}
 	}
 	keeps := func(name string) bool { return slices.Contains(e.Grouping, name) != e.Without }
-	a.copiedInVain(e, e.Expr, keeps, e.Op, func(instead parser.Expr) parser.Expr {
+	a.uselessCopies(e, e.Expr, keeps, e.Op, func(instead parser.Expr) parser.Expr {
 		short := *e
 		short.Expr = instead
 		return &short
@@ -54,11 +54,11 @@ func (a *Analysis) aggregatedInVain(e *parser.AggregateExpr, inner Facts) {
 			_, ok = Analyze(e.Expr, a.known.ofText(), a.by).Of(e.Expr).single(keeps)
 		}
 		if ok {
-			a.uselessly(e, e, e.Expr, "%s has one series for each %s already, of which %s makes the same", Excerpt(e.Expr), groups(names), e.Op)
+			a.reportUseless(e, e, e.Expr, "%s has one series for each %s already, of which %s makes the same", Excerpt(e.Expr), groups(names), e.Op)
 			return
 		}
 	}
-	a.relabeledInVain(e, e.Expr, keeps, nil, func(instead parser.Expr) parser.Expr {
+	a.uselessRelabeling(e, e.Expr, keeps, nil, func(instead parser.Expr) parser.Expr {
 		short := *e
 		short.Expr = instead
 		return &short
@@ -71,8 +71,8 @@ func (f Facts) single(keeps func(string) bool) ([]string, bool) {
 	return names, known && f.isUnique() && !slices.ContainsFunc(names, func(name string) bool { return !keeps(name) })
 }
 
-// copiedInVain reports labels that group_left or group_right takes from the other side and that go at once.
-func (a *Analysis) copiedInVain(top, expr parser.Expr, keeps func(string) bool, dropping parser.ItemType, around func(parser.Expr) parser.Expr) {
+// uselessCopies reports labels that group_left or group_right takes from the other side and that go at once.
+func (a *Analysis) uselessCopies(top, expr parser.Expr, keeps func(string) bool, dropping parser.ItemType, around func(parser.Expr) parser.Expr) {
 	e, ok := Bare(expr).(*parser.BinaryExpr)
 	if !ok || e.VectorMatching == nil || e.VectorMatching.Card == parser.CardOneToOne {
 		return
@@ -84,7 +84,7 @@ func (a *Analysis) copiedInVain(top, expr parser.Expr, keeps func(string) bool, 
 	short, matching := *e, *e.VectorMatching
 	matching.Include = slices.DeleteFunc(slices.Clone(matching.Include), func(name string) bool { return slices.Contains(dropped, name) })
 	short.VectorMatching = &matching
-	a.uselessly(top, e, around(&short), "%s is taken from the other side of %s, and %s drops it", strings.Join(dropped, ", "), e.Op, dropping)
+	a.reportUseless(top, e, around(&short), "%s is taken from the other side of %s, and %s drops it", strings.Join(dropped, ", "), e.Op, dropping)
 }
 
 // groups describes what there is one series for each of.
@@ -95,15 +95,15 @@ func groups(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// joinedInVain reports labels that the right side of and or unless takes from elsewhere, of which nothing is left in the
+// uselessJoin reports labels that the right side of and or unless takes from elsewhere, of which nothing is left in the
 // result.
-func (a *Analysis) joinedInVain(e *parser.BinaryExpr) {
+func (a *Analysis) uselessJoin(e *parser.BinaryExpr) {
 	m := e.VectorMatching
 	if e.Op != parser.LAND && e.Op != parser.LUNLESS {
 		return
 	}
 	matched := func(name string) bool { return slices.Contains(m.MatchingLabels, name) == m.On }
-	a.copiedInVain(e, e.RHS, matched, e.Op, func(instead parser.Expr) parser.Expr {
+	a.uselessCopies(e, e.RHS, matched, e.Op, func(instead parser.Expr) parser.Expr {
 		short := *e
 		short.RHS = instead
 		return &short
@@ -120,9 +120,9 @@ func notIn(names []string, l Labels) (missing []string) {
 	return missing
 }
 
-// relabeledInVain reports label_replace() and label_join() right below an aggregation that drops the label that they make.
+// uselessRelabeling reports label_replace() and label_join() right below an aggregation that drops the label that they make.
 // Used are the labels that those above read; around puts something in the place of expr.
-func (a *Analysis) relabeledInVain(top *parser.AggregateExpr, expr parser.Expr, keeps func(string) bool, used []string, around func(parser.Expr) parser.Expr) {
+func (a *Analysis) uselessRelabeling(top *parser.AggregateExpr, expr parser.Expr, keeps func(string) bool, used []string, around func(parser.Expr) parser.Expr) {
 	e, ok := Bare(expr).(*parser.Call)
 	if !ok || e.Func.Name != "label_replace" && e.Func.Name != "label_join" {
 		return
@@ -139,10 +139,10 @@ func (a *Analysis) relabeledInVain(top *parser.AggregateExpr, expr parser.Expr, 
 		if e == Bare(top.Expr) { // below another, it may keep apart two series that the other makes alike
 			instead = around(e.Args[0])
 		}
-		a.uselessly(top, e, instead, "%s() makes the label %s, which %s drops", e.Func.Name, label, top.Op)
+		a.reportUseless(top, e, instead, "%s() makes the label %s, which %s drops", e.Func.Name, label, top.Op)
 		return
 	}
-	a.relabeledInVain(top, e.Args[0], keeps, append(sources, used...), func(instead parser.Expr) parser.Expr {
+	a.uselessRelabeling(top, e.Args[0], keeps, append(sources, used...), func(instead parser.Expr) parser.Expr {
 		short := *e
 		short.Args = slices.Clone(e.Args)
 		short.Args[0] = instead
@@ -184,8 +184,8 @@ func isRate(expr parser.Expr) bool {
 	return false
 }
 
-// matchedInVain reports labels to match on that neither side has, and those to copy that the one side has not.
-func (a *Analysis) matchedInVain(e *parser.BinaryExpr, left, right Facts) {
+// uselessMatching reports labels to match on that neither side has, and those to copy that the one side has not.
+func (a *Analysis) uselessMatching(e *parser.BinaryExpr, left, right Facts) {
 	m := e.VectorMatching
 	if m.On {
 		both := notIn(notIn(m.MatchingLabels, left.Labels), right.Labels)
@@ -193,7 +193,7 @@ func (a *Analysis) matchedInVain(e *parser.BinaryExpr, left, right Facts) {
 			short, matching := *e, *m
 			matching.MatchingLabels = slices.DeleteFunc(slices.Clone(m.MatchingLabels), func(name string) bool { return slices.Contains(both, name) })
 			short.VectorMatching = &matching
-			a.uselessly(e, e, &short, "%s matches by %s, but neither side has it: the left one has %s, the right one %s", operator(e), strings.Join(both, ", "), left.Labels, right.Labels)
+			a.reportUseless(e, e, &short, "%s matches by %s, but neither side has it: the left one has %s, the right one %s", operator(e), strings.Join(both, ", "), left.Labels, right.Labels)
 			a.about(e, both[0])
 		}
 	}
@@ -202,7 +202,7 @@ func (a *Analysis) matchedInVain(e *parser.BinaryExpr, left, right Facts) {
 		one, side = left, e.LHS
 	}
 	if missing := notIn(m.Include, one.Labels); len(missing) > 0 && m.Card != parser.CardOneToOne {
-		a.uselessly(e, side, nil, "%s is to be taken from %s, which has %s, so that the result has no such label", strings.Join(missing, ", "), Excerpt(side), one.Labels)
+		a.reportUseless(e, side, nil, "%s is to be taken from %s, which has %s, so that the result has no such label", strings.Join(missing, ", "), Excerpt(side), one.Labels)
 	}
 }
 
