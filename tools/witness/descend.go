@@ -48,7 +48,7 @@ func (p *plan) get(v variable) float64 {
 	case atGap:
 		return float64(v.of.gap)
 	case atStart:
-		return float64(p.start.Unix())
+		return float64(p.start.Add(p.begin).Unix())
 	}
 	return *v.place()
 }
@@ -60,7 +60,7 @@ func (p *plan) put(v variable, to float64) {
 	case atGap:
 		v.of.gap = int(to)
 	case atStart:
-		p.start = time.Unix(int64(to), 0).UTC()
+		p.start = time.Unix(int64(to), 0).UTC().Add(-p.begin)
 	default:
 		*v.place() = to
 	}

@@ -10,13 +10,13 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/model/value"
 	engine "github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
-	"github.com/prometheus/prometheus/storage"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stemedb/firedrill/tools/evaluate"
 	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
@@ -26,12 +26,22 @@ type Rules struct {
 	set      rule.Set
 	recorded map[string][]recording
 	interval time.Duration
-	engines  sync.Map // of queries, by interval
+	compiler *evaluate.Compiler
+	groups   []*evaluate.Group
 }
 
-// Load takes the rules of a set. Interval is that of groups that set none.
-func Load(set rule.Set, interval time.Duration) *Rules {
+// Load takes the rules of a set. Interval is that of groups that set none. The error is that of a rule that Prometheus
+// would not load.
+func Load(set rule.Set, interval time.Duration) (*Rules, error) {
 	r := &Rules{set: set, recorded: map[string][]recording{}, interval: interval}
+	r.compiler = evaluate.New(evaluate.Options{Features: promql.Features, MaxSamples: searchSamples})
+	for _, g := range set.Groups {
+		groups, err := r.compiler.Groups(g.File, []rulefmt.RuleGroup{g.RuleGroup})
+		if err != nil {
+			return nil, err
+		}
+		r.groups = append(r.groups, groups...)
+	}
 	for _, one := range set.Recordings {
 		if expr, err := promql.ParseExpr(one.Expr); err == nil {
 			if one.Interval == 0 {
@@ -40,8 +50,11 @@ func Load(set rule.Set, interval time.Duration) *Rules {
 			r.recorded[one.Name] = append(r.recorded[one.Name], recording{one, expr})
 		}
 	}
-	return r
+	return r, nil
 }
+
+// searchSamples is how many samples a query may load while inputs are searched.
+const searchSamples = 5_000_000
 
 // known is a new analysis of the rules.
 func (r *Rules) known() *promql.Known {
@@ -91,14 +104,19 @@ type finder struct {
 	sampled  time.Duration // between samples
 	universe []string      // labels that the expression and what it reads name
 	computed map[string]bool
-	calendar bool                     // it asks for the time of day or the date
-	reads    []recording              // those that it reads, each after what that reads
-	reach    map[string]time.Duration // how far back it looks at a recorded metric
+	calendar bool // it asks for the time of day or the date
+	own      *evaluate.Rule
+	needed   *evaluate.Rules // with all that it reads
+	records  bool            // it reads what rules write
+	longest  time.Duration   // how far back it looks
+	// recordedSince is how long before the condition begins to hold the recording rules are evaluated.
+	recordedSince time.Duration
 
-	work     int     // how much was computed for the search
-	negative bool    // values below zero are tried where the name allows them
-	started  float64 // where counters begin
-	delay    time.Duration
+	work     int             // how much was computed for the search
+	negative bool            // values below zero are tried where the name allows them
+	started  float64         // where counters begin
+	needs    time.Duration   // from the start until all windows are full
+	delay    time.Duration   // until the condition begins to hold, at the least
 	begin    time.Duration   // when the condition begins to hold
 	zero     int             // the sample of then
 	start    time.Time       // of the input
@@ -138,6 +156,9 @@ func (r *Rules) find(ctx context.Context, alert rule.Alert, known *promql.Known)
 		return result, nil
 	}
 	f := newFinder(r, alert, expr, known, result.Interval)
+	if err := f.compile(); err != nil {
+		return result, err
+	}
 	p, why := f.search(ctx)
 	if ctx.Err() != nil {
 		return result, ctx.Err()
@@ -147,12 +168,75 @@ func (r *Rules) find(ctx context.Context, alert rule.Alert, known *promql.Known)
 		return result, nil
 	}
 	result.Answer = Fires
-	result.Input = Scenario{Name: alert.Name + " fires", Interval: f.sampled, Series: p.written(f.end())}
+	result.Input = Scenario{Name: alert.Name + " fires", Interval: f.sampled, Start: p.start, Series: p.input(f.end()).written(), Checks: []Check{{At: f.end()}}}
+	if err := f.decide(ctx, p, &result); err != nil {
+		return result, err
+	}
+	if len(result.Boundaries) > 0 {
+		result.Input = result.Boundaries[0].Scenarios[1]
+	}
 	return result, nil
 }
 
+// maxSides limits the sides of or that are looked at after one input was found.
+const maxSides = 16
+
+// decide finds the boundaries of a plan, and those of plans in which another side of an or holds.
+func (f *finder) decide(ctx context.Context, p *plan, result *Result) (err error) {
+	if result.Boundaries, result.Unknown, err = p.boundaries(ctx); err != nil {
+		return err
+	}
+	for _, side := range p.sides[:min(len(p.sides), maxSides)] {
+		choices := slices.Clone(p.choices)
+		for len(choices) <= side {
+			choices = append(choices, 0)
+		}
+		choices = choices[:side+1]
+		choices[side] = 1 - choices[side]
+		f.reset()
+		other := f.newPlan(choices)
+		if reason := other.try(ctx); reason != "" {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			continue
+		}
+		more, unknown, err := other.boundaries(ctx)
+		if err != nil {
+			return err
+		}
+		for _, b := range more {
+			if !slices.ContainsFunc(result.Boundaries, func(o Boundary) bool { return o.Condition == b.Condition }) {
+				result.Boundaries = append(result.Boundaries, b)
+			}
+		}
+		for _, u := range unknown {
+			if !slices.Contains(result.Unknown, u) {
+				result.Unknown = append(result.Unknown, u)
+			}
+		}
+	}
+	return nil
+}
+
+// compile compiles the alert and what it reads. An alert that is not among the rules is taken for one more.
+func (f *finder) compile() error {
+	sorted, _ := evaluate.Order(f.groups)
+	all := f.compiler.Rules(sorted)
+	if f.own = all.Find(f.alert); f.own == nil {
+		groups, err := f.compiler.Groups(f.alert.File, []rulefmt.RuleGroup{groupOf(f.alert, f.interval)})
+		if err != nil {
+			return err
+		}
+		f.own = groups[0].Rules[0]
+		all = f.compiler.Rules(append(slices.Clone(sorted), groups...))
+	}
+	f.needed = all.Needed([]*evaluate.Rule{f.own})
+	return nil
+}
+
 func newFinder(r *Rules, alert rule.Alert, expr parser.Expr, known *promql.Known, interval time.Duration) *finder {
-	f := &finder{Rules: r, alert: alert, expr: expr, known: known, interval: interval, computed: map[string]bool{}, reach: map[string]time.Duration{}}
+	f := &finder{Rules: r, alert: alert, expr: expr, known: known, interval: interval, computed: map[string]bool{}}
 	shortest := time.Duration(0)
 	longest := r.set.Window(alert.Expr)
 	changing := false
@@ -165,10 +249,10 @@ func newFinder(r *Rules, alert rule.Alert, expr parser.Expr, known *promql.Known
 		}
 	}
 	seen := map[string]bool{}
-	var inspect func(expr parser.Expr, reach time.Duration)
-	inspect = func(expr parser.Expr, reach time.Duration) {
+	var reach time.Duration // how far back a recorded metric is looked at
+	var inspect func(expr parser.Expr, from time.Duration)
+	inspect = func(expr parser.Expr, from time.Duration) {
 		parser.Inspect(expr, func(n parser.Node, path []parser.Node) error {
-			reach := reach
 			switch e := n.(type) {
 			case *parser.VectorSelector:
 				for _, m := range e.LabelMatchers {
@@ -180,12 +264,17 @@ func newFinder(r *Rules, alert rule.Alert, expr parser.Expr, known *promql.Known
 					return ok && !b.Op.IsSetOperator()
 				})
 				all := r.recorded[name]
-				if len(all) > 0 {
-					for _, above := range path {
-						reach += looksBack(above)
+				own := from + e.OriginalOffset
+				for _, above := range path {
+					switch e := above.(type) {
+					case *parser.MatrixSelector:
+						own += e.Range
+					case *parser.SubqueryExpr:
+						own += e.Range + e.OriginalOffset
 					}
-					reach += e.OriginalOffset
-					f.reach[name] = max(f.reach[name], reach)
+				}
+				if len(all) > 0 {
+					reach = max(reach, own)
 				}
 				if len(all) > 0 && !seen[name] {
 					seen[name] = true
@@ -194,8 +283,8 @@ func newFinder(r *Rules, alert rule.Alert, expr parser.Expr, known *promql.Known
 							add(label)
 						}
 						f.delay += 2 * one.Interval
-						inspect(one.expr, reach)
-						f.reads = append(f.reads, one) // after what it reads
+						f.records = true
+						inspect(one.expr, own)
 					}
 				}
 			case *parser.MatrixSelector:
@@ -253,20 +342,15 @@ func newFinder(r *Rules, alert rule.Alert, expr parser.Expr, known *promql.Known
 			}
 		}
 	}
+	f.longest = longest
+	f.recordedSince = (reach + f.delay + lookback + interval) / interval * interval
 	f.delay += longest + 2*max(interval, f.sampled)
+	if calls(expr, "timestamp") {
+		f.delay += lookback
+	}
+	f.needs = f.delay
 	f.schedule()
 	return f
-}
-
-// looksBack is how far back a range looks.
-func looksBack(n parser.Node) time.Duration {
-	switch e := n.(type) {
-	case *parser.MatrixSelector:
-		return e.Range
-	case *parser.SubqueryExpr:
-		return e.Range + e.OriginalOffset
-	}
-	return 0
 }
 
 // schedule sets when the condition begins to hold.
@@ -285,6 +369,12 @@ func (f *finder) schedule() {
 	}
 }
 
+// reset puts the clock back for another plan.
+func (f *finder) reset() {
+	f.extra, f.delay, f.start = nil, f.needs, time.Unix(0, 0).UTC()
+	f.schedule()
+}
+
 // slots is how many evaluations after the first the condition has to hold for the alert to fire.
 func (f *finder) slots() int { return int((f.alert.For + f.interval - 1) / f.interval) }
 
@@ -297,7 +387,6 @@ var epoch = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 // search returns a plan whose input makes the alert fire, or why there is none.
 func (f *finder) search(ctx context.Context) (*plan, string) {
 	why := ""
-	delay := f.delay
 	for _, variant := range []struct {
 		negative bool
 		started  float64
@@ -308,9 +397,7 @@ func (f *finder) search(ctx context.Context) (*plan, string) {
 		for tried := 0; len(queue) > 0 && tried < variant.plans && f.work < maxWork; tried++ {
 			choices := queue[0]
 			queue = queue[1:]
-			f.extra = nil
-			f.delay, f.start = delay, time.Unix(0, 0).UTC()
-			f.schedule()
+			f.reset()
 			p := f.newPlan(choices)
 			if len(queue) < maxPlans {
 				for i := len(choices); i < len(p.asked); i++ {
@@ -414,126 +501,59 @@ func (p *plan) samples(s *series, until time.Duration) []float64 {
 	return all
 }
 
-// written is the input in promtool's notation.
-func (p *plan) written(until time.Duration) []Series {
-	var all []Series
-	for _, s := range p.series {
-		if text := values(p.samples(s, until)); text != "" {
-			all = append(all, Series{name(s.labels), text})
-		}
-	}
-	return all
-}
-
-// fires asks Prometheus's engine whether the condition holds for as long as the alert asks for. It returns an evaluation at
-// which it does not, or -1.
+// fires asks Prometheus's engine whether the alert fires once the condition has held for as long as it asks for. It returns
+// an evaluation at which the condition does not hold, or -1 if the alert fires.
 func (p *plan) fires(ctx context.Context) (time.Duration, error) {
-	until := p.end()
+	until := p.begin + time.Duration(p.slots())*p.interval
 	var all []engine.Series
 	for _, s := range p.series {
-		all = append(all, p.stored(s.labels, p.samples(s, until), p.sampled))
+		all = append(all, p.stored(s, p.samples(s, until)))
 	}
-	return p.holdsFor(ctx, all)
+	from := p.begin - p.interval // where it reads nothing that rules write
+	if p.records {
+		from = p.begin - p.recordedSince
+	}
+	run, err := p.needed.Run(ctx, evaluate.Input{
+		Data: evaluate.NewData(all), Start: p.start.Add(from), Interval: p.Rules.interval, Length: until - from, Watch: []*evaluate.Rule{p.own},
+	})
+	if err != nil {
+		return 0, err
+	}
+	defer run.Close()
+	if len(run.At(p.own, p.start.Add(until)).Firing) > 0 {
+		return -1, nil
+	}
+	for at := p.begin; at <= until; at += p.interval {
+		if !run.At(p.own, p.start.Add(at)).Active() {
+			return at, nil
+		}
+	}
+	return p.begin, nil
 }
 
-func (p *plan) stored(l labels.Labels, samples []float64, every time.Duration) engine.Series {
-	one := engine.Series{Metric: l}
-	before, sparse := false, slices.ContainsFunc(p.series, func(s *series) bool { return s.gap > 1 && labels.Equal(s.labels, l) })
+// stored are the samples of a series as a storage has them. Where a sample is missing after one that is there, the series
+// is marked as stale, but for one that is scraped less often.
+func (p *plan) stored(s *series, samples []float64) engine.Series {
+	one := engine.Series{Metric: s.labels}
+	before := false
 	for i, v := range samples {
-		if !math.IsNaN(v) {
-			one.Floats = append(one.Floats, engine.FPoint{T: p.start.UnixMilli() + int64(i)*every.Milliseconds(), F: v})
-		} else if before && !sparse {
-			one.Floats = append(one.Floats, engine.FPoint{T: p.start.UnixMilli() + int64(i)*every.Milliseconds(), F: math.Float64frombits(value.StaleNaN)})
+		if math.IsNaN(v) {
+			if !before || s.gap > 1 {
+				continue
+			}
+			v = math.Float64frombits(value.StaleNaN)
 		}
-		before = !math.IsNaN(v)
+		before = !value.IsStaleNaN(v)
+		one.Floats = append(one.Floats, engine.FPoint{T: p.start.UnixMilli() + int64(i)*p.sampled.Milliseconds(), F: v})
 	}
 	return one
 }
 
-func (r *Rules) engine(interval time.Duration) *engine.Engine {
-	if e, ok := r.engines.Load(interval); ok {
-		return e.(*engine.Engine)
-	}
-	e, _ := r.engines.LoadOrStore(interval, newQueries(interval))
-	return e.(*engine.Engine)
+// sampling lists the sample intervals that are tried.
+var sampling = []time.Duration{
+	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 20 * time.Second, 30 * time.Second,
+	time.Minute, 2 * time.Minute, 4 * time.Minute,
 }
 
-// holdsFor looks for a result with the same labels at all evaluations from the beginning on. It returns the first at which
-// there is none, or -1.
-func (f *finder) holdsFor(ctx context.Context, input []engine.Series) (time.Duration, error) {
-	for _, r := range f.reads {
-		recorded, err := f.record(ctx, r, input)
-		if err != nil {
-			return 0, err
-		}
-		input = append(input, recorded...)
-	}
-	found, err := f.query(ctx, f.interval, input, f.expr.String(), f.begin, f.begin+time.Duration(f.slots())*f.interval)
-	if err != nil {
-		return 0, err
-	}
-	first := f.begin
-	for _, s := range found {
-		at := f.begin
-		for _, point := range s.Floats {
-			if point.T != f.start.Add(at).UnixMilli() {
-				break
-			}
-			at += f.interval
-		}
-		if at > f.begin+time.Duration(f.slots())*f.interval {
-			return -1, nil
-		}
-		first = max(first, at)
-	}
-	return first, nil
-}
-
-// record evaluates a recording rule from the start of the input on.
-func (f *finder) record(ctx context.Context, r recording, input []engine.Series) ([]engine.Series, error) {
-	from := max(0, f.begin-f.reach[r.Name]-lookback-r.Interval) / r.Interval * r.Interval
-	found, err := f.query(ctx, r.Interval, input, r.expr.String(), from, f.end())
-	if err != nil {
-		return nil, err
-	}
-	step := r.Interval.Milliseconds()
-	var all []engine.Series
-	for _, s := range found {
-		b := labels.NewBuilder(s.Metric)
-		b.Set(labels.MetricName, r.Name)
-		for label, text := range r.Labels {
-			b.Set(label, text)
-		}
-		one := engine.Series{Metric: b.Labels()}
-		for i, point := range s.Floats {
-			one.Floats = append(one.Floats, point)
-			if i+1 < len(s.Floats) && s.Floats[i+1].T > point.T+step || i+1 == len(s.Floats) && point.T+step < f.start.UnixMilli()+f.end().Milliseconds() {
-				one.Floats = append(one.Floats, engine.FPoint{T: point.T + step, F: math.Float64frombits(value.StaleNaN)})
-			}
-		}
-		all = append(all, one)
-	}
-	return all, nil
-}
-
-func (f *finder) query(ctx context.Context, interval time.Duration, input []engine.Series, expr string, from, to time.Duration) (engine.Matrix, error) {
-	var over storage.Queryable = storageOf(input)
-	q, err := f.engine(interval).NewRangeQuery(ctx, over, nil, expr, f.start.Add(from), f.start.Add(to), interval)
-	if err != nil {
-		return nil, err
-	}
-	defer q.Close()
-	result := q.Exec(ctx)
-	if result.Err != nil {
-		return nil, result.Err
-	}
-	matrix, err := result.Matrix()
-	if err != nil {
-		return nil, err
-	}
-	kept := make(engine.Matrix, len(matrix))
-	for i, s := range matrix {
-		kept[i] = engine.Series{Metric: s.Metric, Floats: slices.Clone(s.Floats), Histograms: s.Histograms}
-	}
-	return kept, nil
-}
+// maxSamples is how many samples a query may load in promtool.
+const maxSamples = 10_000

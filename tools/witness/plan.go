@@ -72,6 +72,12 @@ type test struct {
 	not         bool
 }
 
+// hint is a number with which a value is compared.
+type hint struct {
+	op    parser.ItemType // as in value op number
+	value float64
+}
+
 // ban is a selector that must select nothing.
 type ban struct {
 	selector *parser.VectorSelector
@@ -89,12 +95,15 @@ type plan struct {
 	leaves []*leaf
 	tests  []*test
 	bans   []ban
-	hints  []float64 // numbers that the parts are compared with, innermost last
-	row    int       // of the aggregations around
-	depth  int       // of recording rules
-	failed string    // why the plan cannot be
+	hints  []hint // numbers that the parts are compared with, innermost last
+	sides  []int  // the choices that are sides of or
+	row    int    // of the aggregations around
+	depth  int    // of recording rules
+	failed string // why the plan cannot be
 
-	series []*series
+	series     []*series
+	aggregates []*node
+	exact      bool // what differs by rounding alone counts
 }
 
 // newPlan builds a plan, and reports why it cannot be in failed.
@@ -432,9 +441,9 @@ func absentLabel(expr parser.Expr, label string) string {
 // and all.
 func (p *plan) histogram(n *node, e *parser.Call, u use) {
 	bound := 1.0
-	for _, v := range slices.Backward(p.hints) {
-		if v > 0 && !math.IsInf(v, 0) {
-			bound = v
+	for _, h := range slices.Backward(p.hints) {
+		if h.value > 0 && !math.IsInf(h.value, 0) {
+			bound = h.value
 			break
 		}
 	}
@@ -476,11 +485,21 @@ func (p *plan) rows(e *parser.AggregateExpr) []int {
 		return options
 	}
 	var near []int
-	for _, v := range slices.Backward(p.hints) {
+	for _, h := range slices.Backward(p.hints) {
+		v := h.value
 		if v < 0 || v > 12_000 || e.Op == parser.SUM && (v > 100 || promql.Analyze(e.Expr, p.known, promql.Usual).Of(e.Expr).Values.Max > 1) {
 			continue
 		}
-		for _, n := range []int{int(v) + 1, int(math.Ceil(v)) - 1, int(v)} {
+		first := int(v) + 1
+		switch h.op {
+		case parser.GTE:
+			first = int(math.Ceil(v))
+		case parser.LSS:
+			first = int(math.Ceil(v)) - 1
+		case parser.LTE, parser.EQLC:
+			first = int(v)
+		}
+		for _, n := range []int{first, int(v) + 1, int(math.Ceil(v)) - 1, int(v)} {
 			if n >= 1 && !slices.Contains(near, n) {
 				near = append(near, n)
 			}
@@ -526,6 +545,7 @@ func (p *plan) aggregate(n *node, e *parser.AggregateExpr, u use) {
 		}
 	}
 	rows := n.kids[before:]
+	p.aggregates = append(p.aggregates, n)
 	kept := func(label string) bool { return slices.Contains(e.Grouping, label) != e.Without && !isName(label) }
 	n.of = func(label string) *class {
 		if e.Op == parser.COUNT_VALUES && label == text(e.Param) {
@@ -611,6 +631,7 @@ func (p *plan) binary(n *node, e *parser.BinaryExpr, u use) {
 		n.of = n.kids[0].label
 		return
 	case parser.LOR:
+		p.sides = append(p.sides, len(p.asked))
 		n.chosen = p.choose(2)
 		side := e.LHS
 		if n.chosen == 1 {
@@ -625,10 +646,14 @@ func (p *plan) binary(n *node, e *parser.BinaryExpr, u use) {
 	left.clock = u.clock || isClock(e.RHS)
 	right.clock = u.clock || isClock(e.LHS)
 	hints := p.hints
-	for _, side := range []parser.Expr{e.LHS, e.RHS} {
+	for i, side := range []parser.Expr{e.LHS, e.RHS} {
 		if v, ok := promql.Constant(side); ok {
 			if e.Op.IsComparisonOperator() {
-				p.hints = append(slices.Clone(p.hints), v)
+				op := e.Op
+				if i == 0 {
+					op = promql.Mirror(op)
+				}
+				p.hints = append(slices.Clone(p.hints), hint{op, v})
 			} else if e.Op == parser.MUL && v != 0 {
 				p.hints = scaled(p.hints, 1/v)
 			} else if e.Op == parser.DIV && v != 0 {
@@ -645,10 +670,10 @@ func (p *plan) binary(n *node, e *parser.BinaryExpr, u use) {
 	}
 }
 
-func scaled(all []float64, by float64) []float64 {
-	r := make([]float64, len(all))
-	for i, v := range all {
-		r[i] = v * by
+func scaled(all []hint, by float64) []hint {
+	r := make([]hint, len(all))
+	for i, h := range all {
+		r[i] = hint{h.op, h.value * by}
 	}
 	return r
 }
@@ -873,6 +898,80 @@ func (p *plan) label() {
 		l.series.uses = append(l.series.uses, l.use)
 	}
 	p.obeyBans()
+	for _, n := range p.aggregates {
+		p.complete(n)
+	}
+}
+
+// complete adds to the series of an aggregation those that its selector selects as well.
+func (p *plan) complete(n *node) {
+	e := n.expr.(*parser.AggregateExpr)
+	row := n.kids[len(n.kids)-1]
+	l := onlyLeaf(row)
+	if l == nil {
+		return
+	}
+	own := map[*series]bool{}
+	for _, kid := range n.kids {
+		if other := onlyLeaf(kid); other != nil {
+			own[other.series] = true
+		}
+	}
+	group := func(s *series) labels.Labels {
+		if e.Without {
+			return labels.NewBuilder(s.labels).Del(append([]string{model.MetricNameLabel}, e.Grouping...)...).Labels()
+		}
+		return labels.NewBuilder(s.labels).Keep(e.Grouping...).Labels()
+	}
+	for _, s := range p.series {
+		if !own[s] && labels.Selector(l.selector.LabelMatchers).Matches(s.labels) && labels.Equal(group(s), group(l.series)) {
+			n.kids = append(n.kids, copied(row, &leaf{selector: l.selector, use: l.use, series: s}))
+			s.uses = append(s.uses, l.use)
+		}
+	}
+}
+
+// onlyLeaf is the one series that a part computes with, where it computes with numbers beside it and drops nothing; or nil.
+func onlyLeaf(n *node) *leaf {
+	if n.leaf != nil {
+		return n.leaf
+	}
+	switch e := n.expr.(type) {
+	case *parser.AggregateExpr:
+		return nil
+	case *parser.VectorSelector:
+		return nil // recorded
+	case *parser.BinaryExpr:
+		if e.Op.IsSetOperator() || e.Op.IsComparisonOperator() && !e.ReturnBool {
+			return nil
+		}
+	}
+	var found *leaf
+	for _, kid := range n.kids {
+		if _, isNumber := kid.expr.(*parser.NumberLiteral); isNumber {
+			continue
+		}
+		l := onlyLeaf(kid)
+		if l == nil || found != nil {
+			return nil
+		}
+		found = l
+	}
+	return found
+}
+
+// copied is a part of an expression that computes with another series.
+func copied(n *node, l *leaf) *node {
+	c := *n
+	if n.leaf != nil {
+		c.leaf = l
+		return &c
+	}
+	c.kids = make([]*node, len(n.kids))
+	for i, kid := range n.kids {
+		c.kids[i] = copied(kid, l)
+	}
+	return &c
 }
 
 func (p *plan) valueOf(c *class, label string, l *leaf) (string, bool) {

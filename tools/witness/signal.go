@@ -3,7 +3,6 @@ package witness
 import (
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -135,55 +134,6 @@ func (p *plan) describe(s *series) {
 
 // varies reports whether a metric is compared or computed with.
 func (p *plan) varies(name string) bool { return p.computed[name] }
-
-// values writes samples in the notation of promtool's unit tests. NaN stands for a missing sample; after one that is there
-// the series is marked as stale, as Prometheus does when a target no longer exports it.
-func values(all []float64) string {
-	for len(all) > 0 && math.IsNaN(all[len(all)-1]) {
-		// A series that ends is marked once.
-		if len(all) > 1 && !math.IsNaN(all[len(all)-2]) {
-			break
-		}
-		all = all[:len(all)-1]
-	}
-	var words []string
-	for i := 0; i < len(all); {
-		if math.IsNaN(all[i]) {
-			n := 1
-			for i+n < len(all) && math.IsNaN(all[i+n]) {
-				n++
-			}
-			i += n
-			if i > n {
-				words = append(words, "stale")
-				n--
-			}
-			if n == 1 {
-				words = append(words, "_")
-			} else if n > 1 {
-				words = append(words, "_x"+strconv.Itoa(n))
-			}
-			continue
-		}
-		n, step := 1, 0.0
-		if i+1 < len(all) && !math.IsNaN(all[i+1]) {
-			step = roundOff(all[i+1] - all[i])
-			for i+n < len(all) && same(all[i+n], all[i]+step*float64(n)) {
-				n++
-			}
-		}
-		if n == 2 && step != 0 { // as two values it reads better
-			n, step = 1, 0
-		}
-		words = append(words, expansion(all[i], step, n))
-		i += n
-	}
-	return strings.Join(words, " ")
-}
-
-func same(a, b float64) bool {
-	return a == b || math.Abs(a-b) <= 1e-9*max(1, math.Abs(a), math.Abs(b))
-}
 
 // ticks is how many samples lie in a time.
 func (f *finder) ticks(d time.Duration) int { return int(d / f.sampled) }

@@ -346,7 +346,7 @@ func (p *plan) missBy(t *test, at time.Duration) float64 {
 		return 50
 	}
 	size := max(math.Abs(l), math.Abs(r))
-	isNear := l != r && math.Abs(l-r) <= 1e-9*size // what rounding may turn
+	isNear := !p.exact && l != r && math.Abs(l-r) <= 1e-9*size // what rounding may turn
 	if holds(t.op, l, r) != t.not && !isNear {
 		return 0
 	}
