@@ -83,14 +83,18 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 		routable := c.labels(alert)
 		c.annotations(alert)
 		c.unfinished(alert)
-		c.agreement(alert, expr, alert.Annotations["summary"], "summary", alert.File, at(alert, "annotations.summary"))
+		c.swapped(alert, expr)
+		c.shownUnits(alert, expr)
+		for _, name := range []string{"summary", "description", "message"} {
+			c.agreement(alert, expr, alert.Annotations[name], name, alert.File, at(alert, "annotations."+name), name != "summary")
+		}
 		if routing != nil && routable {
 			c.route(alert, expr, routing)
 		}
 		if doc := c.runbookOf(alert); doc != nil {
 			c.header(alert, doc)
 			if doc.Header.Trigger != "" {
-				c.agreement(alert, expr, doc.Header.Trigger, "runbook's trigger", doc.Path, doc.Header.TriggerLine)
+				c.agreement(alert, expr, doc.Header.Trigger, "runbook's trigger", doc.Path, doc.Header.TriggerLine, false)
 			}
 			c.metrics(alert, expr, doc)
 			c.sections(alert, doc)

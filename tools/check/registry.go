@@ -68,10 +68,12 @@ var Checks = []finding.Check{
 	{Name: "suppression/unknown", Severity: finding.Error, Help: "A suppression names an existing check."},
 	{Name: "suppression/unused", Severity: finding.Error, Help: "A suppression suppresses something."},
 	{Name: "template/label", Severity: finding.Error, Help: "A template shows only labels that the expression's result can have."},
+	{Name: "template/unit", Severity: finding.Error, Help: "A template shows the value in the unit that it has."},
 	{Name: "template/value", Severity: finding.Error, Help: "No label of an alert changes from evaluation to evaluation, so that its \"for\" can pass."},
-	{Name: "trigger/condition", Severity: finding.Error, Help: "PromQL that a summary or a runbook's trigger quotes is the rule's."},
-	{Name: "trigger/direction", Severity: finding.Error, Help: "A summary and a runbook's trigger name the side of the threshold on which the rule fires."},
-	{Name: "trigger/threshold", Severity: finding.Error, Help: "A time in a summary or a runbook's trigger is the rule's threshold."},
+	{Name: "trigger/condition", Severity: finding.Error, Help: "PromQL that a summary, a description or a runbook's trigger quotes is the rule's."},
+	{Name: "trigger/direction", Severity: finding.Error, Help: "A summary, a description and a runbook's trigger name the side of the threshold on which the rule fires."},
+	{Name: "trigger/threshold", Severity: finding.Error, Help: "A time, a size, a percentage or a number in a summary, a description or a runbook's trigger is the rule's threshold."},
+	{Name: "trigger/window", Severity: finding.Error, Help: "How long a summary, a description or a runbook's trigger says that a condition lasts, or how far it says that the rule looks back, is what the rule says."},
 }
 
 func isCheck(name string) bool {

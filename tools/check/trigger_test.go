@@ -37,7 +37,7 @@ func TestFindClaims(t *testing.T) {
 		t.Run(text, func(t *testing.T) {
 			var got []string
 			for _, c := range findClaims(text) {
-				got = append(got, fmt.Sprintf("%q %s %s", c.text, strconv.FormatFloat(c.seconds, 'f', -1, 64), c.side))
+				got = append(got, strings.TrimSpace(fmt.Sprintf("%q %s %s %s", c.text, strconv.FormatFloat(c.low, 'f', -1, 64), c.side, []string{"", "lasting", "window"}[c.role])))
 			}
 			NewWithT(t).Expect(got).To(Equal(want))
 		})
@@ -79,11 +79,11 @@ func TestFindThresholds(t *testing.T) {
 			expr, err := promql.ParseExpr(source)
 			g.Expect(err).NotTo(HaveOccurred())
 			var got []string
-			for _, th := range findThresholds(source, expr) {
-				if !th.isTime {
+			for _, th := range findThresholds(source, expr, nil) {
+				if !th.isTime() {
 					continue
 				}
-				got = append(got, fmt.Sprintf("%v %s @%d", th.value, th.side, th.offset))
+				got = append(got, fmt.Sprintf("%v %s @%d", th.base, th.side, th.offset))
 			}
 			g.Expect(got).To(Equal(want))
 		})
@@ -154,7 +154,7 @@ func agree(t *testing.T, text, source string) []finding.Finding {
 		t.Fatal(err)
 	}
 	c := &checker{lines: map[string][]string{}}
-	c.agreement(rule.Alert{Name: "A", File: "a.yml", Expr: source, For: 300e9}, expr, text, "trigger", "A.md", 5)
+	c.agreement(rule.Alert{Name: "A", File: "a.yml", Expr: source, For: 300e9}, expr, text, "trigger", "A.md", 5, false)
 	return c.findings
 }
 
@@ -167,7 +167,7 @@ func FuzzFindClaims(f *testing.F) {
 			if !strings.Contains(shown, c.text) {
 				t.Errorf("%q is not in %q", c.text, shown)
 			}
-			if math.IsInf(c.seconds, 0) || math.IsNaN(c.seconds) || c.seconds < 0 || units[c.unit] == 0 {
+			if math.IsInf(c.high, 0) || math.IsNaN(c.high) || c.low < 0 || c.high < c.low || units[c.unit].low == 0 {
 				t.Errorf("not a time: %+v", c)
 			}
 		}
@@ -182,7 +182,7 @@ func FuzzAgreement(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, th := range findThresholds(source, expr) {
+		for _, th := range findThresholds(source, expr, nil) {
 			if math.IsInf(th.value, 0) || math.IsNaN(th.value) || th.value < 0 || th.offset < 0 || th.offset > len(source) {
 				t.Errorf("not a threshold of %q: %+v", source, th)
 			}
