@@ -67,6 +67,7 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	c := &checker{alerts: alerts, rulesDir: in.Rules, runbooksDir: in.Runbooks, runbooks: runbooks, dashboardsDir: in.Dashboards, dashboards: dashboards.uids, lines: map[string][]string{}, missing: map[parser.Expr]bool{}, skipped: map[string]bool{}}
 	c.demanded = demandedLabels(alerts, routing)
 	c.usualAnnotations = usualAnnotations(alerts)
+	c.usualLabels = labelsOf(alerts, 50)
 	c.skip(in.Runbooks == "", "runbook/", "header/", "trigger/")
 	c.skip(in.Alertmanager == "", "route/", "inhibition/", "alert/hidden")
 	c.skip(in.Programs == "", "runbook/program")
@@ -83,6 +84,7 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 		routable := c.labels(alert)
 		c.annotations(alert)
 		c.unfinished(alert)
+		c.keys(alert)
 		c.swapped(alert, expr)
 		c.shownUnits(alert, expr)
 		for _, name := range []string{"summary", "description", "message"} {
@@ -200,6 +202,7 @@ type checker struct {
 	mentions              map[string]bool      // whether an alert's runbook mentions a metric of the rule
 	demanded              map[string]reason    // by label
 	usualAnnotations      map[string]bool
+	usualLabels           []string
 	skipped               map[string]bool // the checks that could not run
 	findings              []finding.Finding
 	lines                 map[string][]string // of the files shown so far

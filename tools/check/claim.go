@@ -94,7 +94,7 @@ var (
 	// What makes that side doubtful: a backup that has not run within 26 hours is older than that.
 	// A condition that lasts for more than 5 minutes is not about a threshold either.
 	doubtText   = regexp.MustCompile(`(?i)\b(?:no|not|none|never|without)\b|n't\b|\b(?:for|lasts|lasting)\s*$`)
-	lastingText = regexp.MustCompile(`(?i)(\w*)\s+(?:for|lasts|lasting)\s+(?:(?:the )?(?:last|past|previous)\s+|more th[ae]n\s+|longer than\s+|greater than\s+|over\s+|at least\s+|[>≥]=?\s*)?$`)
+	lastingText = regexp.MustCompile(`(?i)(?:^|(\w*)\s+)((?:for|lasts|lasting)\s+(?:(?:the )?(?:last|past|previous)\s+|more th[ae]n\s+|longer than\s+|greater than\s+|over\s+|at least\s+|[>≥]=?\s*)?)$`)
 	windowText  = regexp.MustCompile(`(?i)\b(?:in|over|within|during)\s+(?:the )?(?:last|past|previous)\s+$`)
 	together    = regexp.MustCompile(`^\s+(?:and\s+)?$`)
 	template    = regexp.MustCompile(`(?s)\{\{.*?\}\}`)
@@ -161,15 +161,16 @@ func findClaims(text string) []claim {
 		if i := strings.LastIndexAny(before, ".;:,()\n"); i >= 0 {
 			before = before[i+1:]
 		}
-		lasting := lastingText.FindStringSubmatch(before)
+		lasting, window := lastingText.FindStringSubmatch(before), windowText.FindString(before)
+		lead := 0 // how long the words are that say what it is about
 		switch {
 		case cl.of != promql.Time:
 		case lasting != nil && slices.Contains(otherFor, strings.ToLower(lasting[1])):
 			continue
 		case lasting != nil:
-			cl.role = ofLasting
-		case windowText.MatchString(before):
-			cl.role = ofWindow
+			cl.role, lead = ofLasting, len(lasting[2])
+		case window != "":
+			cl.role, lead = ofWindow, len(window)
 		}
 		s := sideText.FindStringSubmatchIndex(before)
 		if s == nil && cl.of != promql.Time {
@@ -178,7 +179,7 @@ func findClaims(text string) []claim {
 			}
 		}
 		if s != nil {
-			start -= len(before) - s[0]
+			lead = max(lead, len(before)-s[0])
 			if !doubtText.MatchString(before[:s[0]]) {
 				cl.side = above
 				if s[2] >= 0 {
@@ -192,7 +193,7 @@ func findClaims(text string) []claim {
 		if cl.unit == "" && cl.side == unknown {
 			continue
 		}
-		cl.text = text[start:end]
+		cl.text = text[start-lead : end]
 		rest = end
 		claims = append(claims, cl)
 	}

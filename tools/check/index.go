@@ -1,7 +1,6 @@
 package check
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -148,7 +147,10 @@ func firesWhen(source string) string {
 		if !ok || !e.Op.IsComparisonOperator() {
 			return nil
 		}
-		unit := cmp.Or(promql.UnitOf(e.LHS, nil), promql.UnitOf(e.RHS, nil))
+		unit := promql.UnitOf(e.LHS, nil)
+		if unit.Of == "" {
+			unit = promql.UnitOf(e.RHS, nil)
+		}
 		for _, side := range []*parser.Expr{&e.LHS, &e.RHS} {
 			value := linear(*side)
 			if value.scale != 0 {

@@ -205,6 +205,9 @@ func sentence(text, part string) string {
 	return before[strings.LastIndexAny(before, ".;\n")+1:]
 }
 
+// atLeastText gives a time the side above, even where sideText does not since the time is that for which something lasts.
+var atLeastText = regexp.MustCompile(`(?i)\b(?:more|longer|greater|over|least)\b|[>≥]`)
+
 // spans compares how long a condition is said to last, and how far a rule is said to look back, with the rule.
 func (c *checker) spans(alert rule.Alert, expr parser.Expr, thresholds []threshold, claims []claim, what string, where func(string) string) {
 	known, ranges, all := c.timesOf(alert, expr)
@@ -240,7 +243,7 @@ func (c *checker) spans(alert rule.Alert, expr parser.Expr, thresholds []thresho
 			fires += join + model.Duration(r).String()
 		}
 		c.reportAt(alert, "for", 0, "trigger/window", "%s fires %s, but its %s says %q (%s): write the same in both", alert.Name, fires, what, cl.text, where(cl.text))
-		if cl.side == above && alert.For.Seconds() >= cl.high {
+		if atLeastText.MatchString(cl.text) && alert.For.Seconds() >= cl.high {
 			c.findings[len(c.findings)-1].Severity = finding.Warning // what it says is true all the same
 		}
 		return

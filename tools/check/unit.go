@@ -89,6 +89,8 @@ func misread(u promql.Unit, function, behind string, number float64) (why, fix s
 	case function == "" || function == "humanize":
 		scale, isTime := scales[behind]
 		switch {
+		case behind == "%" && u == (promql.Unit{Of: promql.Ratio, Scale: 1}) && number > 2:
+			return fmt.Sprintf("is called a ratio, of which %g is %g%%", number, 100*number), fmt.Sprintf("compare with %g and show it by humanizePercentage, or call it a percentage", number/100)
 		case behind == "%" && u.Of == promql.Ratio && u.Scale == 1 && (!u.Likely || number > 0 && number <= 1):
 			return "is a ratio, of which 1 is 100%", "show it by humanizePercentage"
 		case isTime && u.Of == promql.Time && u.Scale != scale && function == "":

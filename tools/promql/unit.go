@@ -233,10 +233,13 @@ func sum(op parser.ItemType, left, right Unit, leftIsNumber, rightIsNumber bool)
 	case leftIsNumber:
 		return right
 	case op == parser.SUB && (left.Of == Moment || right.Of == Moment):
-		if left.Of == Moment && right.Of == Moment && left.Scale != right.Scale {
+		switch {
+		case left.Of != Moment:
+			left = right
+		case right.Of == Moment && left.Scale != right.Scale:
 			return none
 		}
-		return Unit{Of: Time, Scale: max(left.Scale, right.Scale)}
+		return Unit{Of: Time, Scale: left.Scale}
 	case left == right:
 		return left
 	case left.Of == right.Of && left.Scale == right.Scale && left.Rate == right.Rate:
