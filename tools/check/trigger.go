@@ -135,7 +135,7 @@ var (
 	// changeText is what a text says of a difference rather than of a value: grew by more than 50 %.
 	changeText = regexp.MustCompile(`(?i)\b(?:by|increas|drop|decreas|higher|lower|chang|deviat|differ|gr[eo]w|rise|rose|spike|compared|of the)`)
 	// normText is what a text says of how it should be rather than of how it is.
-	normText = regexp.MustCompile(`(?i)\b(?:should|must|normal(?:ly)?|usual(?:ly)?|recommend(?:s|ed)?|targets?|healthy|expected|e\.g|example|default|ideal(?:ly)?|objectives?|goals?|SLOs?|budget|burn|checks? that|ensures?|verif(?:y|ies)|considered|when|if|until|unless|can|may|might|could|would)\b`)
+	normText = regexp.MustCompile(`(?i)\b(?:should|must|normal(?:ly)?|usual(?:ly)?|recommend(?:s|ed)?|targets?|healthy|expected|e\.g|example|default|ideal(?:ly)?|objectives?|goals?|SLOs?|budget|burn|checks? that|ensures?|verif(?:y|ies)|considered|when|where|whether|if|until|unless|otherwise|can|may|might|could|would)\b`)
 )
 
 // amounts compares the sizes, the percentages and the numbers to which a text gives a side with the thresholds.
@@ -199,10 +199,16 @@ func (t threshold) mayBe(cl claim, alert rule.Alert, expr parser.Expr) bool {
 	})
 }
 
+// sentenceEnd ends a sentence.
+var sentenceEnd = regexp.MustCompile(`[.;!?]\s|\n\s*\n`)
+
 // sentence is the part of a text before something in it, from the beginning of the sentence.
 func sentence(text, part string) string {
 	before, _, _ := strings.Cut(template.ReplaceAllString(text, "…"), part)
-	return before[strings.LastIndexAny(before, ".;\n")+1:]
+	if ends := sentenceEnd.FindAllStringIndex(before, -1); len(ends) > 0 {
+		before = before[ends[len(ends)-1][1]:]
+	}
+	return before
 }
 
 // atLeastText gives a time the side above, even where sideText does not since the time is that for which something lasts.
@@ -243,7 +249,7 @@ func (c *checker) spans(alert rule.Alert, expr parser.Expr, thresholds []thresho
 			fires += join + model.Duration(r).String()
 		}
 		c.reportAt(alert, "for", 0, "trigger/window", "%s fires %s, but its %s says %q (%s): write the same in both", alert.Name, fires, what, cl.text, where(cl.text))
-		if atLeastText.MatchString(cl.text) && alert.For.Seconds() >= cl.high {
+		if cl.role == ofLasting && atLeastText.MatchString(cl.text) && alert.For.Seconds() >= cl.high {
 			c.findings[len(c.findings)-1].Severity = finding.Warning // what it says is true all the same
 		}
 		return

@@ -267,14 +267,17 @@ func TestTrueAllTheSame(t *testing.T) {
 // A description tells of other things as well.
 func TestLooseText(t *testing.T) {
 	for text, want := range map[string]int{
-		"It is older than 45 minutes":                              1,
-		"It should not be older than 45 minutes":                   0,
-		"A node is lost when it is gone for more than 1 hour":      0,
-		"It is renewed 45 minutes before":                          0,
-		"It has been so for 15 minutes":                            1,
-		"99% of the goals are met within 3 seconds":                0,
-		"Replication factors (RF < 3) matter":                      0,
-		"{{ printf \"up{instance='%s'} == 0\" $labels.instance }}": 0,
+		"It is older than 45 minutes":                               1,
+		"It should not be older than 45 minutes":                    0,
+		"A node is lost when it is gone for more than 1 hour":       0,
+		"It is old. Where it is older than 50 years, there is none": 0,
+		"It is lost when\nit is older than 1 hour":                  0,
+		"It is old when it can be. It is older than 1.5 hours":      1,
+		"It is renewed 45 minutes before":                           0,
+		"It has been so for 15 minutes":                             1,
+		"99% of the goals are met within 3 seconds":                 0,
+		"Replication factors (RF < 3) matter":                       0,
+		"{{ printf \"up{instance='%s'} == 0\" $labels.instance }}":  0,
 	} {
 		t.Run(text, func(t *testing.T) {
 			const source = "lag_seconds > 300"
