@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
@@ -22,18 +23,20 @@ import (
 
 // Inputs is what is compared. All but the rules may be empty, and is left out then.
 type Inputs struct {
-	Rules        string    // folder of the rule files
+	Rules        string    // where the rules are, as rule.Read has it
 	Set          *rule.Set // what the rule files hold, where it has been read; Rules is for messages then
 	Runbooks     string    // folder of the runbooks
 	Grammar      runbook.Grammar
 	Alertmanager string      // file of Alertmanager's configuration
-	Prometheus   string      // file of Prometheus's configuration, for the labels that it adds to alerts
+	Prometheus   string      // file of Prometheus's configuration, for the labels that it adds to alerts, and its intervals
 	Programs     string      // file that names the host's programs, one a line
 	Specs        string      // folder of the Go specs that follow the runbooks, or the file that has the Drills
 	Drills       [][2]string // the alert and the branch of each drill; nil where Specs is a folder
 	Metrics      []string    // expositions of what is exported, in files or behind URLs
 	Dashboards   string      // folder of Grafana's JSON
-	Features     []string    // that Prometheus is started with, as --enable-feature names them
+	// ScrapeInterval is how often targets are scraped; 0 leaves it to Prometheus's configuration.
+	ScrapeInterval time.Duration
+	Features       []string // that Prometheus is started with, as --enable-feature names them
 }
 
 // rules returns what the rule files hold.
@@ -41,7 +44,7 @@ func (in Inputs) rules() (rule.Set, error) {
 	if in.Set != nil {
 		return *in.Set, nil
 	}
-	return rule.ReadDir(in.Rules)
+	return rule.Read(in.Rules)
 }
 
 // Run compares rules, runbooks, routing, the host, the specs, metrics and dashboards with each other. It returns the
@@ -60,11 +63,15 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	specs, specsErr := loadSpecs(in.Specs, in.Drills, alerts, runbooks)
 	inventory, metricsErr := loadInventory(ctx, in.Metrics)
 	dashboards, dashboardsErr := loadDashboards(in.Dashboards)
-	if err := errors.Join(rulesErr, runbooksErr, indexErr, routingErr, programsErr, specsErr, metricsErr, dashboardsErr); err != nil {
+	clock, clockErr := loadClock(in.Prometheus, in.ScrapeInterval)
+	if in.Alertmanager != "" && routingErr != nil {
+		clockErr = nil // said once
+	}
+	if err := errors.Join(rulesErr, runbooksErr, indexErr, routingErr, programsErr, specsErr, metricsErr, dashboardsErr, clockErr); err != nil {
 		return nil, rule.Set{}, err
 	}
 
-	c := &checker{alerts: alerts, rulesDir: in.Rules, runbooksDir: in.Runbooks, runbooks: runbooks, dashboardsDir: in.Dashboards, dashboards: dashboards.uids, lines: map[string][]string{}, missing: map[parser.Expr]bool{}, skipped: map[string]bool{}}
+	c := &checker{alerts: alerts, rulesDir: in.Rules, runbooksDir: in.Runbooks, runbooks: runbooks, dashboardsDir: in.Dashboards, dashboards: dashboards.uids, clock: clock, lines: map[string][]string{}, missing: map[parser.Expr]bool{}, skipped: map[string]bool{}}
 	c.demanded = demandedLabels(alerts, routing)
 	c.usualAnnotations = usualAnnotations(alerts)
 	c.usualLabels = labelsOf(alerts, 50)
@@ -75,8 +82,17 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	c.skip(inventory == nil, "metric/")
 	c.skip(in.Dashboards == "", "dashboard/", "alert/dashboard")
 	c.features(set, in.Features)
-	c.rules(set, dashboards.panels, inventory, routing)
+	series := map[string]*series{} // of the first load that has a file
+	for _, load := range set.Loads() {
+		c.rules(load, inventory, routing)
+		for _, f := range load.Files {
+			if series[f.Path] == nil {
+				series[f.Path] = c.series
+			}
+		}
+	}
 	for _, alert := range alerts {
+		c.series = series[alert.File]
 		expr, err := promql.ParseExpr(alert.Expr)
 		if err != nil {
 			return nil, rule.Set{}, fmt.Errorf("%s:%d: the expression of %s: %w", alert.File, alert.ExprLine, alert.Name, err)
@@ -108,6 +124,7 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 			c.branches(alert.Name, doc, specs)
 		}
 	}
+	c.dashboardQueries(set, dashboards.panels, inventory)
 	c.files()
 	c.procedures(alerts, programs, specs)
 	c.stale(alerts, index)
@@ -198,6 +215,7 @@ type checker struct {
 	dashboardsDir         string
 	dashboards            []string // their uids, in order
 	series                *series
+	clock                 clock
 	missing               map[parser.Expr]bool // the parts of expressions of which it has been said why they have no result
 	mentions              map[string]bool      // whether an alert's runbook mentions a metric of the rule
 	demanded              map[string]reason    // by label

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stemedb/firedrill/tools/witness"
 	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/witness"
 )
 
 func boundariesCommand() *cobra.Command {
@@ -61,32 +61,33 @@ that it does not understand are listed below the table.
 			return witness.WriteTable(cmd.OutOrStdout(), all)
 		},
 	}
-	cmd.Flags().StringVar(&rules, "rules", "rules", "folder of the rule files")
+	addRulesFlag(cmd, &rules)
 	cmd.Flags().BoolVar(&generate, "generate", false, "print promtool unit tests instead of the table")
 	cmd.Flags().DurationVar(&interval, "interval", witness.DefaultInterval, "evaluation interval of groups that set none")
 	return cmd
 }
 
-// chosen loads the named alerts of a folder, or all.
-func chosen(dir string, names []string) ([]rule.Alert, error) {
-	alerts, err := rule.LoadDir(dir)
+// chosen loads the named alerts of a list of paths, as rule.Read has it, or all.
+func chosen(rules string, names []string) ([]rule.Alert, error) {
+	set, err := rule.Read(rules)
 	if err != nil {
 		return nil, err
 	}
+	alerts := set.Alerts
 	var known []string
 	for _, a := range alerts {
 		known = append(known, a.Name)
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			return nil, fmt.Errorf("no alert %q in %s: name one of %s", name, dir, strings.Join(known, ", "))
+			return nil, fmt.Errorf("no alert %q in %s: name one of %s", name, rules, strings.Join(known, ", "))
 		}
 	}
 	if len(names) > 0 {
 		alerts = slices.DeleteFunc(alerts, func(a rule.Alert) bool { return !slices.Contains(names, a.Name) })
 	}
 	if len(alerts) == 0 {
-		return nil, fmt.Errorf("no alert in %s: name a folder with alerting rules", dir)
+		return nil, fmt.Errorf("no alert in %s: name a folder with alerting rules", rules)
 	}
 	return alerts, nil
 }
