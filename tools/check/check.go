@@ -74,6 +74,7 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	c := &checker{alerts: alerts, rulesDir: in.Rules, runbooksDir: in.Runbooks, runbooks: runbooks, dashboardsDir: in.Dashboards, dashboards: dashboards.uids, clock: clock, lines: map[string][]string{}, missing: map[parser.Expr]bool{}, skipped: map[string]bool{}}
 	c.demanded = demandedLabels(alerts, routing)
 	c.usualAnnotations = usualAnnotations(alerts)
+	c.usualLabels = labelsOf(alerts, 50)
 	c.skip(in.Runbooks == "", "runbook/", "header/", "trigger/")
 	c.skip(in.Alertmanager == "", "route/", "inhibition/", "alert/hidden")
 	c.skip(in.Programs == "", "runbook/program")
@@ -99,14 +100,19 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 		routable := c.labels(alert)
 		c.annotations(alert)
 		c.unfinished(alert)
-		c.agreement(alert, expr, alert.Annotations["summary"], "summary", alert.File, at(alert, "annotations.summary"))
+		c.keys(alert)
+		c.swapped(alert, expr)
+		c.shownUnits(alert, expr)
+		for _, name := range []string{"summary", "description", "message"} {
+			c.agreement(alert, expr, alert.Annotations[name], name, alert.File, at(alert, "annotations."+name), name != "summary")
+		}
 		if routing != nil && routable {
 			c.route(alert, expr, routing)
 		}
 		if doc := c.runbookOf(alert); doc != nil {
 			c.header(alert, doc)
 			if doc.Header.Trigger != "" {
-				c.agreement(alert, expr, doc.Header.Trigger, "runbook's trigger", doc.Path, doc.Header.TriggerLine)
+				c.agreement(alert, expr, doc.Header.Trigger, "runbook's trigger", doc.Path, doc.Header.TriggerLine, false)
 			}
 			c.metrics(alert, expr, doc)
 			c.sections(alert, doc)
@@ -214,6 +220,7 @@ type checker struct {
 	mentions              map[string]bool      // whether an alert's runbook mentions a metric of the rule
 	demanded              map[string]reason    // by label
 	usualAnnotations      map[string]bool
+	usualLabels           []string
 	skipped               map[string]bool // the checks that could not run
 	findings              []finding.Finding
 	lines                 map[string][]string // of the files shown so far

@@ -147,7 +147,10 @@ func firesWhen(source string) string {
 		if !ok || !e.Op.IsComparisonOperator() {
 			return nil
 		}
-		isTime := inSeconds(e.LHS) || inSeconds(e.RHS)
+		unit := promql.UnitOf(e.LHS, nil)
+		if unit.Of == "" {
+			unit = promql.UnitOf(e.RHS, nil)
+		}
 		for _, side := range []*parser.Expr{&e.LHS, &e.RHS} {
 			value := linear(*side)
 			if value.scale != 0 {
@@ -155,8 +158,8 @@ func firesWhen(source string) string {
 			}
 			rounded, _ := strconv.ParseFloat(strconv.FormatFloat(value.constant, 'g', 12, 64), 64) // 3 * 0.1 is 0.3 to people
 			*side = &parser.NumberLiteral{Val: rounded}
-			if isTime && rounded >= 0.001 && rounded < longest {
-				times = append(times, inDays(time.Duration(rounded*float64(time.Second))))
+			if seconds := rounded * unit.Scale; unit.Of == promql.Time && !unit.Rate && seconds >= 0.001 && seconds < longest {
+				times = append(times, inDays(time.Duration(seconds*float64(time.Second))))
 			}
 		}
 		return nil

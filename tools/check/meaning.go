@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser/posrange"
 
 	"github.com/stemedb/firedrill/tools/finding"
+	"github.com/stemedb/firedrill/tools/metric"
 	"github.com/stemedb/firedrill/tools/promql"
 )
 
@@ -78,6 +79,11 @@ func (c *checker) meaning(q query) {
 			}
 		case *parser.Call:
 			c.call(q, e)
+		case *parser.BinaryExpr:
+			c.counters(q, e)
+		case *parser.VectorSelector:
+			c.regexps(q, e)
+			c.ofAlerts(q, e)
 		}
 		return nil
 	})
@@ -154,6 +160,12 @@ func (c *checker) call(q query, e *parser.Call) {
 		}
 	case name == "quantile_over_time":
 		c.share(q, e.Args[0])
+	case slices.Contains(ofGauges, name):
+		if arg, ok := e.Args[0].(*parser.MatrixSelector); ok && c.series.inventory == nil { // else metric/type knows
+			if metric, ok := c.series.counter(arg); ok {
+				c.reportSpan(q, arg.PositionRange(), promql.Usual, "expr/function", "%s takes the %s() of %s, which by its name is a counter and falls to 0 when its target restarts: use rate() or increase()", q.owner, name, metric)
+			}
+		}
 	case slices.Contains(ofRates, name):
 		switch arg := e.Args[0].(type) {
 		case *parser.MatrixSelector:
@@ -235,4 +247,30 @@ func outermost(expr parser.Expr) *parser.AggregateExpr {
 		}
 	}
 	return nil
+}
+
+// counters demands that what is divided by a counter is not another as it is: both count since their targets started, so
+// that what happens now hardly changes the quotient.
+func (c *checker) counters(q query, e *parser.BinaryExpr) {
+	if e.Op != parser.DIV {
+		return
+	}
+	left, ok := c.series.counter(e.LHS)
+	right, also := c.series.counter(e.RHS)
+	if ok && also {
+		c.reportSpan(q, e.PositionRange(), promql.Usual, "expr/function", "%s divides %s by %s, which count since their targets started: divide the rate() of the one by that of the other", q.owner, left, right)
+	}
+}
+
+// counter returns the name of a counter whose values, as they are, make those of an expression: by its type or, where
+// that is not known, by its name.
+func (s *series) counter(expr parser.Expr) (string, bool) {
+	for _, selector := range values(expr) {
+		name := promql.NameOf(selector)
+		role := s.role(selector)
+		if role == metric.Counter || role == "" && s.isRaw(name) && strings.HasSuffix(name, "_total") {
+			return name, true
+		}
+	}
+	return "", false
 }

@@ -80,7 +80,9 @@ func TestCases(t *testing.T) {
 			`warning a.yml:12:47 rule/override: .* of HighErrorRate groups by service, and the rule's label service="legacy" takes its place`,
 			`warning a.yml:16:25 rule/override: .* of job:errors:rate5m groups by code, and the rule's label code="" takes its place`,
 		},
-		"29-boundary-idioms": nil, // all of them can fire
+		"29-boundary-idioms": { // all of them can fire
+			`warning a.yml:8:38 expr/never: .* of AlertsFiring: no rule here raises an alert that meets alertname="X"`,
+		},
 		"37-recording-rules": {
 			"warning a.yml:5:15 rule/order: .* of BeforeItsRecording: job:err:rate5m is recorded after this rule \\(r/a.yml:8\\)",
 			"warning a.yml:14:17 record/duplicate: job:err:rate5m is recorded at line 8 too, with the same labels and another expression",
@@ -197,6 +199,26 @@ func TestMeaning(t *testing.T) {
 		"sum by (job) (rate(x_total[5m]) > 0)": "",
 		"x_info * on (job) group_left (v) y":   "",
 		"changes(x[5m]) > 0":                   "",
+		// alerts
+		`ALERTS{alertname="A",alertstate="firing"} == 1`:  "",
+		`ALERTS{alertname="a",alertstate="firing"} == 1`:  `warning expr/never: .* no rule here raises an alert that meets alertname="a": did you mean A\\?`,
+		`ALERTS{alertname=~"X.*"} == 1`:                   `warning expr/never: .* meets alertname=~"X\.\*": fix the name`,
+		`ALERTS{alertname!="X",alertstate="firing"} == 1`: "",
+		`ALERTS{alertname="A",alertstate="fireing"} == 1`: `error expr/never: .*alertstate="pending" or "firing", so alertstate="fireing" matches nothing`,
+		`ALERTS_FOR_STATE{alertstate="firing"} > 0`:       `error expr/never: .* no label alertstate, so alertstate="firing" matches nothing`,
+		// regular expressions
+		`x{a=~"b"} > 1`:              `warning expr/regexp: .* a=~"b", which is one text and no pattern: write a="b"`,
+		`x{a!~"b.c|d"} > 1`:          "",
+		`x{a!~"b\\.c"} > 1`:          `warning expr/regexp: .* write a!="b.c"`,
+		`x{a=~"(?i)b"} > 1`:          "",
+		`x{a=~"^b$"} > 1`:            `warning expr/regexp: .* anchors .* write a="b"`,
+		`x{a=~"^b.+$"} > 1`:          `warning expr/regexp: .* anchors .* write a=~"b.\+"`,
+		`x{a=~"^b.+|c"} > 1`:         "",
+		`x{a=~"b\\$"} > 1`:           `warning expr/regexp: .* write a="b\$"`,
+		`x{a=~".*"} > 1`:             `warning expr/regexp: .* which matches everything: take it out`,
+		`x{a=~".+"} > 1`:             "",
+		`x{a=~""} > 1`:               "",
+		`{__name__=~".*",a="1"} > 1`: "",
 		// matching
 		`x{a="1"} + x{a="2"} > 1`:                                               `error expr/matching: .* the left side of \+ has a="1" and the right side has a="2", so they never match: match ignoring \(a\)`,
 		`sum by (a) (x) / on (a, b) y > 1`:                                      "warning expr/matching: .*",
@@ -253,6 +275,14 @@ func TestMeaning(t *testing.T) {
 		"max(rate(a_sum[5m]) / rate(a_count[5m])) > 1":       "",
 		"avg(memory_free / memory_total) < 0.1":              "", // a total that is never 0
 		// functions
+		"a_total / b_total > 0.1":                                       "warning expr/function: .* divides a_total by b_total, which count since their targets started",
+		"sum by (job) (a_total) / sum by (job) (b_total) * 100 > 5":     "warning expr/function: .* divides a_total by b_total",
+		"rate(a_total[5m]) / rate(b_total[5m]) > 0.1":                   "",
+		"a_total / b_bytes > 0.1":                                       "",
+		"job:a_total:sum / job:b_total:sum > 0.1":                       "",
+		"delta(a_total[5m]) > 1":                                        "warning expr/function: .* takes the delta\\(\\) of a_total, which by its name is a counter",
+		"deriv(a_total[5m]) > 1":                                        "warning expr/function: .* takes the deriv\\(\\) of a_total",
+		"delta(a_bytes[5m]) > 1":                                        "",
 		"quantile(95, x) > 1":                                           "error expr/function: .* write 0.95",
 		"quantile(0.95, x) > 1":                                         "",
 		"quantile_over_time(-1, x[5m]) < 1":                             "error expr/function: .* always -Inf",

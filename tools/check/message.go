@@ -3,9 +3,12 @@ package check
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/common/model"
+	"github.com/stemedb/firedrill/tools/finding"
+	"github.com/stemedb/firedrill/tools/nearest"
 	"github.com/stemedb/firedrill/tools/route"
 )
 
@@ -45,6 +48,9 @@ func (c *checker) messages(r *routing, kinds []kind) {
 				// Alertmanager's own templates suit every alert, as long as no file defines them again.
 				if strings.Contains(field.Text, "{{") && (field.Given || renderer.Redefines()) {
 					c.message(r, renderer, receiver.Name.Name+", "+integration.Name, field, at, arrivals, kinds)
+					if field.Given && !field.Secret {
+						c.shown(r, renderer, receiver.Name.Name+", "+integration.Name, field, at, arrivals)
+					}
 				}
 			}
 		}
@@ -77,6 +83,70 @@ func (c *checker) message(r *routing, renderer *route.Renderer, receiver string,
 	}
 	if !rendered && len(kinds) > 0 { // a receiver that no alert reaches
 		try(append(at, r.Top)[0], kinds[0].all[0])
+	}
+}
+
+// shown reports the labels and annotations that a field of a receiver shows, and that are never there.
+func (c *checker) shown(r *routing, renderer *route.Renderer, receiver string, field route.Field, at []*route.Node, arrivals map[*route.Node][]arrival) {
+	var reaching []arrival
+	for _, n := range at {
+		reaching = append(reaching, arrivals[n]...)
+	}
+	for _, u := range renderer.Uses(field.Text) {
+		why, fix := "", "leave it out"
+		var names []string
+		switch u.Of {
+		case "GroupLabels":
+			grouped := func(n *route.Node) bool {
+				_, ok := n.RouteOpts.GroupBy[model.LabelName(u.Name)]
+				return ok || n.RouteOpts.GroupByAll
+			}
+			if i := slices.IndexFunc(at, func(n *route.Node) bool { return !grouped(n) }); i >= 0 {
+				why = fmt.Sprintf("the route at %s does not group by %s", at[i].Place.In(r.file), u.Name)
+				fix = fmt.Sprintf("add %s to its group_by, or show .CommonLabels.%s", u.Name, u.Name)
+			}
+		case "CommonLabels", "Labels":
+			names = UsualLabels(c.alerts)
+			// Without Prometheus's configuration it is not known which labels that adds: only a slip is certain.
+			isSlip := r.external == nil && nearest.Within(slips(u.Name), u.Name, names) != ""
+			has := func(alert arrival) bool {
+				if isSlip {
+					_, given := alert.Labels[u.Name]
+					return given || c.series.may(alert.Expr, u.Name)
+				}
+				value, known := alert.labels(u.Name)
+				return value != "" || !known
+			}
+			if len(reaching) > 0 && !slices.ContainsFunc(reaching, has) {
+				why = "no alert that reaches it has the label " + u.Name
+			}
+		case "CommonAnnotations", "Annotations":
+			if len(reaching) > 0 && !slices.ContainsFunc(reaching, func(alert arrival) bool { return alert.Annotations[u.Name] != "" }) {
+				why = "no alert that reaches it has the annotation " + u.Name
+				for _, alert := range reaching {
+					names = slices.AppendSeq(names, maps.Keys(alert.Annotations))
+				}
+			}
+		}
+		if why == "" {
+			continue
+		}
+		if near := nearest.Within(slips(u.Name), u.Name, names); near != "" {
+			fix = fmt.Sprintf("did you mean %s?", near)
+		}
+		p := place{file: r.file, line: field.Place.Line, column: field.Place.Column}
+		const most = 30 // lines of a text
+		for n := p.line; n < p.line+most; n++ {
+			if text := c.line(r.file, n); strings.Contains(text, u.Of+"."+u.Name) {
+				p.line = n
+				p = p.around(text, u.Of+"."+u.Name)
+				break
+			}
+		}
+		c.reportPlace(p, "route/text", "the %s of %s shows nothing for .%s.%s, since %s: %s", field.Key, receiver, u.Of, u.Name, why, fix)
+		if u.Of != "GroupLabels" { // alerts can come from elsewhere
+			c.findings[len(c.findings)-1].Severity = finding.Warning
+		}
 	}
 }
 

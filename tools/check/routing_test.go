@@ -215,3 +215,32 @@ func TestRoutingShowsNoSecret(t *testing.T) {
 		g.Expect(f.Source).NotTo(ContainSubstring("http:"))
 	}
 }
+
+func TestRoutingTexts(t *testing.T) {
+	const receivers = "receivers:\n- name: r\n  slack_configs:\n  - api_url: http://x.example.com\n    channel: c\n    "
+	for name, tc := range map[string]struct{ route, text, want, prometheus string }{
+		"a label that is grouped by":      {"group_by: [cluster]", "title: '{{ .GroupLabels.cluster }}'", "", ""},
+		"one that is not":                 {"group_by: [cluster]", "title: 'in {{ .GroupLabels.zone }}'", "alertmanager.yml:8:20 route/text: the title of r, slack_configs[0] shows nothing for .GroupLabels.zone, since the route at alertmanager.yml:1:8 does not group by zone: add zone to its group_by, or show .CommonLabels.zone", ""},
+		"by index":                        {"group_by: [cluster]", `title: '{{ index $.GroupLabels "zone" }}'`, "alertmanager.yml:8:12 route/text: the title of r, slack_configs[0] shows nothing for .GroupLabels.zone, since the route at alertmanager.yml:1:8 does not group by zone: add zone to its group_by, or show .CommonLabels.zone", ""},
+		"grouped by everything":           {"group_by: ['...']", "title: '{{ .GroupLabels.zone }}'", "", ""},
+		"under a condition":               {"group_by: [cluster]", "title: '{{ if .GroupLabels.zone }}{{ .GroupLabels.zone }}{{ end }}'", "", ""},
+		"all of them":                     {"group_by: [cluster]", "title: '{{ .GroupLabels.SortedPairs.Values }}'", "", ""},
+		"on a later line":                 {"group_by: [cluster]", "text: |-\n      one\n      {{ range .Alerts }}{{ $.GroupLabels.zone }}{{ end }}", "alertmanager.yml:10:31 route/text: the text of r, slack_configs[0] shows nothing for .GroupLabels.zone, since the route at alertmanager.yml:1:8 does not group by zone: add zone to its group_by, or show .CommonLabels.zone", ""},
+		"a label of an alert":             {"group_by: [cluster]", "title: '{{ .CommonLabels.severity }}{{ .CommonLabels.job }}'", "", ""},
+		"one that no alert has":           {"group_by: [cluster]", "title: '{{ .CommonLabels.team }}'", "alertmanager.yml:8:17 route/text: the title of r, slack_configs[0] shows nothing for .CommonLabels.team, since no alert that reaches it has the label team: leave it out", "prometheus.yml"},
+		"one that Prometheus may add":     {"group_by: [cluster]", "title: '{{ .CommonLabels.team }}'", "", ""},
+		"misspelt":                        {"group_by: [cluster]", "title: '{{ range .Alerts }}{{ .Labels.serverity }}{{ end }}'", "alertmanager.yml:8:36 route/text: the title of r, slack_configs[0] shows nothing for .Labels.serverity, since no alert that reaches it has the label serverity: did you mean severity?", ""},
+		"an annotation that no alert has": {"group_by: [cluster]", "title: '{{ .CommonAnnotations.sumary }}'", "alertmanager.yml:8:17 route/text: the title of r, slack_configs[0] shows nothing for .CommonAnnotations.sumary, since no alert that reaches it has the annotation sumary: did you mean summary?", ""},
+		"in a file of templates":          {"group_by: [cluster]", `title: '{{ template "t" . }}'`, "alertmanager.yml:8:12 route/text: the title of r, slack_configs[0] shows nothing for .GroupLabels.zone, since the route at alertmanager.yml:1:8 does not group by zone: add zone to its group_by, or show .CommonLabels.zone", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			writeFile(t, "rules/a.yml", head+"  - {alert: A, expr: sum by (job) (x) > 1, labels: {severity: page}, annotations: {summary: x}}\n")
+			writeFile(t, "prometheus.yml", "global: {external_labels: {cluster: x}}\n")
+			writeFile(t, "t.tmpl", `{{ define "t" }}{{ .GroupLabels.zone }}{{ end }}{{ define "u" }}{{ .GroupLabels.other }}{{ end }}`)
+			writeFile(t, "alertmanager.yml", "route: {receiver: r, "+tc.route+"}\ntemplates: [t.tmpl]\n"+receivers+tc.text+"\n")
+			got := routingFindings(t, Inputs{Rules: "rules", Alertmanager: "alertmanager.yml", Prometheus: tc.prometheus})
+			NewWithT(t).Expect(strings.Join(got, "\n")).To(Equal(tc.want))
+		})
+	}
+}

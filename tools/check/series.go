@@ -45,6 +45,12 @@ func (s *series) of(expr parser.Expr) promql.Labels {
 	return promql.Analyze(expr, s.knowledge, promql.Sure).Of(expr).Labels
 }
 
+// may reports whether a series of an expression's result can have a label.
+func (s *series) may(source, label string) bool {
+	expr, err := promql.ParseExpr(source)
+	return err != nil || s.of(expr).May(label)
+}
+
 // exported returns the labels of a metric that a target exports or Prometheus makes itself.
 func (s *series) exported(name string) (labels promql.Labels, known bool) {
 	if promql.IsScrapeMetric(name) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/stemedb/firedrill/tools/finding"
 	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
@@ -32,11 +33,19 @@ func (d direction) String() string {
 }
 
 // agreement compares what a text says of an alert's condition, in words or in PromQL, with the alert's expression. It
-// judges only what it understands, and ignores other words, units and expressions.
-func (c *checker) agreement(alert rule.Alert, expr parser.Expr, text, what, file string, line int) {
+// judges only what it understands, and ignores other words, units and expressions. A text may be loose: it may tell of
+// other things than the condition.
+func (c *checker) agreement(alert rule.Alert, expr parser.Expr, text, what, file string, line int, loose bool) {
 	where := func(part string) string { return c.where(file, line, part) }
 	before := len(c.findings)
-	c.words(alert, expr, text, what, where)
+	thresholds := c.thresholds(alert.Expr, expr)
+	claims := findClaims(text)
+	if loose {
+		claims = slices.DeleteFunc(claims, func(cl claim) bool { return normText.MatchString(sentence(text, cl.text)) })
+	}
+	c.times(alert, expr, thresholds, claims, what, where, loose)
+	c.amounts(alert, expr, thresholds, claims, text, what, where)
+	c.spans(alert, expr, thresholds, claims, what, where)
 	if len(c.findings) == before { // the same disagreement is reported once
 		c.quotations(alert, expr, text, what, where)
 	}
@@ -53,39 +62,196 @@ func (c *checker) where(file string, line int, part string) string {
 	return fmt.Sprintf("%s:%d", file, line)
 }
 
-// words compares the times that a text names, such as "within 7 days", with the thresholds that are times.
-func (c *checker) words(alert rule.Alert, expr parser.Expr, text, what string, where func(string) string) {
-	thresholds := slices.DeleteFunc(findThresholds(alert.Expr, expr), func(t threshold) bool { return !t.isTime })
+// times compares the times that a text names, such as "within 7 days", with the thresholds that are times.
+func (c *checker) times(alert rule.Alert, expr parser.Expr, thresholds []threshold, claims []claim, what string, where func(string) string, loose bool) {
+	thresholds = slices.DeleteFunc(slices.Clone(thresholds), func(t threshold) bool {
+		// The time since something was due is not its age.
+		isDue := func(name string) bool { return strings.Contains(name, "_next_") }
+		return !t.isTime() || slices.ContainsFunc(t.metrics, isDue)
+	})
 	if len(thresholds) == 0 {
 		return
 	}
 	known := timings(alert, expr)
+	for _, t := range thresholds {
+		known = append(known, t.base+alert.For.Seconds()) // older than 10 minutes, for 5 minutes
+	}
 
 	matched := false
 	var others []claim
-	for _, cl := range findClaims(text) {
-		same := slices.DeleteFunc(slices.Clone(thresholds), func(t threshold) bool { return !equal(t.value, cl.seconds) })
+	for _, cl := range claims {
+		if cl.of != promql.Time {
+			continue
+		}
+		same := slices.DeleteFunc(slices.Clone(thresholds), func(t threshold) bool { return !cl.is(t.base) })
 		if len(same) == 0 {
 			others = append(others, cl)
 			continue
 		}
 		matched = true
-		agrees := func(t threshold) bool { return cl.side == unknown || t.side == unknown || t.side == cl.side }
-		if !slices.ContainsFunc(same, agrees) {
-			c.reportRange(alert, "expr", same[0].offset, same[0].end, "trigger/direction",
-				"%s fires at %s, that is %s %s, but its %s says %q (%s), that is %s: reverse the comparison, or fix the text",
-				alert.Name, same[0].text, same[0].side, cl.in(same[0].value), what, cl.text, where(cl.text), cl.side)
+		if !slices.ContainsFunc(same, func(t threshold) bool { return cl.side == unknown || t.side == unknown || t.side == cl.side }) {
+			c.disagree(alert, same[0], cl, what, where)
 		}
 	}
 	for _, cl := range others {
 		// A time that is no threshold may be the rule's own "for", or the range that it looks back.
-		isTiming := slices.ContainsFunc(known, func(seconds float64) bool { return equal(seconds, cl.seconds) })
-		if (isTiming || matched) && cl.side == unknown || isTiming && matched {
+		isTiming := slices.ContainsFunc(known, cl.is)
+		if (isTiming || matched || loose) && cl.side == unknown || isTiming && matched || cl.role != ofCondition {
 			continue
 		}
 		t := thresholds[max(0, slices.IndexFunc(thresholds, func(t threshold) bool { return t.side == cl.side && t.value != 0 }))]
-		c.reportRange(alert, "expr", t.offset, t.end, "trigger/threshold", "%s fires at %s, that is %s, but its %s says %q (%s): write the same in both",
-			alert.Name, t.text, cl.in(t.value), what, cl.text, where(cl.text))
+		if follows(t.base, t.side, cl) && math.Abs(t.base-cl.low) < 0.1*t.base {
+			continue // a margin
+		}
+		c.differ(alert, t, cl, what, where)
+		return
+	}
+}
+
+// disagree reports that a text names the other side of a threshold.
+func (c *checker) disagree(alert rule.Alert, t threshold, cl claim, what string, where func(string) string) {
+	c.reportRange(alert, "expr", t.offset, t.end, "trigger/direction",
+		"%s fires at %s, that is %s %s, but its %s says %q (%s), that is %s: reverse the comparison, or fix the text",
+		alert.Name, t.text, t.side, cl.in(t.base), what, cl.text, where(cl.text), cl.side)
+}
+
+// follows reports whether what a text says is true whenever the rule fires: above 90 where it fires above 95.
+func follows(base float64, side direction, cl claim) bool {
+	return side == cl.side && (side == above && base >= cl.high || side == below && base <= cl.low)
+}
+
+// differ reports that a text names another threshold: a warning where the text is true all the same.
+func (c *checker) differ(alert rule.Alert, t threshold, cl claim, what string, where func(string) string) {
+	c.reportRange(alert, "expr", t.offset, t.end, "trigger/threshold", "%s fires at %s, that is %s, but its %s says %q (%s): write the same in both",
+		alert.Name, t.text, cl.in(t.base), what, cl.text, where(cl.text))
+	if follows(t.base, t.side, cl) && t.base <= 2*cl.low && t.base >= cl.high/2 {
+		c.findings[len(c.findings)-1].Severity = finding.Warning
+	}
+}
+
+var (
+	// wordText begins a side in words: a number in "(RF < 3)" is of something else.
+	wordText = regexp.MustCompile(`^[a-zA-Z]`)
+	// changeText is what a text says of a difference rather than of a value: grew by more than 50 %.
+	changeText = regexp.MustCompile(`(?i)\b(?:by|increas|drop|decreas|higher|lower|chang|deviat|differ|gr[eo]w|rise|rose|spike|compared|of the)`)
+	// normText is what a text says of how it should be rather than of how it is.
+	normText = regexp.MustCompile(`(?i)\b(?:should|must|normal(?:ly)?|usual(?:ly)?|recommend(?:s|ed)?|targets?|healthy|expected|e\.g|example|default|ideal(?:ly)?|objectives?|goals?|SLOs?|budget|burn|checks? that|ensures?|verif(?:y|ies)|considered|when|where|whether|if|until|unless|otherwise|can|may|might|could|would)\b`)
+)
+
+// amounts compares the sizes, the percentages and the numbers to which a text gives a side with the thresholds.
+func (c *checker) amounts(alert rule.Alert, expr parser.Expr, thresholds []threshold, claims []claim, text, what string, where func(string) string) {
+	for _, of := range []promql.Quantity{promql.Bytes, promql.Ratio, ""} {
+		related := slices.DeleteFunc(slices.Clone(thresholds), func(t threshold) bool { return t.unit.Of != of || t.value == 0 && of != "" })
+		if of == "" && len(thresholds) != 1 || len(related) == 0 {
+			continue
+		}
+		var other *claim
+		matched := false
+		for i, cl := range claims {
+			if cl.of != of || of == "" && !wordText.MatchString(cl.text) {
+				continue
+			}
+			agrees, same := false, -1
+			if slices.ContainsFunc(thresholds, func(t threshold) bool { return t.mayBe(cl, alert, expr) }) {
+				agrees = true
+			}
+			for j, t := range related {
+				for _, r := range t.readings() {
+					if cl.is(r.value) {
+						same = j
+						agrees = agrees || cl.side == unknown || r.side == unknown || r.side == cl.side
+					}
+				}
+			}
+			switch {
+			case agrees:
+				matched = true
+			case normText.MatchString(sentence(text, cl.text)) || changeText.MatchString(sentence(text, cl.text)):
+			case same >= 0:
+				matched = true
+				c.disagree(alert, related[same], cl, what, where)
+			case cl.side != unknown && other == nil:
+				other = &claims[i]
+			}
+		}
+		if other != nil && !matched {
+			c.differ(alert, related[0], *other, what, where)
+		}
+	}
+}
+
+// mayBe reports whether an amount of which no unit is known may be what a text says, in a unit that is usual.
+func (t threshold) mayBe(cl claim, alert rule.Alert, expr parser.Expr) bool {
+	if t.unit.Of != "" {
+		return false
+	}
+	switch cl.of {
+	case promql.Bytes:
+		return slices.ContainsFunc([]float64{1, 1e3, 1 << 10, 1e6, 1 << 20, 1e9, 1 << 30}, func(u float64) bool { return cl.is(t.value * u) })
+	case promql.Ratio:
+		return cl.is(t.value) || cl.is(t.value/100) || cl.is(1-t.value) || cl.is(1-t.value/100)
+	}
+	if !t.unit.Rate {
+		return false
+	}
+	return slices.ContainsFunc(append(timings(alert, expr), 60, 3600), func(seconds float64) bool { // 0.83 a second is 500 in ten minutes
+		return math.Abs(t.value*seconds-cl.low) < 0.05*cl.low
+	})
+}
+
+// sentenceEnd ends a sentence.
+var sentenceEnd = regexp.MustCompile(`[.;!?]\s|\n\s*\n`)
+
+// sentence is the part of a text before something in it, from the beginning of the sentence.
+func sentence(text, part string) string {
+	before, _, _ := strings.Cut(template.ReplaceAllString(text, "…"), part)
+	if ends := sentenceEnd.FindAllStringIndex(before, -1); len(ends) > 0 {
+		before = before[ends[len(ends)-1][1]:]
+	}
+	return before
+}
+
+// atLeastText gives a time the side above, even where sideText does not since the time is that for which something lasts.
+var atLeastText = regexp.MustCompile(`(?i)\b(?:more|longer|greater|over|least)\b|[>≥]`)
+
+// spans compares how long a condition is said to last, and how far a rule is said to look back, with the rule.
+func (c *checker) spans(alert rule.Alert, expr parser.Expr, thresholds []threshold, claims []claim, what string, where func(string) string) {
+	known, ranges, all := c.timesOf(alert, expr)
+	for _, t := range thresholds {
+		if t.isTime() {
+			known = append(known, t.base)
+		}
+		if t.unit.Of == "" {
+			for _, u := range units {
+				if u.of == promql.Time {
+					known = append(known, t.value*u.low)
+				}
+			}
+		}
+	}
+	if !all {
+		return
+	}
+	for _, cl := range claims {
+		if cl.role == ofCondition || slices.ContainsFunc(known, cl.is) || cl.side == below ||
+			cl.role == ofWindow && alert.For == 0 && len(ranges) == 0 { // the metric looks back
+			continue
+		}
+		fires := "at once"
+		if alert.For > 0 {
+			fires = "once its condition has lasted " + model.Duration(alert.For).String()
+		}
+		for i, r := range ranges {
+			join := " and looks back "
+			if i > 0 {
+				join = ", "
+			}
+			fires += join + model.Duration(r).String()
+		}
+		c.reportAt(alert, "for", 0, "trigger/window", "%s fires %s, but its %s says %q (%s): write the same in both", alert.Name, fires, what, cl.text, where(cl.text))
+		if cl.role == ofLasting && atLeastText.MatchString(cl.text) && alert.For.Seconds() >= cl.high {
+			c.findings[len(c.findings)-1].Severity = finding.Warning // what it says is true all the same
+		}
 		return
 	}
 }
@@ -95,7 +261,8 @@ var quotation = regexp.MustCompile(`[a-zA-Z_:][\w:]*(?:\{[^{}]*\})?\s*(?:[<>]=?|
 
 // quotations compares the PromQL in a text with the comparisons that a rule makes of the same metric.
 func (c *checker) quotations(alert rule.Alert, expr parser.Expr, text, what string, where func(string) string) {
-	actual := findThresholds(alert.Expr, expr)
+	actual := c.thresholds(alert.Expr, expr)
+	text = template.ReplaceAllString(text, "…")
 	for _, at := range quotation.FindAllStringIndex(text, -1) {
 		if next, _ := utf8.DecodeRuneInString(text[at[1]:]); next == '%' || unicode.IsLetter(next) {
 			continue // words checks a number with a unit
@@ -105,7 +272,7 @@ func (c *checker) quotations(alert rule.Alert, expr parser.Expr, text, what stri
 		if err != nil {
 			continue // it only looked like PromQL
 		}
-		for _, q := range findThresholds(source, quoted) {
+		for _, q := range c.thresholds(source, quoted) {
 			unrelated := func(t threshold) bool {
 				return !slices.ContainsFunc(q.metrics, func(name string) bool { return slices.Contains(t.metrics, name) })
 			}
@@ -120,142 +287,89 @@ func (c *checker) quotations(alert rule.Alert, expr parser.Expr, text, what stri
 
 func equal(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(math.Abs(a), math.Abs(b)) }
 
-// claim is a time that a text names.
-type claim struct {
-	text    string // with the words that give its side
-	seconds float64
-	side    direction // unknown where the text leaves it open
-	unit    string    // in which the text counts
-}
-
-// in writes seconds in the claim's unit, so that the two can be compared.
-func (c claim) in(seconds float64) string {
-	n := strconv.FormatFloat(seconds/units[c.unit], 'g', 6, 64)
-	if n != "1" {
-		return n + " " + c.unit + "s"
-	}
-	return n + " " + c.unit
-}
-
-var units = map[string]float64{"millisecond": 0.001, "second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
-
-var (
-	// A time: "1h30m", "7 days", "7-day", "48h". It does not begin in the middle of a word or a number.
-	timeText = regexp.MustCompile(`(?:^|[^\w.,])(?:((?:\d+(?:ms|[wdhms])){2,})|(\d+(?:\.\d+)?)(?:[ \t-]?((?i:millisecond|second|sec|minute|min|hour|hr|day|week))s?|(ms|[wdhms])))\b`)
-	unitName = map[string]string{"sec": "second", "min": "minute", "hr": "hour", "ms": "millisecond", "s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
-
-	// The words right before a time that give it a side.
-	sideText = regexp.MustCompile(`(?i)(?:(\b(?:less than|fewer than|shorter than|sooner than|below|under|within|at most)(?: the next)?|<=?|≤)|` +
-		`(\b(?:more than|greater than|longer than|older than|above|beyond|exceed(?:s|ed|ing)?|at least)|>=?|≥))\s*$`)
-	// What makes that side doubtful: a backup that has not run within 26 hours is older than that.
-	// A condition that lasts for more than 5 minutes is not about a threshold either.
-	doubtText = regexp.MustCompile(`(?i)\b(?:no|not|none|never|without)\b|n't\b|\b(?:for|lasts|lasting)\s*$`)
-	together  = regexp.MustCompile(`^\s+(?:and\s+)?$`)
-	template  = regexp.MustCompile(`(?s)\{\{.*?\}\}`)
-)
-
-// findClaims returns the times that a text names, templates left out.
-func findClaims(text string) []claim {
-	text = template.ReplaceAllString(text, "…")
-	var claims []claim
-	rest := 0 // where the words since the last claim begin
-	for _, m := range timeText.FindAllStringSubmatchIndex(text, -1) {
-		part := func(i int) string {
-			if m[2*i] < 0 {
-				return ""
-			}
-			return text[m[2*i]:m[2*i+1]]
-		}
-		cl := claim{unit: "second"}
-		start := max(m[2], m[4]) // of whichever form it has
-		if compound := part(1); compound != "" {
-			d, err := model.ParseDuration(compound)
-			if err != nil {
-				continue // too large for a duration
-			}
-			cl.seconds = time.Duration(d).Seconds()
-		} else {
-			n, err := strconv.ParseFloat(part(2), 64)
-			if err != nil {
-				continue
-			}
-			unit := strings.ToLower(part(3) + part(4))
-			cl.unit = cmp.Or(unitName[unit], unit)
-			cl.seconds = n * units[cl.unit]
-			if math.IsInf(cl.seconds, 0) {
-				continue
-			}
-		}
-		before := text[rest:start]
-		if last := len(claims) - 1; last >= 0 && together.MatchString(before) && units[cl.unit] < units[claims[last].unit] { // "1 day and 12 hours"
-			begin := rest - len(claims[last].text)
-			claims[last].seconds += cl.seconds
-			claims[last].text = text[begin:m[1]]
-			rest = m[1]
-			continue
-		}
-		if i := strings.LastIndexAny(before, ".;:,()\n"); i >= 0 {
-			before = before[i+1:]
-		}
-		if s := sideText.FindStringSubmatchIndex(before); s != nil {
-			start -= len(before) - s[0]
-			if !doubtText.MatchString(before[:s[0]]) {
-				cl.side = above
-				if s[2] >= 0 {
-					cl.side = below
-				}
-			}
-		}
-		cl.text = text[start:m[1]]
-		rest = m[1]
-		claims = append(claims, cl)
-	}
-	return claims
-}
-
 // threshold is a comparison with a constant, read with the constant on the right.
 type threshold struct {
 	op      parser.ItemType
 	value   float64 // never negative
 	side    direction
-	isTime  bool // in seconds
+	unit    promql.Unit // of the value
+	base    float64     // the value in seconds, bytes or parts of a whole
+	written reading     // the side that varies as it is: x in 1 - x < 0.2 has a value, and 1 - x another
 	metrics []string
 	text    string // the comparison as it is written
 	offset  int    // of the constant, in the expression
 	end     int    // just behind it
 }
 
-// findThresholds returns the comparisons with a constant in an expression.
-func findThresholds(source string, expr parser.Expr) []threshold {
-	var found []threshold
-	var visit func(node parser.Node, turned bool)
-	visit = func(node parser.Node, turned bool) {
-		switch e := node.(type) {
-		case *parser.BinaryExpr:
-			if t, ok := compare(e); ok {
-				pos := e.PositionRange()
-				t.text = strings.Join(strings.Fields(source[pos.Start:pos.End]), " ")
-				if turned {
-					t.side = -t.side
-				}
-				found = append(found, t)
-			}
-			visit(e.LHS, turned)
-			visit(e.RHS, turned != (e.Op == parser.LUNLESS)) // fires while the right side does not
-			return
-		case *parser.Call:
-			turned = turned != strings.HasPrefix(e.Func.Name, "absent")
-		}
-		for child := range parser.ChildrenIter(node) {
-			visit(child, turned)
+// reading is one way to say at what a threshold fires.
+type reading struct {
+	value float64
+	side  direction
+}
+
+func (t threshold) isTime() bool { return t.unit.Of == promql.Time && !t.unit.Rate }
+
+// readings are the ways to say at what it fires: more than 90 % used is less than 10 % free.
+func (t threshold) readings() []reading {
+	all := []reading{{t.base, t.side}, t.written}
+	if t.unit.Of == promql.Ratio {
+		for _, r := range slices.Clone(all) {
+			all = append(all, reading{1 - r.value, -r.side}, reading{math.Abs(r.value - 1), r.side})
 		}
 	}
-	visit(expr, false)
+	return all
+}
+
+// thresholds returns the comparisons with a constant in an expression.
+func (c *checker) thresholds(source string, expr parser.Expr) []threshold {
+	return findThresholds(source, expr, c.known())
+}
+
+// known is what is known of metrics by the rules; nil before they are read.
+func (c *checker) known() *promql.Known {
+	if c.series == nil {
+		return nil
+	}
+	return c.series.rules
+}
+
+func findThresholds(source string, expr parser.Expr, known *promql.Known) []threshold {
+	var found []threshold
+	var visit func(node parser.Node, sign direction)
+	visit = func(node parser.Node, sign direction) { // which is 0 where it is not known what makes it fire
+		switch e := node.(type) {
+		case *parser.BinaryExpr:
+			if t, ok := compare(e, known); ok {
+				pos := e.PositionRange()
+				t.text = strings.Join(strings.Fields(source[pos.Start:pos.End]), " ")
+				t.side, t.written.side = t.side*sign, t.written.side*sign
+				found = append(found, t)
+			}
+			right := sign
+			switch {
+			case e.Op == parser.LUNLESS: // fires while the right side does not
+				right = -sign
+			case !e.Op.IsSetOperator() && !(e.Op.IsComparisonOperator() && (e.Op == parser.GTR || e.Op == parser.GTE)):
+				sign, right = unknown, unknown // x - count(y > 5), or count(y > 5) < 3
+			}
+			visit(e.LHS, sign)
+			visit(e.RHS, right)
+			return
+		case *parser.Call:
+			if strings.HasPrefix(e.Func.Name, "absent") {
+				sign = -sign
+			}
+		}
+		for child := range parser.ChildrenIter(node) {
+			visit(child, sign)
+		}
+	}
+	visit(expr, above)
 	return found
 }
 
 // compare brings a comparison into the form of a threshold.
-func compare(e *parser.BinaryExpr) (threshold, bool) {
+func compare(e *parser.BinaryExpr, known *promql.Known) (threshold, bool) {
 	if !e.Op.IsComparisonOperator() {
 		return threshold{}, false
 	}
@@ -268,24 +382,47 @@ func compare(e *parser.BinaryExpr) (threshold, bool) {
 	if value == 0 && left.scale != 0 && right.scale != 0 {
 		return threshold{}, false // two series compared with each other
 	}
-	constant := e.RHS.PositionRange()
+	varying, constant, number, scale := e.LHS, e.RHS, right.constant, left.scale
 	if right.scale != 0 {
-		constant = e.LHS.PositionRange()
+		varying, constant, number, scale = e.RHS, e.LHS, left.constant, right.scale
 	}
-	t := threshold{op: e.Op, value: math.Abs(value), isTime: inSeconds(e.LHS) || inSeconds(e.RHS), offset: int(constant.Start), end: int(constant.End)}
+	pos := constant.PositionRange()
+	t := threshold{op: e.Op, value: math.Abs(value), offset: int(pos.Start), end: int(pos.End)}
+	if left.scale != 0 && right.scale != 0 {
+		l, r := promql.UnitOf(e.LHS, known), promql.UnitOf(e.RHS, known)
+		if t.unit = l; l.Of == promql.Moment || r.Of == promql.Moment { // whose difference is compared
+			t.unit = promql.Unit{Of: promql.Time, Scale: max(l.Scale, r.Scale)}
+		}
+		number, scale = value, 1
+	} else {
+		t.unit = promql.UnitOf(varying, known)
+	}
+	t.unit = t.unit.Share()
+	if t.unit == (promql.Unit{Of: promql.Ratio, Scale: 1}) && isSelected(varying) && math.Abs(number) > 2 {
+		t.unit = promql.Unit{Scale: 1} // called a ratio, but in percent
+	}
+	inBase := t.unit.Scale
+	t.base = t.value * inBase * math.Abs(scale)
+	if t.unit.Of == "" {
+		inBase, t.base = 1, math.Abs(number)
+	}
 	isMirrored := difference.scale < 0
 	if value < 0 { // "now - end > -7 days" is "end - now < 7 days"
 		isMirrored = !isMirrored
 	}
+	op := e.Op
+	if constant == e.LHS {
+		op = promql.Mirror(op)
+	}
+	if number < 0 {
+		op = promql.Mirror(op)
+	}
 	if isMirrored {
 		t.op = promql.Mirror(t.op)
 	}
-	switch {
-	case e.ReturnBool: // what is made of the 0 and the 1 decides
-	case t.op == parser.LSS || t.op == parser.LTE:
-		t.side = below
-	case t.op == parser.GTR || t.op == parser.GTE:
-		t.side = above
+	t.written = reading{value: math.Abs(number) * inBase}
+	if !e.ReturnBool { // what is made of the 0 and the 1 decides
+		t.side, t.written.side = sideOf(t.op), sideOf(op)
 	}
 	parser.Inspect(e, func(node parser.Node, _ []parser.Node) error {
 		if selector, ok := node.(*parser.VectorSelector); ok {
@@ -294,6 +431,22 @@ func compare(e *parser.BinaryExpr) (threshold, bool) {
 		return nil
 	})
 	return t, true
+}
+
+// isSelected reports whether an expression is a metric as it is.
+func isSelected(expr parser.Expr) bool {
+	_, ok := promql.Bare(expr).(*parser.VectorSelector)
+	return ok
+}
+
+func sideOf(op parser.ItemType) direction {
+	switch op {
+	case parser.LSS, parser.LTE:
+		return below
+	case parser.GTR, parser.GTE:
+		return above
+	}
+	return unknown
 }
 
 // line is an expression read as scale*v + constant, where v is all in it that varies.
@@ -342,40 +495,40 @@ func linear(expr parser.Expr) line {
 	return opaque
 }
 
-// inSeconds reports whether an expression's value is a time, going by the names of its metrics.
-func inSeconds(expr parser.Expr) bool {
-	switch e := expr.(type) {
-	case *parser.VectorSelector:
-		name := strings.TrimSuffix(strings.TrimSuffix(e.Name, "_sum"), "_bucket")
-		return strings.HasSuffix(name, "_seconds")
-	case *parser.MatrixSelector:
-		return inSeconds(e.VectorSelector)
-	case *parser.SubqueryExpr:
-		return inSeconds(e.Expr)
-	case *parser.ParenExpr:
-		return inSeconds(e.Expr)
-	case *parser.UnaryExpr:
-		return inSeconds(e.Expr)
-	case *parser.AggregateExpr:
-		return e.Op != parser.COUNT && e.Op != parser.COUNT_VALUES && e.Op != parser.GROUP && inSeconds(e.Expr)
-	case *parser.Call:
-		switch e.Func.Name {
-		case "time", "timestamp":
-			return true
-		case "absent", "absent_over_time", "changes", "count_over_time", "deriv", "present_over_time", "resets":
-			return false
+// expiryText finds what says that something ends in the future.
+var expiryText = regexp.MustCompile(`(?i)expir(?:y|es?|ing|ation)(?:\b|_)|not_?after|valid_?(?:until|to)\b`)
+
+// swapped demands that what is left until something expires is its moment minus now, and not now minus its moment, which
+// is negative until then and so below any limit.
+func (c *checker) swapped(alert rule.Alert, expr parser.Expr) {
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		e, ok := node.(*parser.BinaryExpr)
+		if !ok || e.Op != parser.LSS && e.Op != parser.LTE {
+			return nil
 		}
-		return slices.ContainsFunc(e.Args, inSeconds)
-	case *parser.BinaryExpr:
-		switch {
-		case e.Op == parser.ADD || e.Op == parser.SUB || e.Op == parser.MUL:
-			return inSeconds(e.LHS) || inSeconds(e.RHS)
-		case e.Op == parser.DIV: // a time by a time is a ratio
-			return inSeconds(e.LHS) && !inSeconds(e.RHS)
+		difference, ok := promql.Bare(e.LHS).(*parser.BinaryExpr)
+		limit, isNumber := promql.Constant(e.RHS)
+		if !ok || !isNumber || limit <= 0 || difference.Op != parser.SUB {
+			return nil
 		}
-		return inSeconds(e.LHS) && !e.ReturnBool
-	}
-	return false
+		now, isCall := promql.Bare(difference.LHS).(*parser.Call)
+		if !isCall || now.Func.Name != "time" || difference.RHS.Type() != parser.ValueTypeVector {
+			return nil
+		}
+		moment := difference.RHS
+		ends := slices.ContainsFunc(selectors(moment), func(s *parser.VectorSelector) bool { return expiryText.MatchString(s.Name) })
+		for _, name := range []string{"summary", "description", "message"} {
+			if found := expiryText.FindString(alert.Annotations[name]); found != "" && !strings.Contains(alert.Annotations[name], "expired") && !strings.Contains(alert.Annotations[name], " ago") {
+				ends = true
+			}
+		}
+		if ends {
+			pos := difference.PositionRange()
+			c.reportRange(alert, "expr", int(pos.Start), int(pos.End), "trigger/direction", "%s fires at %s, which holds until %s and long after: write %s - time()",
+				alert.Name, promql.Excerpt(e), promql.Excerpt(moment), promql.Excerpt(moment))
+		}
+		return nil
+	})
 }
 
 // timings returns the times in seconds that a rule knows beside its thresholds.
@@ -397,4 +550,63 @@ func timings(alert rule.Alert, expr parser.Expr) []float64 {
 		seconds[i] = d.Seconds()
 	}
 	return seconds
+}
+
+// spanInName finds a time in a metric's name, as in node_load15 or requests_5m.
+var spanInName = regexp.MustCompile(`(\d+)(s|sec|m|min|h|d)?(?:_|:|$)`)
+
+// timesOf returns every time that a rule knows, alone and added up as far as they follow each other, and how far it looks
+// back. All is false where a metric is recorded by a rule that is not here, so that its window is not known.
+func (c *checker) timesOf(alert rule.Alert, expr parser.Expr) (known []float64, ranges []time.Duration, all bool) {
+	known = timings(alert, expr)
+	all = true
+	seen := map[string]bool{}
+	var visit func(expr parser.Expr)
+	visit = func(expr parser.Expr) {
+		parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+			switch e := node.(type) {
+			case *parser.MatrixSelector:
+				ranges = append(ranges, e.Range)
+			case *parser.SubqueryExpr:
+				ranges = append(ranges, e.Range)
+			case *parser.VectorSelector:
+				if e.OriginalOffset > 0 {
+					ranges = append(ranges, e.OriginalOffset)
+				}
+				name := promql.NameOf(e)
+				if seen[name] {
+					break
+				}
+				seen[name] = true
+				for _, m := range spanInName.FindAllStringSubmatch(name, -1) {
+					n, _ := strconv.ParseFloat(m[1], 64)
+					known = append(known, n*units[cmp.Or(unitName[m[2]], "minute")].low)
+				}
+				for _, m := range e.LabelMatchers {
+					if d, err := model.ParseDuration(m.Value); err == nil {
+						known = append(known, time.Duration(d).Seconds())
+					}
+				}
+				var recordings []promql.Recording
+				if k := c.known(); k != nil {
+					recordings = k.Recorded(name)
+				}
+				all = all && (len(recordings) > 0 || !strings.Contains(name, ":"))
+				for _, r := range recordings {
+					visit(r.Expr)
+				}
+			}
+			return nil
+		})
+	}
+	visit(expr)
+	slices.Sort(ranges)
+	ranges = slices.Compact(ranges)
+	for _, r := range ranges {
+		known = append(known, r.Seconds(), (r + alert.For).Seconds())
+		for _, s := range ranges {
+			known = append(known, (r + s).Seconds(), (r + s + alert.For).Seconds())
+		}
+	}
+	return known, ranges, all
 }

@@ -22,8 +22,8 @@ func Of(alert rule.Alert) (Rule, Signal) {
 		r.Threshold = &threshold
 		expr, signal.Expr = compared, compared.String()
 	}
-	if signal.Unit = promql.Unit(expr); signal.Unit == promql.Timestamp {
-		signal.Unit = ""
+	if u := promql.UnitOf(expr, nil); u.Scale == 1 && u.Of != promql.Moment && !u.Rate && !u.Likely {
+		signal.Unit = string(u.Of)
 	}
 	return r, signal
 }

@@ -149,6 +149,9 @@ func named(name string, l Labels, by Knowledge, recorded bool) Facts {
 		}
 	case name == "ALERTS" || name == "ALERTS_FOR_STATE":
 		there("Prometheus gives it to "+name, "alertname")
+		if name == "ALERTS_FOR_STATE" {
+			f.Labels = f.Labels.without("alertstate")
+		}
 		if name == "ALERTS" {
 			f.Labels = f.Labels.with("alertstate", value{among: []string{"pending", "firing"}})
 			f.Values = point(1)
