@@ -47,12 +47,7 @@ func (c *checker) meaning(q query) {
 				continue
 			}
 			c.missing[r.At] = true
-			span := posrange.PositionRange{Start: min(r.First.Start, r.Second.Start), End: max(r.First.End, r.Second.End)}
-			if r.Kind == promql.Matching {
-				c.reportSpan(q, span, by, "expr/matching", "%s: in %s, %s: %s", q.owner, promql.Excerpt(r.At), r.Text, fix(r))
-			} else {
-				c.reportSpan(q, span, by, "expr/never", "%s: %s: %s", q.owner, r.Text, fix(r))
-			}
+			c.contradiction(q, r, by)
 		}
 	}
 	parser.Inspect(q.expr, func(node parser.Node, _ []parser.Node) error {
@@ -66,6 +61,16 @@ func (c *checker) meaning(q query) {
 		}
 		return nil
 	})
+}
+
+// contradiction reports why a part of an expression never has a result.
+func (c *checker) contradiction(q query, r promql.Reason, by promql.Knowledge) {
+	span := posrange.PositionRange{Start: min(r.First.Start, r.Second.Start), End: max(r.First.End, r.Second.End)}
+	if r.Kind == promql.Matching {
+		c.reportSpan(q, span, by, "expr/matching", "%s: in %s, %s: %s", q.owner, promql.Excerpt(r.At), r.Text, fix(r))
+		return
+	}
+	c.reportSpan(q, span, by, "expr/never", "%s: %s: %s", q.owner, r.Text, fix(r))
 }
 
 // reportSpan reports on a part of an expression.

@@ -83,14 +83,7 @@ type test struct {
 
 // Load reads test files and the rule files that they name. An invalid file is part of the results; the others run.
 func Load(paths []string, options Options) *Suite {
-	if options.MaxSamples == 0 {
-		options.MaxSamples = DefaultMaxSamples
-	}
-	if options.Lookback == 0 {
-		options.Lookback = DefaultLookback
-	}
-	s := &Suite{options: options, ruleFiles: map[string]*ruleFile{}, broken: map[string]error{}}
-	s.compiler = &compiler{compiled: map[string]*expression{}, parser: static.ParserWith(options.Features), engine: s.engine(time.Minute)}
+	s := newSuite(options)
 	s.files = make([]*file, len(paths))
 	each(len(paths), func(i int) { s.files[i] = s.load(paths[i]) })
 
@@ -117,6 +110,18 @@ func Load(paths []string, options Options) *Suite {
 			f.loaded = f.ordered(s.ruleFiles, nil)
 		}
 	}
+	return s
+}
+
+func newSuite(options Options) *Suite {
+	if options.MaxSamples == 0 {
+		options.MaxSamples = DefaultMaxSamples
+	}
+	if options.Lookback == 0 {
+		options.Lookback = DefaultLookback
+	}
+	s := &Suite{options: options, ruleFiles: map[string]*ruleFile{}, broken: map[string]error{}}
+	s.compiler = &compiler{compiled: map[string]*expression{}, parser: static.ParserWith(options.Features), engine: s.engine(time.Minute)}
 	return s
 }
 
