@@ -172,11 +172,15 @@ func writeAnswers(out io.Writer, all []witness.Answered, findings []finding.Find
 		return err
 	}
 	counts := map[witness.Answer]int{}
+	failed := 0
 	for _, a := range all {
 		counts[a.Answer]++
+		if a.Failed() {
+			failed++
+		}
 	}
-	_, err := fmt.Fprintf(out, "witness: %d alerts: %d fire, %d never fire, %d always fire, %d not known\n",
-		len(all), counts[witness.Fires], counts[witness.Never], counts[witness.Always], counts[witness.NotKnown])
+	_, err := fmt.Fprintf(out, "witness: of %d alerts, %d fire, %d never fire, %d always fire, %d are not known: %d errors\n",
+		len(all), counts[witness.Fires], counts[witness.Never], counts[witness.Always], counts[witness.NotKnown], failed)
 	return err
 }
 

@@ -32,6 +32,7 @@ func NewRules(files []RuleFile, interval time.Duration, options Options) (*Rules
 	s := newSuite(options)
 	f := &file{engine: s.engine(interval)}
 	for _, one := range files {
+		f.path = cmp.Or(f.path, one.Path)
 		groups, errs := rulefmt.Parse(one.Content, false, model.UTF8Validation, s.compiler.parser, quiet)
 		if len(errs) > 0 {
 			return nil, fmt.Errorf("%s: %w", one.Path, errors.Join(errs...))
@@ -52,20 +53,24 @@ func NewRules(files []RuleFile, interval time.Duration, options Options) (*Rules
 // no group reads another.
 func (r *Rules) Order() []string { return r.file.order }
 
-// names are the groups that read others, in order, behind the first of all: groups without a name have its rank.
+// names are the groups that read others, in order, behind one that is read: groups without a name have the rank of the
+// first that has one.
 func (o *ordered) names() []string {
-	var names []string
+	var names, read []string
 	for _, r := range o.rules {
 		name := r.group.name
-		if slices.Contains(names, name) {
-			continue
+		isIn := func(i int) bool {
+			return slices.ContainsFunc(o.open, func(pair [2]*ruleGroup) bool { return pair[i] == r.group })
 		}
-		if len(names) == 0 || slices.ContainsFunc(o.open, func(pair [2]*ruleGroup) bool { return pair[1] == r.group }) {
+		switch {
+		case isIn(1) && !slices.Contains(names, name):
 			names = append(names, name)
+		case isIn(0) && !isIn(1):
+			read = append(read, name)
 		}
 	}
-	if len(names) == 1 {
-		return nil
+	if len(read) > 0 && !slices.Contains(names, read[0]) {
+		names = slices.Insert(names, 0, read[0])
 	}
 	return names
 }

@@ -298,15 +298,25 @@ func (w *writer) alert(ctx context.Context, r Result) error {
 		w.note(r, "has no test: %v.", err)
 		return nil
 	}
-	w.add(r, fires)
-	own := map[string]bool{}
+	own := map[string]bool{} // the labels of what fires
 	for i, c := range fires.Checks {
-		if r.Input.Checks[i].Firing != nil {
-			for _, f := range c.Firing {
-				own[f.Labels.String()] = own[f.Labels.String()] || w.isOf(r.Alert, f)
+		for _, f := range c.Firing {
+			if len(r.Input.Checks[i].Firing) > 0 && isOf(r.Alert, f) {
+				own[f.Labels.String()] = true
 			}
 		}
 	}
+	fired := func(c Check) bool {
+		return slices.ContainsFunc(c.Firing, func(f Firing) bool { return own[f.Labels.String()] })
+	}
+	var checks []Check
+	for i, c := range fires.Checks {
+		if len(r.Input.Checks[i].Firing) > 0 || !fired(c) { // other rules may make it fire before or after
+			checks = append(checks, c)
+		}
+	}
+	fires.Checks = checks
+	w.add(r, fires)
 	for _, b := range r.Boundaries {
 		i := slices.IndexFunc(b.Scenarios, func(s Scenario) bool { return !s.fires() && len(s.Checks) > 0 })
 		if i < 0 {
@@ -316,9 +326,7 @@ func (w *writer) alert(ctx context.Context, r Result) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err == nil && slices.ContainsFunc(quiet.Checks, func(c Check) bool {
-			return slices.ContainsFunc(c.Firing, func(f Firing) bool { return own[f.Labels.String()] })
-		}) {
+		if err == nil && slices.ContainsFunc(quiet.Checks, fired) {
 			err = errors.New("together with the other rules of the files, it fires there")
 		}
 		if err != nil {
@@ -349,6 +357,10 @@ func (w *writer) observe(ctx context.Context, r Result, s Scenario) (Scenario, e
 	raw.Series = slices.DeleteFunc(slices.Clone(s.Series), func(in Series) bool { return w.isRecorded(in) })
 	if len(raw.Series) == len(s.Series) || len(raw.Series) == 0 {
 		return observed, err
+	}
+	raw.Name = r.Alert.Name + " is quiet"
+	if s.fires() {
+		raw.Name = r.Alert.Name + " fires"
 	}
 	if other, otherErr := w.observeWith(ctx, r, raw); otherErr == nil {
 		return other, nil
@@ -384,7 +396,7 @@ func (w *writer) observeWith(ctx context.Context, r Result, s Scenario) (Scenari
 		for _, f := range seen[i] {
 			c.Firing = append(c.Firing, Firing{labels.NewBuilder(f.Labels).Del(labels.AlertName).Labels(), f.Annotations})
 		}
-		if expected && !slices.ContainsFunc(c.Firing, func(f Firing) bool { return w.isOf(r.Alert, f) }) {
+		if expected && !slices.ContainsFunc(c.Firing, func(f Firing) bool { return isOf(r.Alert, f) }) {
 			return s, fmt.Errorf("alone it fires at %s of this input, but not together with the other rules of the files", model.Duration(c.At))
 		}
 		if expected != (len(c.Firing) > 0) { // a namesake fires
@@ -396,7 +408,7 @@ func (w *writer) observeWith(ctx context.Context, r Result, s Scenario) (Scenari
 }
 
 // isOf reports whether an alert can be one of a rule: it has the labels that the rule adds.
-func (w *writer) isOf(alert rule.Alert, f Firing) bool {
+func isOf(alert rule.Alert, f Firing) bool {
 	for name, value := range alert.Labels {
 		if !strings.Contains(value, "{{") && f.Labels.Get(name) != value {
 			return false
@@ -414,7 +426,7 @@ func (w *writer) add(r Result, s Scenario) {
 	}
 	w.names[s.Name] = true
 	w.tests++
-	w.anchors.count(s)
+	w.anchors.count(r.Alert.Name, s)
 	w.entries = append(w.entries, written{alert: r.Alert.Name, scenario: s})
 }
 
@@ -495,14 +507,14 @@ type anchors struct {
 	taken map[string]bool
 }
 
-func (a *anchors) count(s Scenario) {
+func (a *anchors) count(alert string, s Scenario) {
 	for _, c := range s.Checks {
-		a.uses[fmt.Sprint(c.Firing)]++
+		a.uses[fmt.Sprint(alert, c.Firing)]++
 	}
 }
 
 func (a *anchors) expected(alert string, firing []Firing) *yaml.Node {
-	content := fmt.Sprint(firing)
+	content := fmt.Sprint(alert, firing)
 	if name := a.names[content]; name != "" {
 		return &yaml.Node{Kind: yaml.AliasNode, Value: name}
 	}
