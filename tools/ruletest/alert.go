@@ -81,8 +81,9 @@ type FiringAlert struct {
 	Labels, Annotations labels.Labels
 }
 
-// firing returns the alerts that fire after the evaluation at a time that gave these values.
-func (a *alerting) firing(ctx context.Context, at time.Time, values []value) ([]FiringAlert, error) {
+// firing returns the alerts that fire after the evaluation at a time that gave these values, if asked for with their
+// annotations.
+func (a *alerting) firing(ctx context.Context, at time.Time, values []value, annotated bool) ([]FiringAlert, error) {
 	if !a.active {
 		return nil, nil
 	}
@@ -92,7 +93,7 @@ func (a *alerting) firing(ctx context.Context, at time.Time, values []value) ([]
 			firing = append(firing, FiringAlert{alert.Labels, alert.Annotations})
 		}
 	})
-	if a.withAnnotations || a.annotations.IsEmpty() || len(firing) == 0 {
+	if !annotated || a.withAnnotations || a.annotations.IsEmpty() || len(firing) == 0 {
 		return firing, nil
 	}
 	// A rule without for makes the same annotations from the values alone.

@@ -32,6 +32,8 @@ type run struct {
 
 	// got holds the alerts that were firing, by evaluation and alert name, where the test asserts on them.
 	got map[int]map[string][]FiringAlert
+	// labelsOnly is set if nobody looks at the annotations of alerts.
+	labelsOnly bool
 	// coverage is nil unless it is asked for.
 	coverage *coverage
 }
@@ -77,7 +79,7 @@ func (r *run) observe(ctx context.Context, a *alerting, slot int, values []value
 		return nil
 	}
 	r.coverage.observe(a)
-	alerts, err := a.firing(ctx, r.at(slot), values)
+	alerts, err := a.firing(ctx, r.at(slot), values, !r.labelsOnly)
 	if err != nil {
 		return err
 	}

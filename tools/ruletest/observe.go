@@ -90,6 +90,15 @@ var ErrOrder = errors.New("what fires depends on the order of two groups of the 
 // Observe returns which alerts of a name fire at each of these times since the start of the test. The error comes from ctx
 // or from a rule, or is ErrOrder.
 func (r *Rules) Observe(ctx context.Context, in Input, alert string, at []time.Duration) ([][]FiringAlert, error) {
+	return r.observe(ctx, in, alert, at, false)
+}
+
+// ObserveLabels is Observe without annotations, for many times.
+func (r *Rules) ObserveLabels(ctx context.Context, in Input, alert string, at []time.Duration) ([][]FiringAlert, error) {
+	return r.observe(ctx, in, alert, at, true)
+}
+
+func (r *Rules) observe(ctx context.Context, in Input, alert string, at []time.Duration, labelsOnly bool) ([][]FiringAlert, error) {
 	group := &testGroup{Interval: model.Duration(in.Interval)}
 	for _, s := range in.Series {
 		group.InputSeries = append(group.InputSeries, seriesText{Series: s.Series, Values: s.Values})
@@ -101,11 +110,11 @@ func (r *Rules) Observe(ctx context.Context, in Input, alert string, at []time.D
 	if t.err != nil {
 		return nil, t.err
 	}
-	seen, err := r.observe(ctx, t, r.file.loaded.rules)
+	seen, err := r.run(ctx, t, r.file.loaded.rules, labelsOnly)
 	if err != nil || len(t.openPairs()) == 0 {
 		return seen, err
 	}
-	reversed, err := r.observe(ctx, t, r.file.loaded.opposite)
+	reversed, err := r.run(ctx, t, r.file.loaded.opposite, labelsOnly)
 	if err == nil && !slices.EqualFunc(seen, reversed, func(a, b []FiringAlert) bool { return slices.EqualFunc(a, b, FiringAlert.equal) }) {
 		err = ErrOrder
 	}
@@ -116,8 +125,8 @@ func (a FiringAlert) equal(b FiringAlert) bool {
 	return labels.Equal(a.Labels, b.Labels) && labels.Equal(a.Annotations, b.Annotations)
 }
 
-func (r *Rules) observe(ctx context.Context, t *test, rules []*rule) ([][]FiringAlert, error) {
-	one := &run{test: t, engine: r.file.engine}
+func (r *Rules) run(ctx context.Context, t *test, rules []*rule, labelsOnly bool) ([][]FiringAlert, error) {
+	one := &run{test: t, engine: r.file.engine, labelsOnly: labelsOnly}
 	one.rules, one.alertsSelected = t.live(rules)
 	defer one.close()
 	if errs := one.evaluate(ctx); len(errs) > 0 {

@@ -133,7 +133,7 @@ func (a Answered) json() jsonAlert {
 	for _, r := range a.Why {
 		j.Reasons = append(j.Reasons, jsonReason{r.Text, a.places(r)})
 	}
-	if len(a.Input.Checks) > 0 {
+	if a.Answer == Fires {
 		j.Input = &jsonInput{Interval: model.Duration(a.Input.Interval).String(), Series: []jsonSeries{}, Checks: []jsonCheck{}}
 		for _, s := range a.Input.Series {
 			j.Input.Series = append(j.Input.Series, jsonSeries(s))

@@ -278,7 +278,7 @@ func (w *writer) note(r Result, format string, args ...any) {
 // alert adds the tests of an alert: of an input at which it fires and of the nearest at which it does not, for each of its
 // conditions. What is expected is what was observed with all rules of the files.
 func (w *writer) alert(ctx context.Context, r Result) error {
-	if !r.Input.fires() {
+	if r.Answer != Fires && r.Answer != Always {
 		why := make([]string, len(r.Why))
 		for i, reason := range r.Why {
 			why[i] = reason.Text
@@ -290,7 +290,15 @@ func (w *writer) alert(ctx context.Context, r Result) error {
 		w.note(r, "has no test: %s: %s.", r.Answer, text)
 		return nil
 	}
-	fires, err := w.observe(ctx, r, r.Input)
+	input, err := w.checked(ctx, r)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		w.note(r, "has no test: %v.", err)
+		return nil
+	}
+	fires, err := w.observe(ctx, r, input, w.rules.Observe)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -301,7 +309,7 @@ func (w *writer) alert(ctx context.Context, r Result) error {
 	own := map[string]bool{} // the labels of what fires
 	for i, c := range fires.Checks {
 		for _, f := range c.Firing {
-			if len(r.Input.Checks[i].Firing) > 0 && isOf(r.Alert, f) {
+			if len(input.Checks[i].Firing) > 0 && isOf(r.Alert, f) {
 				own[f.Labels.String()] = true
 			}
 		}
@@ -311,7 +319,7 @@ func (w *writer) alert(ctx context.Context, r Result) error {
 	}
 	var checks []Check
 	for i, c := range fires.Checks {
-		if len(r.Input.Checks[i].Firing) > 0 || !fired(c) { // other rules may make it fire before or after
+		if len(input.Checks[i].Firing) > 0 || !fired(c) { // other rules may make it fire before or after
 			checks = append(checks, c)
 		}
 	}
@@ -322,7 +330,7 @@ func (w *writer) alert(ctx context.Context, r Result) error {
 		if i < 0 {
 			continue
 		}
-		quiet, err := w.observe(ctx, r, b.Scenarios[i])
+		quiet, err := w.observe(ctx, r, b.Scenarios[i], w.rules.Observe)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -346,10 +354,60 @@ func (s Scenario) fires() bool {
 	return slices.ContainsFunc(s.Checks, func(c Check) bool { return len(c.Firing) > 0 })
 }
 
+// checked returns the input at which an alert fires, with checks: those that it has, or the last evaluation before it
+// fires, the first at which it does, and the first at which it no longer does.
+func (w *writer) checked(ctx context.Context, r Result) (Scenario, error) {
+	s := r.Input
+	if s.fires() {
+		return s, nil
+	}
+	if s.Name == "" {
+		s.Name = r.Alert.Name + " fires"
+	}
+	if s.Interval == 0 {
+		s.Interval = w.interval
+	}
+	last := r.Alert.For + w.interval // without input
+	for _, in := range s.Series {
+		_, values, err := promqlParser.ParseSeriesDesc(in.Series + " " + in.Values)
+		if err != nil {
+			return s, fmt.Errorf("series %s %s: %w", in.Series, in.Values, err)
+		}
+		last = max(last, time.Duration(len(values)-1)*s.Interval)
+	}
+	if last/w.interval > maxEvaluations {
+		return s, fmt.Errorf("its input lasts %d evaluations, more than %d", last/w.interval, maxEvaluations)
+	}
+	s.Checks = nil
+	for at := time.Duration(0); at <= last; at += w.interval {
+		s.Checks = append(s.Checks, Check{At: at})
+	}
+	all, err := w.observe(ctx, r, s, w.rules.ObserveLabels)
+	if err != nil {
+		return s, err
+	}
+	fires := func(c Check) bool { return slices.ContainsFunc(c.Firing, func(f Firing) bool { return isOf(r.Alert, f) }) }
+	first := slices.IndexFunc(all.Checks, fires)
+	if first < 0 {
+		return s, errors.New("alone it fires at this input, but not together with the other rules of the files")
+	}
+	s.Checks = []Check{all.Checks[first]}
+	if first > 0 {
+		s.Checks = slices.Insert(s.Checks, 0, Check{At: all.Checks[first-1].At, Why: "not yet"})
+	}
+	if i := slices.IndexFunc(all.Checks[first:], func(c Check) bool { return !fires(c) }); i > 0 {
+		s.Checks = append(s.Checks, Check{At: all.Checks[first+i].At, Why: "resolved"})
+	}
+	return s, nil
+}
+
+// observer is Observe or ObserveLabels of ruletest.Rules.
+type observer func(ctx context.Context, in ruletest.Input, alert string, at []time.Duration) ([][]ruletest.FiringAlert, error)
+
 // observe returns a scenario with what fires in it by all rules of the unit. Series that one of them records are left out
 // where both would write the same. The error says why it is no test.
-func (w *writer) observe(ctx context.Context, r Result, s Scenario) (Scenario, error) {
-	observed, err := w.observeWith(ctx, r, s)
+func (w *writer) observe(ctx context.Context, r Result, s Scenario, by observer) (Scenario, error) {
+	observed, err := w.observeWith(ctx, r, s, by)
 	if err == nil {
 		return observed, nil
 	}
@@ -362,7 +420,7 @@ func (w *writer) observe(ctx context.Context, r Result, s Scenario) (Scenario, e
 	if s.fires() {
 		raw.Name = r.Alert.Name + " fires"
 	}
-	if other, otherErr := w.observeWith(ctx, r, raw); otherErr == nil {
+	if other, otherErr := w.observeWith(ctx, r, raw, by); otherErr == nil {
 		return other, nil
 	}
 	return observed, err
@@ -376,7 +434,7 @@ func (w *writer) isRecorded(in Series) bool {
 	})
 }
 
-func (w *writer) observeWith(ctx context.Context, r Result, s Scenario) (Scenario, error) {
+func (w *writer) observeWith(ctx context.Context, r Result, s Scenario, by observer) (Scenario, error) {
 	in := ruletest.Input{Interval: s.Interval}
 	for _, one := range s.Series {
 		in.Series = append(in.Series, ruletest.Series(one))
@@ -385,7 +443,7 @@ func (w *writer) observeWith(ctx context.Context, r Result, s Scenario) (Scenari
 	for _, c := range s.Checks {
 		at = append(at, c.At)
 	}
-	seen, err := w.rules.Observe(ctx, in, r.Alert.Name, at)
+	seen, err := by(ctx, in, r.Alert.Name, at)
 	if err != nil {
 		return s, err
 	}

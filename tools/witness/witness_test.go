@@ -293,6 +293,24 @@ func generated(t *testing.T, dir string) ([]Generated, *ruletest.Result) {
 	return files, result
 }
 
+// An input without checks gets those that show it.
+func TestGeneratedChecks(t *testing.T) {
+	g := NewWithT(t)
+	file := filepath.Join(t.TempDir(), "a.yml")
+	g.Expect(os.WriteFile(file, []byte("groups: [{name: g, rules: [{alert: A, expr: x > 1, for: 2m}, {alert: B, expr: vector(1), for: 3m}]}]"), 0o644)).To(Succeed())
+	set, err := rule.ReadDir(filepath.Dir(file))
+	g.Expect(err).NotTo(HaveOccurred())
+	all := []Result{{Alert: set.Alerts[0], Interval: time.Minute, Answer: Fires, Input: Scenario{Interval: time.Minute, Series: []Series{{"x", "0 2x3 0x3"}}}},
+		{Alert: set.Alerts[1], Interval: time.Minute, Answer: Always}}
+	one, err := GenerateOne(t.Context(), set, all, filepath.Dir(file))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(one.Tests).To(Equal(2))
+	g.Expect(string(one.Content)).To(And(
+		ContainSubstring("- {eval_time: 2m, alertname: A} # not yet\n      - eval_time: 3m\n        alertname: A\n        exp_alerts:\n"),
+		ContainSubstring("- {eval_time: 5m, alertname: A} # resolved\n"),
+		ContainSubstring("- {eval_time: 2m, alertname: B} # not yet\n      - eval_time: 3m\n")))
+}
+
 // What is generated passes: of every shape, and of the rules that are deployed.
 func TestGeneratedTestsPass(t *testing.T) {
 	for _, file := range []string{"testdata/shapes.yml", "../../rules/api.yml", "../../rules/meta.yml", "../../rules/storage.yml", "../../rules/tls.yml"} {
