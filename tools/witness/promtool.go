@@ -386,7 +386,9 @@ func (w *writer) checked(ctx context.Context, r Result) (Scenario, error) {
 	if err != nil {
 		return s, err
 	}
-	fires := func(c Check) bool { return slices.ContainsFunc(c.Firing, func(f Firing) bool { return isOf(r.Alert, f) }) }
+	fires := func(c Check) bool {
+		return slices.ContainsFunc(c.Firing, func(f Firing) bool { return isOf(r.Alert, f) })
+	}
 	first := slices.IndexFunc(all.Checks, fires)
 	if first < 0 {
 		return s, errors.New("alone it fires at this input, but not together with the other rules of the files")
