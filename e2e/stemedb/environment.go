@@ -60,7 +60,7 @@ func project() (root, rules, runbooks string) {
 // alertsOf are the alerts of a rule file that is to be proven, with the set that they are of.
 func alertsOf(file string) (rule.Set, []rule.Alert, error) {
 	_, rules, _ := project()
-	set, err := rule.ReadDir(rules)
+	set, err := rule.Read(rules)
 	var found []rule.Alert
 	for _, alert := range set.Alerts {
 		if filepath.Base(alert.File) == file {
@@ -81,7 +81,7 @@ func fromEnvironment(variable, otherwise string) string {
 // but evidence in the folder given.
 func (e *Environment) Start(ctx context.Context, name string, progress io.Writer, run int, evidence string) error {
 	root, folder, runbooks := project()
-	rules, err := rule.ReadDir(folder)
+	rules, err := rule.Read(folder)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 
 // Inputs is where alerts come from.
 type Inputs struct {
-	Rules    string           // folder of the rule files; empty for the rules of Project
+	Rules    string           // where the rules are, as rule.Read has it; empty for the rules of Project
 	Runbooks string           // folder of the runbooks; empty for none, and it need not exist
 	Project  *project.Project // the firedrill.yml of the working directory; nil where there is none
 }

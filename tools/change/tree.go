@@ -38,22 +38,48 @@ func (t *tree) use(in Inputs) (rule.Set, error) {
 		t.sources = t.inRepository(p.Sources)
 	}
 	if in.Rules != "" || in.Project == nil {
-		folder, err := t.repo.relative(in.Rules)
-		if err != nil {
+		if err := t.addRules(filepath.SplitList(in.Rules)); err != nil {
 			return rule.Set{}, err
 		}
-		t.rules = []string{only(folder)}
-		return rule.ReadDir(in.Rules)
+		return rule.Read(in.Rules)
 	}
-	for _, pattern := range in.Project.Rules {
-		if filepath.IsAbs(pattern) {
-			pattern, _ = filepath.Rel(t.repo.root, pattern) // both are absolute
-		} else {
-			pattern = path.Join(t.project, filepath.ToSlash(pattern))
+	return in.Project.Set, t.addRules(in.Project.Rules)
+}
+
+// addRules adds the patterns for which paths of rules stand. A Prometheus configuration is one of the configs.
+func (t *tree) addRules(paths []string) error {
+	for _, name := range paths {
+		if _, err := os.Stat(name); err == nil {
+			file, err := t.repo.relative(name)
+			if err != nil {
+				return err
+			}
+			patterns, isConfig, err := rule.Patterns(name)
+			if err != nil {
+				return err
+			}
+			if !isConfig {
+				t.rules = append(t.rules, only(file))
+				continue
+			}
+			t.configs = append(t.configs, file)
+			for _, pattern := range patterns {
+				t.rules = append(t.rules, t.pattern(pattern))
+			}
+			continue
 		}
-		t.rules = append(t.rules, pattern)
+		t.rules = append(t.rules, t.pattern(name))
 	}
-	return in.Project.Set, nil
+	return nil
+}
+
+// pattern is a pattern of files as git names them.
+func (t *tree) pattern(pattern string) string {
+	if filepath.IsAbs(pattern) {
+		pattern, _ = filepath.Rel(t.repo.root, pattern) // both are absolute
+		return filepath.ToSlash(pattern)
+	}
+	return path.Join(t.project, filepath.ToSlash(pattern))
 }
 
 // only is the pattern that matches one path.

@@ -22,7 +22,7 @@ import (
 
 // Inputs is what is compared. All but the rules may be empty, and is left out then.
 type Inputs struct {
-	Rules        string    // folder of the rule files
+	Rules        string    // where the rules are, as rule.Read has it
 	Set          *rule.Set // what the rule files hold, where it has been read; Rules is for messages then
 	Runbooks     string    // folder of the runbooks
 	Grammar      runbook.Grammar
@@ -41,7 +41,7 @@ func (in Inputs) rules() (rule.Set, error) {
 	if in.Set != nil {
 		return *in.Set, nil
 	}
-	return rule.ReadDir(in.Rules)
+	return rule.Read(in.Rules)
 }
 
 // Run compares rules, runbooks, routing, the host, the specs, metrics and dashboards with each other. It returns the
@@ -74,8 +74,17 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	c.skip(inventory == nil, "metric/")
 	c.skip(in.Dashboards == "", "dashboard/", "alert/dashboard")
 	c.features(set, in.Features)
-	c.rules(set, dashboards.panels, inventory, routing)
+	series := map[string]*series{} // of the first load that has a file
+	for _, load := range set.Loads() {
+		c.rules(load, inventory, routing)
+		for _, f := range load.Files {
+			if series[f.Path] == nil {
+				series[f.Path] = c.series
+			}
+		}
+	}
 	for _, alert := range alerts {
+		c.series = series[alert.File]
 		expr, err := promql.ParseExpr(alert.Expr)
 		if err != nil {
 			return nil, rule.Set{}, fmt.Errorf("%s:%d: the expression of %s: %w", alert.File, alert.ExprLine, alert.Name, err)
@@ -102,6 +111,7 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 			c.branches(alert.Name, doc, specs)
 		}
 	}
+	c.dashboardQueries(set, dashboards.panels, inventory)
 	c.files()
 	c.procedures(alerts, programs, specs)
 	c.stale(alerts, index)

@@ -19,21 +19,35 @@ func loadInventory(ctx context.Context, sources []string) (*metric.Inventory, er
 	return metric.Read(ctx, sources...)
 }
 
-// rules compares the rules with each other, with the exported metrics, and with Alertmanager's inhibitions.
-func (c *checker) rules(set rule.Set, dashboards []panel, inventory *metric.Inventory, r *routing) {
-	var (
-		queries    []query
-		recordings []promql.Recording
-	)
-	for _, recording := range set.Recordings {
-		if expr, err := promql.ParseExpr(recording.Expr); err == nil { // what does not parse has been refused
-			recordings = append(recordings, promql.Recording{Name: recording.Name, Expr: expr, Labels: recording.Labels,
-				Place: fmt.Sprintf("%s:%d", recording.File, recording.Line)})
-			queries = append(queries, ofRecording(recording, expr))
+// recorded parses the recording rules. What does not parse has been refused.
+func recorded(rules []rule.Recording) (recordings []promql.Recording) {
+	for _, r := range rules {
+		if expr, err := promql.ParseExpr(r.Expr); err == nil {
+			recordings = append(recordings, promql.Recording{Name: r.Name, Expr: expr, Labels: r.Labels, Place: fmt.Sprintf("%s:%d", r.File, r.Line)})
 		}
 	}
+	return recordings
+}
+
+// dashboardQueries compares what dashboards show with the metrics that are exported, or recorded by any of the rules.
+func (c *checker) dashboardQueries(set rule.Set, dashboards []panel, inventory *metric.Inventory) {
+	c.series = newSeries(inventory, recorded(set.Recordings))
+	queries := c.panels(dashboards)
+	for _, q := range queries {
+		if inventory != nil {
+			c.exported(q)
+		}
+	}
+}
+
+// rules compares the rules that one Prometheus loads with each other, with the exported metrics, and with Alertmanager's
+// inhibitions.
+func (c *checker) rules(set rule.Set, inventory *metric.Inventory, r *routing) {
+	recordings := recorded(set.Recordings)
 	c.series = newSeries(inventory, recordings)
-	for i, recording := range set.Recordings[:len(queries)] {
+	var queries []query
+	for i, recording := range set.Recordings[:len(recordings)] {
+		queries = append(queries, ofRecording(recording, recordings[i].Expr))
 		c.overridden(queries[i], recording.Labels, func(label string) (int, int) { return recording.At("labels."+label, 0) })
 	}
 	var alerts []parsedAlert
@@ -56,15 +70,11 @@ func (c *checker) rules(set rule.Set, dashboards []panel, inventory *metric.Inve
 	if r != nil {
 		c.inhibited(alerts, r)
 	}
-	ofRules := len(queries)
-	queries = append(queries, c.panels(dashboards)...)
-	for i, q := range queries {
+	for _, q := range queries {
 		if inventory != nil {
 			c.exported(q)
 		}
-		if i < ofRules { // what a dashboard shows may have no result
-			c.meaning(q)
-		}
+		c.meaning(q)
 	}
 	c.recordedTwice(set.Recordings, recordings)
 }

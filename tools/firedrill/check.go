@@ -18,6 +18,7 @@ import (
 	"github.com/stemedb/firedrill/tools/finding"
 	"github.com/stemedb/firedrill/tools/project"
 	"github.com/stemedb/firedrill/tools/prove"
+	"github.com/stemedb/firedrill/tools/rule"
 )
 
 // inputs are the rules, the runbooks, the routing, the host and the specs.
@@ -39,10 +40,33 @@ const (
 // optional are the inputs that are left out where a flag empties them, or where no flag names them and they do not exist.
 var optional = []string{"runbooks", "alertmanager", "programs", "specs"}
 
+// ruleList is the value of --rules, a list of paths as rule.Read has it, to which each further --rules adds.
+type ruleList struct {
+	list  *string
+	isSet bool // and not the default
+}
+
+func (r *ruleList) String() string { return *r.list }
+func (r *ruleList) Type() string   { return "path" }
+
+func (r *ruleList) Set(path string) error {
+	if r.isSet {
+		path = *r.list + string(filepath.ListSeparator) + path
+	}
+	*r.list, r.isSet = path, true
+	return nil
+}
+
+// addRulesFlag adds --rules.
+func addRulesFlag(cmd *cobra.Command, list *string) {
+	*list = "rules"
+	cmd.Flags().Var(&ruleList{list: list}, "rules", "folder of the rule files, a rule file, a pattern for them, or a Prometheus configuration that has rule_files; may be repeated")
+}
+
 // addFolderFlags adds the flags of the rules and the runbooks alone.
 func (in *inputs) addFolderFlags(cmd *cobra.Command) {
 	in.cmd = cmd
-	cmd.Flags().StringVar(&in.Rules, "rules", "rules", "folder of the rule files")
+	addRulesFlag(cmd, &in.Rules)
 	cmd.Flags().StringVar(&in.Runbooks, "runbooks", "runbooks", "folder of the runbooks")
 }
 
@@ -135,9 +159,7 @@ func (in *inputs) find(ctx context.Context, w io.Writer, out output) (int, error
 		return 0, fmt.Errorf("writing the findings: %w", err)
 	}
 	if out.format == "text" || out.format == "github" { // read by people
-		for _, skipped := range set.Skipped {
-			fmt.Fprintf(w, "check: skipped %s, %s\n", skipped.File, skipped.Why)
-		}
+		writeNotes(w, set)
 		fmt.Fprintf(w, "check: %d alerts, %d errors, %d warnings", len(set.Alerts), report.Count(finding.Error), report.Count(finding.Warning))
 		if len(without) > 0 {
 			fmt.Fprintf(w, "; left out: %s", strings.Join(without, ", "))
@@ -145,6 +167,29 @@ func (in *inputs) find(ctx context.Context, w io.Writer, out output) (int, error
 		fmt.Fprintln(w)
 	}
 	return report.Count(finding.Error), nil
+}
+
+// writeNotes writes which files are not read, and which are for other programs than Prometheus. Many that are skipped for the
+// same reason are one line, except those that hold rules.
+func writeNotes(w io.Writer, set rule.Set) {
+	const many = 5
+	same := map[string]int{}
+	for _, skipped := range set.Skipped {
+		same[skipped.Why]++
+	}
+	said := map[string]bool{}
+	for _, skipped := range set.Skipped {
+		switch n := same[skipped.Why]; {
+		case skipped.Line > 0 || n < many:
+			fmt.Fprintf(w, "check: skipped %s\n", skipped)
+		case !said[skipped.Why]:
+			said[skipped.Why] = true
+			fmt.Fprintf(w, "check: skipped %s, and so are %d others\n", skipped, n-1)
+		}
+	}
+	for _, f := range set.Foreign {
+		fmt.Fprintf(w, "check: %s:%d has %s, a field for %s: Prometheus itself does not load the file\n", f.File, f.Line, f.Field, f.Program)
+	}
 }
 
 // isColored reports whether colours are seen and wanted: https://no-color.org

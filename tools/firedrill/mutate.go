@@ -35,8 +35,8 @@ unchanged rules.`,
 			return m.run(cmd, names)
 		},
 	}
-	cmd.Flags().StringVar(&m.rules, "rules", "rules", "folder of the rule files")
-	cmd.Flags().StringSliceVar(&m.tests, "tests", nil, "test files, or patterns for them (default: *_test.yml and *_test.yaml in the folder of the rules)")
+	addRulesFlag(cmd, &m.rules)
+	cmd.Flags().StringSliceVar(&m.tests, "tests", nil, "test files, or patterns for them (default: *_test.yml and *_test.yaml in the folders of the rules)")
 	cmd.Flags().Float64Var(&m.minScore, "min-score", 100, "percentage of mutants that tests must kill, in total")
 	return cmd
 }
@@ -109,7 +109,12 @@ func runMutants(ctx context.Context, alerts []rule.Alert, files []string) ([]mut
 func (m mutation) testFiles() ([]string, error) {
 	patterns := m.tests
 	if len(patterns) == 0 {
-		patterns = []string{filepath.Join(m.rules, "*_test.yml"), filepath.Join(m.rules, "*_test.yaml")}
+		for _, path := range filepath.SplitList(m.rules) {
+			if info, err := os.Stat(path); err != nil || !info.IsDir() {
+				path = filepath.Dir(path)
+			}
+			patterns = append(patterns, filepath.Join(path, "*_test.yml"), filepath.Join(path, "*_test.yaml"))
+		}
 	}
 	var files []string
 	for _, p := range patterns {

@@ -35,7 +35,7 @@ func TestUnusableMutateAndWitness(t *testing.T) {
 		says string
 		args []string
 	}{
-		{`no alert "B" in rules: the nearest is "A"`, []string{"witness", "B"}},
+		{`no alert "B" in rules: the only one is "A"`, []string{"witness", "B"}},
 		{"no alert in none", []string{"witness", "--rules=none"}},
 		{"nowhere: cannot be read as a folder of rules", []string{"mutate", "--rules=nowhere"}},
 		{"--interval 0s: give a positive duration", []string{"witness", "--interval=0s"}},

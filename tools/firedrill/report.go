@@ -229,7 +229,7 @@ func writable(folder string) error {
 func (p proof) journalInputs() ([]journal.Input, error) {
 	inputs := []journal.Input{}
 	if len(p.suites) > 0 {
-		set, err := rule.ReadDir(p.Rules)
+		set, err := rule.Read(p.Rules)
 		if err != nil {
 			return nil, err
 		}

@@ -64,7 +64,7 @@ Exit status: 0 the alert is notified of; 1 it is not, or a text cannot be render
 		},
 	}
 	in.cmd = cmd
-	cmd.Flags().StringVar(&in.Rules, "rules", "rules", "folder of the rule files")
+	addRulesFlag(cmd, &in.Rules)
 	cmd.Flags().StringVar(&in.Alertmanager, "alertmanager", "fixtures/alertmanager/alertmanager.yml", "Alertmanager's configuration")
 	cmd.Flags().StringVar(&in.Prometheus, "prometheus", "", "Prometheus's configuration, for the external labels of alerts (default, with the default --rules, "+prometheus+")")
 	return cmd
@@ -102,7 +102,7 @@ func (in *inputs) route(w io.Writer, name string, given map[string]string) (foun
 	set := rule.Set{}
 	if present.Set != nil {
 		set = *present.Set
-	} else if set, err = rule.ReadDir(present.Rules); err != nil {
+	} else if set, err = rule.Read(present.Rules); err != nil {
 		return false, nil, err
 	}
 	var names []string

@@ -120,11 +120,14 @@ func (p proof) variables() ([]string, error) {
 	for _, input := range []struct{ variable, path string }{
 		{rulesVariable, p.Rules}, {runbooksVariable, p.Runbooks}, {alertmanagerVariable, p.Alertmanager},
 	} {
-		path, err := filepath.Abs(input.path)
-		if err != nil {
-			return nil, err
+		paths := filepath.SplitList(input.path) // of the rules, there may be several
+		for i := range paths {
+			var err error
+			if paths[i], err = filepath.Abs(paths[i]); err != nil {
+				return nil, err
+			}
 		}
-		variables = append(variables, input.variable+"="+path)
+		variables = append(variables, input.variable+"="+strings.Join(paths, string(filepath.ListSeparator)))
 	}
 	variables = append(variables, p.environment...)
 	if p.keep {

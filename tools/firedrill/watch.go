@@ -78,12 +78,21 @@ func (in *inputs) watch(ctx context.Context, w io.Writer) error {
 	}
 }
 
-// rulePaths are the folder of the rules, or the rule files, folders and patterns of them that a firedrill.yml names.
+// rulePaths are the rule files, folders and patterns of them that --rules or a firedrill.yml names, and the Prometheus
+// configurations that name some.
 func (in *inputs) rulePaths() []string {
-	if in.Set == nil {
-		return []string{filepath.Clean(in.Rules)}
+	paths := filepath.SplitList(in.Rules)
+	if in.Set != nil {
+		paths = in.project.Rules
 	}
-	return in.project.Rules
+	var all []string
+	for _, path := range paths {
+		all = append(all, filepath.Clean(path))
+		if patterns, isConfig, _ := rule.Patterns(path); isConfig { // of one that cannot be read, the check tells
+			all = append(all, patterns...)
+		}
+	}
+	return all
 }
 
 // watched are the folders, files and patterns of them whose change calls for a check.

@@ -59,7 +59,7 @@ Files that were written before are replaced, others are not.
 Exit status: 0 no alert never or always fires, or there is a reason; 1 one does; 2 unusable input. With --generate, 0 or 2.`,
 		RunE: w.run,
 	}
-	cmd.Flags().StringVar(&w.rules, "rules", "rules", "folder of the rule files")
+	addRulesFlag(cmd, &w.rules)
 	cmd.Flags().StringVar(&w.format, "format", "text", "text, json")
 	cmd.Flags().BoolVar(&w.generate, "generate", false, "print promtool unit tests instead")
 	cmd.Flags().StringVar(&w.output, "output", "", "with --generate: folder to write a test file for each rule file to, such as that of the rules")
@@ -78,7 +78,7 @@ func (w *witnessing) run(cmd *cobra.Command, names []string) error {
 	case w.generate && cmd.Flags().Changed("format"):
 		return errors.New("--generate writes tests: leave out --format")
 	}
-	set, err := rule.ReadDir(w.rules)
+	set, err := rule.Read(w.rules)
 	if err != nil {
 		return err
 	}
@@ -94,13 +94,21 @@ func (w *witnessing) run(cmd *cobra.Command, names []string) error {
 	case w.output != "":
 		return w.write(cmd, set, results)
 	case w.generate:
-		one, err := witness.GenerateOne(cmd.Context(), set, results, w.rules)
+		one, err := witness.GenerateOne(cmd.Context(), set, results, folderOf(w.rules, set))
 		if err == nil {
 			_, err = cmd.OutOrStdout().Write(one.Content)
 		}
 		return err
 	}
 	return w.report(cmd.OutOrStdout(), results)
+}
+
+// folderOf is the folder of rules: that which was named, or that of the first file.
+func folderOf(rules string, set rule.Set) string {
+	if info, err := os.Stat(rules); err == nil && info.IsDir() {
+		return rules
+	}
+	return filepath.Dir(set.Files[0].Path)
 }
 
 // report writes the answers. The error is errFound where an alert never or always fires, and no reason is given.
@@ -224,31 +232,31 @@ func ours(path string) error {
 	return fmt.Errorf("%s is not replaced: %w", path, err)
 }
 
-// chosen loads the named alerts of a folder, or all.
-func chosen(dir string, names []string) ([]rule.Alert, error) {
-	alerts, err := rule.LoadDir(dir)
+// chosen loads the named alerts of a list of paths, as rule.Read has it, or all.
+func chosen(rules string, names []string) ([]rule.Alert, error) {
+	set, err := rule.Read(rules)
 	if err != nil {
 		return nil, err
 	}
-	return chosenOf(alerts, dir, names)
+	return chosenOf(set.Alerts, rules, names)
 }
 
-// chosenOf returns the named alerts of those of a folder, or all.
-func chosenOf(alerts []rule.Alert, dir string, names []string) ([]rule.Alert, error) {
+// chosenOf returns the named ones of alerts, or all.
+func chosenOf(alerts []rule.Alert, rules string, names []string) ([]rule.Alert, error) {
 	var known []string
 	for _, a := range alerts {
 		known = append(known, a.Name)
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			return nil, fmt.Errorf("no alert %q in %s: %s", name, dir, nearest.Choice(name, known))
+			return nil, fmt.Errorf("no alert %q in %s: %s", name, rules, nearest.Choice(name, known))
 		}
 	}
 	if len(names) > 0 {
 		alerts = slices.DeleteFunc(slices.Clone(alerts), func(a rule.Alert) bool { return !slices.Contains(names, a.Name) })
 	}
 	if len(alerts) == 0 {
-		return nil, fmt.Errorf("no alert in %s: name a folder with alerting rules", dir)
+		return nil, fmt.Errorf("no alert in %s: name a folder with alerting rules", rules)
 	}
 	return alerts, nil
 }

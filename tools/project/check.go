@@ -182,7 +182,7 @@ func (c *checker) file(name *string, what string) {
 
 // rules reads the rule files.
 func (c *checker) rules() {
-	var files []string
+	var sources []rule.Source
 	complete := len(c.Rules) > 0
 	for i, pattern := range c.Rules {
 		if pattern == "" {
@@ -196,21 +196,17 @@ func (c *checker) rules() {
 			complete = false
 			continue
 		}
-		before := len(files)
-		for _, name := range found {
-			if info, err := os.Stat(name); err == nil && info.IsDir() {
-				_, inside, err := rule.Walk(name)
-				if err != nil {
-					c.others = append(c.others, err)
-					complete = false
-				}
-				files = append(files, inside...)
-			} else if rule.IsFile(filepath.Base(name)) {
-				files = append(files, name)
+		var source rule.Source
+		if len(found) > 0 {
+			if source, err = rule.Find(c.Rules[i]); err != nil {
+				c.others = append(c.others, err)
+				complete = false
+				continue
 			}
 		}
 		switch {
-		case len(files) > before:
+		case len(source.Files) > 0:
+			sources = append(sources, source)
 		case len(found) == 0:
 			c.wrong(&c.Rules[i], "no such rule file", "name rule files or a folder of them, relative to the folder of "+filepath.Base(c.File))
 			complete = false
@@ -219,12 +215,10 @@ func (c *checker) rules() {
 			complete = false
 		}
 	}
-	slices.Sort(files)
-	files = slices.Compact(files)
-	if len(files) == 0 {
+	if len(sources) == 0 {
 		return
 	}
-	set, err := rule.ReadFiles(c.folder, files)
+	set, err := rule.ReadSources(c.folder, sources...)
 	if err != nil {
 		c.others = append(c.others, err)
 		return

@@ -47,7 +47,7 @@ type Project struct {
 	// Sources are the files and folders, absolute, that the compose files name: what images are built of, what is mounted.
 	Sources []string `yaml:"-"`
 
-	// Rules are rule files, globs of them, or folders. A *_test.yml, and a file that is plainly something else, is passed over.
+	// Rules are rule files, globs of them, folders, or Prometheus configurations that have rule_files. A *_test.yml, and a file that is plainly something else, is passed over.
 	Rules []string `yaml:"rules,required" example:"rules/*.yml"`
 	// Runbooks is the folder of the runbooks.
 	Runbooks string `yaml:"runbooks,required" example:"runbooks"`

@@ -15,8 +15,8 @@ import (
 	"github.com/prometheus/prometheus/storage"
 
 	queries "github.com/stemedb/firedrill/tools/engine"
+	"github.com/stemedb/firedrill/tools/evaluate"
 	"github.com/stemedb/firedrill/tools/promql"
-	"github.com/stemedb/firedrill/tools/ruletest"
 )
 
 var (
@@ -80,7 +80,7 @@ func (p *property) over(w *world) {
 	rules := recordings(p.T)
 	for _, r := range rules {
 		byLabels := map[string]int{}
-		p.db = ruletest.Storage(all)
+		p.db = evaluate.Storage(all)
 		for i := range steps {
 			result, ok := p.query(r.Expr.String(), i)
 			if !ok {
@@ -103,7 +103,7 @@ func (p *property) over(w *world) {
 			}
 		}
 	}
-	p.db = ruletest.Storage(all)
+	p.db = evaluate.Storage(all)
 	known := promql.Know(rules, nil)
 	for range 30 {
 		text := w.vector(1 + w.IntN(4))

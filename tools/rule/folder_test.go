@@ -40,14 +40,14 @@ func TestReadDir(t *testing.T) {
 	set, err := ReadDir("rules")
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(set.Skipped).To(Equal([]Skipped{
-		{"rules/deployment.yaml", "a manifest of kind Deployment"},
-		{"rules/grafana.yaml", "a file of Grafana's, or of another program that has an apiVersion"},
-		{"rules/list.yaml", "a manifest of kind List"},
-		{"rules/nogroups.yaml", "empty: it has no group"},
-		{"rules/none.yaml", "empty: its YAML holds nothing"},
-		{"rules/prometheus.yml", "something else: none of its keys is a rule's"},
-		{"rules/tests.yml", "a promtool test"},
-		{"rules/values.yaml", "not YAML, and no word of it is a rule's"},
+		{File: "rules/deployment.yaml", Why: "a manifest of kind Deployment"},
+		{File: "rules/grafana.yaml", Why: "a file of Grafana's, or of another program that has an apiVersion"},
+		{File: "rules/list.yaml", Why: "a manifest of kind List"},
+		{File: "rules/nogroups.yaml", Why: "empty: it has no group"},
+		{File: "rules/none.yaml", Why: "empty: its YAML holds nothing"},
+		{File: "rules/prometheus.yml", Why: "something else: none of its keys is a rule's"},
+		{File: "rules/tests.yml", Why: "a promtool test"},
+		{File: "rules/values.yaml", Why: "not YAML, and none of its keys is a rule's"},
 	}))
 	var names []string
 	for _, a := range set.Alerts {
@@ -131,7 +131,7 @@ func TestIsFile(t *testing.T) {
 // What may be a rule file gone wrong is never passed over.
 func TestReadDirRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ content, want string }{
-		"an empty file":          {"", "rules/a.yml:1: the file is empty: write groups: with at least one group, or remove the file"},
+		"an empty file":          {"", "rules: holds no rule file (\"rules/a.yml is empty, and Prometheus loads nothing of it\"): put at least one *.yml or *.yaml there that is not a *_test.yml"},
 		"a misspelt groups":      {"group:\n- name: g\n  rules:\n  - {alert: A, expr: up}\n", `rules/a.yml:1: unknown field ("group"): a rule file has groups and nothing beside it`},
 		"bad YAML with rules":    {"groups: [\n", `rules/a.yml:1: not valid YAML from here on: did not find expected node content ("groups: ["): fix the indentation, or quote the value`},
 		"a chart with rules":     {"groups:\n{{ .Values.x }}\n", `rules/a.yml:2: a Helm template, not YAML ("{{ .Values.x }}"): render the chart first, as with helm template, or quote the value`},

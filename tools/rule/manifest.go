@@ -74,7 +74,12 @@ func (s *source) manifest(object *yaml.Node) (Set, []problem) {
 	if len(items(groups)) == 0 && (groups == nil || groups.Tag == "!!null" || groups.Kind == yaml.SequenceNode) {
 		return Set{}, nil // as a chart leaves it whose rules are switched off
 	}
-	content, lines, err := extract(groups)
+	return s.extracted(groups, func(field string) bool { return field == "partial_response_strategy" }) // which the operator drops
+}
+
+// extracted reads rule groups without the fields that Prometheus does not get to see.
+func (s *source) extracted(groups *yaml.Node, isDropped func(field string) bool) (Set, []problem) {
+	content, lines, err := extract(groups, isDropped)
 	if err != nil {
 		return Set{}, []problem{s.problem(groups.Line, "not valid YAML: "+err.Error(), "fix it so that kubectl applies it")}
 	}
@@ -117,15 +122,20 @@ func (s *source) repeated(root *yaml.Node) (problems []problem) {
 	return problems
 }
 
-// extract writes rule groups as a rule file of their own, and returns for each of its lines the one in the manifest.
-func extract(groups *yaml.Node) (content []byte, lines map[int]int, err error) {
+// extract writes rule groups as a rule file of their own, and returns for each of its lines the one in the source.
+func extract(groups *yaml.Node, isDropped func(field string) bool) (content []byte, lines map[int]int, err error) {
 	copied := unalias(groups)
 	for _, group := range copied.Content {
-		// The one field that is there for Thanos, and that Prometheus does not know.
-		for i := 0; group.Kind == yaml.MappingNode && i < len(group.Content); i += 2 {
-			if group.Content[i].Value == "partial_response_strategy" {
+		hasOffset := value(group, "query_offset") != nil
+		for i := 0; group.Kind == yaml.MappingNode && i < len(group.Content); {
+			switch key := group.Content[i]; {
+			case key.Value == delayField && isDropped(delayField) && !hasOffset:
+				key.Value = "query_offset" // its name in Prometheus
+				i += 2
+			case isDropped(key.Value):
 				group.Content = slices.Delete(group.Content, i, i+2)
-				break
+			default:
+				i += 2
 			}
 		}
 	}

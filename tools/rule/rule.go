@@ -153,7 +153,7 @@ func (s *source) roots() ([]*yaml.Node, []problem) {
 
 // rules reads the documents of a file, which are one rule file or any number of manifests.
 func (s *source) rules(roots []*yaml.Node) (Set, []problem) {
-	if slices.ContainsFunc(roots, isObject) {
+	if slices.ContainsFunc(roots, isObject) && s.config == "" {
 		return s.objects(roots)
 	}
 	if len(roots) == 0 || roots[0].Kind != yaml.MappingNode {
@@ -162,6 +162,10 @@ func (s *source) rules(roots []*yaml.Node) (Set, []problem) {
 			line = roots[0].Line
 		}
 		return Set{}, []problem{s.problem(line, "holds no rule group", noGroups)}
+	}
+	foreign, problems := s.foreignIn(roots)
+	if len(foreign) > 0 && s.config == "" {
+		return s.rulesOfOthers(roots, foreign, problems)
 	}
 	if len(roots) > 1 {
 		// Prometheus goes on with the first document alone; whatever the others ask for would never page anybody.
@@ -173,6 +177,41 @@ func (s *source) rules(roots []*yaml.Node) (Set, []problem) {
 		problems = []problem{s.problem(1, "holds no rule group", noGroups)}
 	}
 	return found, problems
+}
+
+// rulesOfOthers reads the documents of a rule file that another program than Prometheus reads.
+func (s *source) rulesOfOthers(roots []*yaml.Node, foreign []Foreign, problems []problem) (found Set, _ []problem) {
+	for i, root := range roots {
+		problems = append(problems, s.repeated(root)...)
+		if i > 0 && value(root, namespaceField) == nil {
+			problems = append(problems, s.problem(root.Line, "a second YAML document without a namespace", "give each a namespace, or move it to a file of its own"))
+		}
+		for field := range entries(root) {
+			if field != "groups" && field != namespaceField {
+				p := s.problem(keyLine(root, field), "unknown field", "beside groups, a rule file of "+rulers+" has a namespace")
+				p.text = field
+				problems = append(problems, p)
+			}
+		}
+		if groups := value(root, "groups"); len(items(groups)) == 0 {
+			problems = append(problems, s.problem(root.Line, "holds no rule group", noGroups))
+		} else if p, ok := s.tooMuch(groups); ok {
+			problems = append(problems, p)
+		}
+	}
+	if len(problems) > 0 {
+		return Set{}, problems
+	}
+	for _, root := range roots {
+		in, wrong := s.extracted(value(root, "groups"), func(field string) bool { return foreignFields[field].program != "" })
+		found.add(in)
+		problems = append(problems, wrong...)
+	}
+	if len(problems) > 0 {
+		return Set{}, problems
+	}
+	found.Foreign = foreign[:1]
+	return found, nil
 }
 
 // groups reads rule groups. Content is a rule file of Prometheus that holds them, and original returns the line of
@@ -200,6 +239,7 @@ func (s *source) groups(content []byte, node *yaml.Node, original func(line int)
 		return Set{}, problems
 	}
 	for i, group := range groups.Groups {
+		found.Groups = append(found.Groups, Group{s.file, group})
 		ruleNodes := items(value(at(groupNodes, i), "rules"))
 		for j, r := range group.Rules {
 			if expr, err := promql.ParseExpr(r.Expr); err == nil && deeper(expr, maxDepth) {

@@ -26,6 +26,9 @@ func (s *source) refused(object *yaml.Node) (problems []problem) {
 		for _, field := range []string{"name", "interval", "query_offset", "partial_response_strategy"} {
 			add(s.untextual(value(group, field), fmt.Sprintf("%q of the group %s", field, name))...)
 		}
+		if node := value(group, "partial_response_strategy"); node != nil && !isStrategy(node) {
+			add(s.problem(node.Line, "no strategy that Kubernetes takes", "write warn or abort"))
+		}
 		add(s.untextuals(value(group, "labels"), "label", "the group "+name)...)
 		for _, r := range items(value(group, "rules")) {
 			name := cmp.Or(scalar(value(r, "alert")), scalar(value(r, "record")), "a rule")

@@ -85,6 +85,7 @@ func read(file string) ([]byte, error) {
 type source struct {
 	file    string
 	content []byte
+	config  string // the Prometheus configuration that names it, if one does
 }
 
 func (s *source) problem(line int, wrong, right string) problem {
@@ -172,6 +173,7 @@ func (s *source) durations(groups []*yaml.Node) (problems []problem) {
 	for _, group := range groups {
 		check(group, "interval")
 		check(group, "query_offset")
+		check(group, delayField)
 		for _, r := range items(value(group, "rules")) {
 			check(r, "for")
 			check(r, "keep_firing_for")
@@ -220,6 +222,13 @@ func (s *source) undecodable(err error, original func(line int) int) (problems [
 		p := s.problem(original(line), wrong, "write each key once")
 		if m := unknownField.FindStringSubmatch(wrong); m != nil {
 			p.text, p.wrong, p.right = m[1], "unknown field", knownFields[m[2]]
+			if program := ProgramOf(m[1]); program != "" {
+				p.wrong = "a field for " + program + ", for which Prometheus does not load the file"
+				p.right = "remove it: " + p.right
+				if s.config != "" {
+					p.right = "remove it, or the file from the rule_files of " + s.config
+				}
+			}
 		} else if m := wrongKind.FindStringSubmatch(wrong); m != nil {
 			p.wrong, p.right = kind(m[1])+" in the wrong place", "write "+kind(m[2])
 			if action, ok := s.helm(p.line); ok && action.line == p.line { // which reads as a mapping of a mapping
@@ -316,6 +325,9 @@ func (s *source) invalid(err error, groups []*yaml.Node) problem {
 			wrong: fmt.Sprintf("the expression of %s is not PromQL: %v", name, first.Err), right: "fix it so that Prometheus can parse it"}
 		if p.text == "" {
 			p.text = s.text(line)
+		}
+		if isLogQL(first.Query) {
+			p.wrong, p.right = fmt.Sprintf("the expression of %s is LogQL, which Loki reads and Prometheus does not", name), "move the rule to a file that Loki loads"
 		}
 		return p
 	}

@@ -1,82 +1,42 @@
 package ruletest
 
-import "slices"
+import (
+	"slices"
 
-// affected is what a change of rules can change.
-type affected struct {
-	rules   []*rule  // whose result can differ
-	metrics []string // that these rules write, before or after
-	alerts  []string // names of those rules that are alerts, before or after
-}
+	"github.com/stemedb/firedrill/tools/evaluate"
+)
 
-// affectedBy follows a change from rule to rule.
-func affectedBy(different, all []*rule) affected {
-	var a affected
-	add := func(r *rule) {
-		if r.alert {
-			a.alerts = append(a.alerts, r.name)
-		}
-		a.metrics = append(a.metrics, r.writes()...)
+// within reduces the test to what rules that differ, before and after, can change: the assertions on their alerts, on
+// those that depend on them, and on expressions that select what any of these write. It also returns the rules that are
+// needed for that, or nil if an expression cannot be parsed.
+func (t *test) within(different []*evaluate.Rule, all *evaluate.Rules) (*test, *evaluate.Rules) {
+	dependent := all.Dependent(different)
+	changed := slices.Concat(different, dependent)
+	isNamesake := func(r *evaluate.Rule) bool {
+		return slices.ContainsFunc(changed, func(c *evaluate.Rule) bool { return c.Alerting == r.Alerting && c.Name == r.Name })
 	}
-	for _, r := range different {
-		add(r)
-	}
-	for grown := true; grown; {
-		grown = false
-		for _, r := range all {
-			if !slices.Contains(a.rules, r) && (slices.Contains(different, r) || r.queries || r.expr.reads(a.metrics)) {
-				a.rules = append(a.rules, r)
-				add(r)
-				grown = true
-			}
-		}
-	}
-	return a
-}
-
-// within reduces the run to what the affected rules need: the rules, those of the same names and what all of them read,
-// and the assertions on their alerts and on expressions that select what they write. It returns nil if an expression
-// cannot be parsed.
-func (r *run) within(a affected) *run {
-	group := *r.testGroup
+	group := *t.testGroup
 	group.AlertTests, group.ExprTests = nil, nil
-	for _, test := range r.AlertTests {
-		if slices.Contains(a.alerts, test.Alertname) {
-			group.AlertTests = append(group.AlertTests, test)
+	for _, one := range t.AlertTests {
+		if slices.ContainsFunc(changed, func(r *evaluate.Rule) bool { return r.Alerting && r.Name == one.Alertname }) {
+			group.AlertTests = append(group.AlertTests, one)
 		}
 	}
-	var needed selection
-	for i, test := range r.ExprTests {
-		// A PromQL error fails the test with or without the change.
-		if expr := r.exprTests[i]; expr == nil || expr.reads(a.metrics) {
-			group.ExprTests = append(group.ExprTests, test)
-			if expr == nil {
-				return nil
-			}
-			needed.add(expr.selection)
+	reduced := &test{testGroup: &group, file: t.file, index: t.index, interval: t.interval, slots: t.slots, series: t.series, data: t.data}
+	for i, one := range t.ExprTests {
+		expr := t.exprTests[i]
+		if expr == nil {
+			return nil, nil // a PromQL error fails the test with or without the change
+		}
+		if slices.ContainsFunc(changed, expr.Reads) {
+			group.ExprTests, reduced.exprTests = append(group.ExprTests, one), append(reduced.exprTests, expr)
 		}
 	}
-	take := make([]bool, len(r.rules))
-	for grown := true; grown; {
-		grown = false
-		for i, rule := range r.rules {
-			if take[i] || !slices.Contains(a.rules, rule) && !(rule.alert && slices.Contains(a.alerts, rule.name)) &&
-				!(!rule.alert && slices.Contains(a.metrics, rule.name)) && !needed.reads(rule.writes()) {
-				continue
-			}
-			take[i], grown = true, true
-			needed.add(rule.expr.selection)
+	var needed []*evaluate.Rule
+	for _, r := range all.All() {
+		if isNamesake(r) {
+			needed = append(needed, r)
 		}
 	}
-	reduced := &run{engine: r.engine, alertsSelected: needed.reads(alertMetrics)}
-	for i, rule := range r.rules {
-		if take[i] {
-			reduced.rules = append(reduced.rules, rule)
-		}
-	}
-	reduced.test = &test{
-		testGroup: &group, file: r.file, index: r.index, interval: r.interval, slots: r.slots, till: r.till,
-		maxSamples: r.maxSamples, input: r.input, asserted: r.asserted, exprs: r.exprs,
-	}
-	return reduced
+	return reduced, all.Needed(needed, reduced.exprTests...)
 }

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/prometheus/prometheus/rules"
+	"github.com/stemedb/firedrill/tools/evaluate"
 )
 
 // Coverage is the states of rules that tests have asserted on.
@@ -58,64 +58,44 @@ func (c *Coverage) Percent() float64 {
 
 // coverage is the coverage of one run. The methods of a nil one do nothing.
 type coverage struct {
-	rules map[*rule]RuleCoverage
+	rules map[*evaluate.Rule]RuleCoverage
 }
 
-func (c *coverage) reset() {
-	if c != nil {
-		clear(c.rules)
-	}
-}
-
-// evaluated records that an alerting rule was evaluated.
-func (c *coverage) evaluated(a *alerting) {
-	if c != nil && a.active && !a.fired {
-		a.fired = a.state() == rules.StateFiring
-	}
-}
-
-// observe records the state of an alerting rule that a test asserts on.
-func (c *coverage) observe(a *alerting) {
+// observe records which recording rules had a value, and the states of alerting rules that a test asserts on.
+func (c *coverage) observe(r *run) {
 	if c == nil {
 		return
 	}
-	seen := c.rules[a.rule]
-	switch state := a.state(); {
-	case state == rules.StateFiring:
-		seen.Firing = true
-	case state == rules.StatePending:
-		seen.Pending = true
-	case a.fired:
-		seen.Resolved = true
-	default:
-		seen.Quiet = true
+	for _, rule := range r.rules.All() {
+		if r.result.Recorded(rule) {
+			c.rules[rule] = RuleCoverage{Recorded: true}
+		}
 	}
-	c.rules[a.rule] = seen
-}
-
-func (c *coverage) recorded(r *rule) {
-	if c != nil {
-		c.rules[r] = RuleCoverage{Recorded: true}
-	}
-}
-
-// idle records the rules that were asserted on but not evaluated, because they could have no value.
-func (c *coverage) idle(t *test, all, live []*rule) {
-	if c == nil {
-		return
-	}
-	for _, r := range all {
-		if r.alert && len(t.asserted[r.name]) > 0 && !slices.Contains(live, r) {
-			seen := c.rules[r]
-			seen.Quiet = true
-			c.rules[r] = seen
+	for _, a := range r.AlertTests {
+		at := r.at(r.slotOf(a))
+		for _, rule := range r.result.Watch {
+			if rule.Name != a.Alertname {
+				continue
+			}
+			seen := c.rules[rule]
+			switch state := r.result.At(rule, at); {
+			case len(state.Firing) > 0:
+				seen.Firing = true
+			case len(state.Pending) > 0:
+				seen.Pending = true
+			case slices.ContainsFunc(r.result.States(rule), func(s evaluate.State) bool { return len(s.Firing) > 0 && s.At.Before(at) }):
+				seen.Resolved = true
+			default:
+				seen.Quiet = true
+			}
+			c.rules[rule] = seen
 		}
 	}
 }
 
 // coverage adds up the coverage of all runs.
 func (s *Suite) coverage(runs []*coverage) *Coverage {
-	total := map[*rule]RuleCoverage{}
+	total := map[*evaluate.Rule]RuleCoverage{}
 	for _, run := range runs {
 		for r, one := range run.rules {
 			sum := total[r]
@@ -128,10 +108,10 @@ func (s *Suite) coverage(runs []*coverage) *Coverage {
 	c := &Coverage{}
 	for _, path := range s.RuleFiles() {
 		for _, g := range s.ruleFiles[path].groups {
-			for _, r := range g.rules {
+			for _, r := range g.Rules {
 				sum := total[r]
-				sum.File, sum.Group, sum.Rule, sum.Alert = path, g.name, r.name, r.alert
-				sum.CanPend, sum.Always = r.hold > 0, r.alert && r.expr.always
+				sum.File, sum.Group, sum.Rule, sum.Alert = path, g.Name, r.Name, r.Alerting
+				sum.CanPend, sum.Always = r.For > 0, r.Alerting && r.Expr.Always
 				c.Rules = append(c.Rules, sum)
 			}
 		}

@@ -9,17 +9,19 @@ import (
 	"strings"
 
 	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/stemedb/firedrill/tools/evaluate"
 )
 
 // diffAlerts describes how the firing alerts differ from the expected ones: common alerts are left out, and each other
 // alert is shown beside the expected one most similar to it.
-func diffAlerts(a alertTest, got []FiringAlert) string {
-	slices.SortFunc(got, func(a, b FiringAlert) int {
+func diffAlerts(a alertTest, got []evaluate.Alert) string {
+	slices.SortFunc(got, func(a, b evaluate.Alert) int {
 		return cmp.Or(labels.Compare(a.Labels, b.Labels), labels.Compare(a.Annotations, b.Annotations))
 	})
 	var missing []expectedAlert
 	for _, e := range a.Expected {
-		i := slices.IndexFunc(got, func(g FiringAlert) bool { return e.matches(a.Alertname, g) })
+		i := slices.IndexFunc(got, func(g evaluate.Alert) bool { return e.matches(a.Alertname, g) })
 		if i < 0 {
 			missing = append(missing, e)
 		} else {
@@ -64,7 +66,7 @@ func short(ls labels.Labels) string {
 }
 
 // similarity is the number of labels and annotations that both have.
-func (e expectedAlert) similarity(g FiringAlert) int {
+func (e expectedAlert) similarity(g evaluate.Alert) int {
 	n := 0
 	for name, value := range e.Labels {
 		if g.Labels.Get(name) == value {

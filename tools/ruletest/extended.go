@@ -5,6 +5,8 @@ import (
 	"regexp"
 
 	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/stemedb/firedrill/tools/evaluate"
 )
 
 // anchored is a regular expression that must match all of a text, as in a PromQL matcher.
@@ -23,7 +25,7 @@ func (a *anchored) UnmarshalYAML(unmarshal func(any) error) error {
 
 // matches reports whether an alert of the expected name is the expected one. Labels and annotations must be equal, but
 // with a match_labels or match_annotations, even an empty one, those that are not named do not count.
-func (e expectedAlert) matches(name string, got FiringAlert) bool {
+func (e expectedAlert) matches(name string, got evaluate.Alert) bool {
 	return agree(e.named(name), e.MatchLabels, got.Labels) && agree(e.Annotations, e.MatchAnnotations, got.Annotations)
 }
 

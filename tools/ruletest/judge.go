@@ -12,25 +12,77 @@ import (
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/promqltest"
+
+	"github.com/stemedb/firedrill/tools/evaluate"
 )
 
+// run is one run of a test.
+type run struct {
+	*test
+	rules  *evaluate.Rules
+	result *evaluate.Run
+}
+
 // judge evaluates the rules and compares the results with what the test expects.
-func (r *run) judge(ctx context.Context) []Failure {
-	defer r.close()
-	var failures []Failure
-	if errs := r.evaluate(ctx); len(errs) > 0 {
-		for _, err := range errs {
+func (r *run) judge(ctx context.Context, seen *coverage) []Failure {
+	if err := r.evaluate(ctx); err != nil {
+		all := []error{err}
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			all = joined.Unwrap()
+		}
+		var failures []Failure
+		for _, err := range all {
 			failures = append(failures, Failure{File: r.file.path, Line: r.line, Message: err.Error()})
 		}
 		return failures
 	}
+	defer r.result.Close()
+	seen.observe(r)
 	return r.assertions(ctx)
 }
+
+// evaluate evaluates the rules over the whole test. Of errors, the evaluation by time says what promtool does.
+func (r *run) evaluate(ctx context.Context) (err error) {
+	in := r.input(r.rules)
+	if r.result, err = r.rules.RunByRule(ctx, in); err != nil && ctx.Err() == nil {
+		r.result, err = r.rules.RunByTime(ctx, in)
+	}
+	return err
+}
+
+// input is what rules are evaluated over.
+func (t *test) input(rules *evaluate.Rules) evaluate.Input {
+	in := evaluate.Input{
+		Data: t.data, Start: t.start(), Length: time.Duration(t.slots-1) * t.interval, Interval: t.interval, OneInterval: true,
+		ExternalLabels: t.ExternalLabels, ExternalURL: t.ExternalURL,
+	}
+	if t.ownIntervals > 0 {
+		in.Interval, in.OneInterval = t.ownIntervals, false
+	}
+	for _, r := range rules.All() {
+		if r.Alerting && slices.ContainsFunc(t.AlertTests, func(a alertTest) bool { return a.Alertname == r.Name }) {
+			in.Watch = append(in.Watch, r)
+		}
+	}
+	in.WriteAlerts = t.reads("ALERTS") || t.reads("ALERTS_FOR_STATE")
+	return in
+}
+
+// reads reports whether an expression of the test may select a metric.
+func (t *test) reads(metric string) bool {
+	return slices.ContainsFunc(t.exprTests, func(e *evaluate.Expression) bool { return e != nil && e.Selects(metric) })
+}
+
+// at returns the time of an evaluation.
+func (t *test) at(slot int) time.Time { return t.start().Add(time.Duration(slot) * t.interval) }
+
+// slotOf returns the evaluation that an alert test looks at: the last one at or before its time.
+func (t *test) slotOf(a alertTest) int { return int(time.Duration(a.EvalTime) / t.interval) }
 
 // assertions compares the results of the evaluation with what the test expects.
 func (r *run) assertions(ctx context.Context) (failures []Failure) {
 	for _, a := range r.AlertTests {
-		if message := r.judgeAlerts(a); message != "" {
+		if message := r.judgeAlerts(ctx, a); message != "" {
 			failures = append(failures, Failure{File: r.file.path, Line: a.line, Message: message})
 		}
 	}
@@ -43,9 +95,19 @@ func (r *run) assertions(ctx context.Context) (failures []Failure) {
 }
 
 // judgeAlerts says what is wrong with the alerts that fire, if anything is.
-func (r *run) judgeAlerts(a alertTest) string {
-	got := slices.Clone(r.got[r.slotOf(a)][a.Alertname])
-	if paired(a.Expected, got, func(e expectedAlert, g FiringAlert) bool { return e.matches(a.Alertname, g) }) {
+func (r *run) judgeAlerts(ctx context.Context, a alertTest) string {
+	var got []evaluate.Alert
+	for _, rule := range r.result.Watch {
+		if rule.Name != a.Alertname {
+			continue
+		}
+		firing, err := r.result.Firing(ctx, rule, r.at(r.slotOf(a)))
+		if err != nil {
+			return fmt.Sprintf("%s at %s: %v", a.Alertname, a.EvalTime, err)
+		}
+		got = append(got, firing...)
+	}
+	if paired(a.Expected, got, func(e expectedAlert, g evaluate.Alert) bool { return e.matches(a.Alertname, g) }) {
 		return ""
 	}
 	return diffAlerts(a, got)
@@ -68,7 +130,7 @@ func (e exprResult) String() string {
 // judgeExpr says what is wrong with the value of an expression, if anything is.
 func (r *run) judgeExpr(ctx context.Context, e exprTest) string {
 	wrong := func(err error) string { return fmt.Sprintf("expr %q at %s: %v", e.Expr, e.EvalTime, err) }
-	got, err := r.query(ctx, e.Expr, r.start().Add(time.Duration(e.EvalTime)))
+	got, err := r.result.Values(ctx, e.Expr, r.start().Add(time.Duration(e.EvalTime)))
 	if err != nil {
 		return wrong(err)
 	}

@@ -3,12 +3,14 @@ package ruletest
 import (
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/promqltest"
 )
@@ -22,12 +24,12 @@ var notation = parser.NewParser(promqltest.TestParserOpts)
 // readSeries reads the input series of a test up to its end. Of a series written twice, the last counts. As promtool
 // does, it reads each series' text line by line up to the first empty line: a line end in a value starts another series,
 // and an empty line hides the series after it, whose number is returned.
-func readSeries(t *testGroup, last time.Time) (input *input, hidden int, err error) {
+func readSeries(t *testGroup, last time.Time) (all []*series, hidden int, err error) {
 	gap := time.Duration(t.Interval)
 	// Samples after the last evaluation are not visible: one of them is enough.
 	visible := uint64(last.Sub(t.start())/gap) + 2
-	input = newInput()
-	var startTimes []string // the lines of start times since the last series
+	byHash := map[uint64]*series{} // of the labels as written
+	var startTimes []string        // the lines of start times since the last series
 	check := func(more ...string) error { return t.checkStartTimes(append(startTimes, more...)) }
 	total := uint64(0)
 	for i, s := range t.InputSeries {
@@ -35,7 +37,7 @@ func readSeries(t *testGroup, last time.Time) (input *input, hidden int, err err
 		for line := range strings.SplitSeq(text, "\n") {
 			line = strings.TrimSpace(line)
 			if line == "" || strings.HasPrefix(line, "#") {
-				return input, len(t.InputSeries) - i - 1, check()
+				return all, len(t.InputSeries) - i - 1, check()
 			}
 			if hasStartTimes(line) {
 				if err := limited(line); err != nil {
@@ -64,11 +66,17 @@ func readSeries(t *testGroup, last time.Time) (input *input, hidden int, err err
 				return nil, 0, seriesError(s, err)
 			}
 			startTimes = nil
-			all, truncated := samplesOf(values, t.start(), gap, last)
-			input.set(ls, all, truncated)
+			s := byHash[ls.Hash()]
+			if s == nil {
+				s = &series{}
+				byHash[ls.Hash()] = s
+				all = append(all, s)
+			}
+			*s = samplesOf(values, t.start(), gap, last)
+			s.Metric = ls.WithoutEmpty()
 		}
 	}
-	return input, 0, check()
+	return all, 0, check()
 }
 
 // parseLine parses a line of the notation, and refuses one with too many samples.
@@ -97,20 +105,42 @@ func seriesError(s seriesText, err error) error {
 	return &lineError{line: s.line, err: fmt.Errorf("input_series %q: %w", abbreviated(s.Series+" "+s.Values), err)}
 }
 
-// samplesOf returns the samples up to the last evaluation, and whether there are later ones.
-func samplesOf(values []parser.SequenceValue, start time.Time, gap time.Duration, last time.Time) (all samples, truncated bool) {
-	all = make(samples, 0, len(values))
+// series is an input series up to the last evaluation.
+type series struct {
+	promql.Series
+	truncated bool // there are later values
+}
+
+// first returns the time of the first sample in milliseconds, or the highest time.
+func (s *series) first() int64 {
+	first := int64(math.MaxInt64)
+	if len(s.Floats) > 0 {
+		first = s.Floats[0].T
+	}
+	if len(s.Histograms) > 0 {
+		first = min(first, s.Histograms[0].T)
+	}
+	return first
+}
+
+// samplesOf returns a series with the samples up to the last evaluation.
+func samplesOf(values []parser.SequenceValue, start time.Time, gap time.Duration, last time.Time) (s series) {
+	s.Floats = make([]promql.FPoint, 0, len(values))
 	until := millisecondsTill(last)
 	for at := start; len(values) > 0; at, values = at.Add(gap), values[1:] {
 		t := at.UnixNano() / int64(time.Millisecond)
-		if t > until {
-			return all, true
-		}
-		if !values[0].Omitted {
-			all = append(all, sample{t: t, v: values[0].Value, h: values[0].Histogram})
+		switch v := values[0]; {
+		case t > until:
+			s.truncated = true
+			return s
+		case v.Omitted:
+		case v.Histogram != nil:
+			s.Histograms = append(s.Histograms, promql.HPoint{T: t, H: v.Histogram})
+		default:
+			s.Floats = append(s.Floats, promql.FPoint{T: t, F: v.Value})
 		}
 	}
-	return all, false
+	return s
 }
 
 // millisecondsTill is the time up to which promtool fills its storage before it evaluates at t.

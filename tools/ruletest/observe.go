@@ -11,6 +11,9 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
+
+	"github.com/stemedb/firedrill/tools/evaluate"
+	static "github.com/stemedb/firedrill/tools/promql"
 )
 
 // RuleFile is a rule file as Prometheus reads it.
@@ -30,22 +33,22 @@ type Rules struct {
 // NewRules reads the rule files of a test that evaluates them every interval.
 func NewRules(files []RuleFile, interval time.Duration, options Options) (*Rules, error) {
 	s := newSuite(options)
-	f := &file{engine: s.engine(interval)}
+	f := &file{}
 	for _, one := range files {
 		f.path = cmp.Or(f.path, one.Path)
-		groups, errs := rulefmt.Parse(one.Content, false, model.UTF8Validation, s.compiler.parser, quiet)
+		groups, errs := rulefmt.Parse(one.Content, false, model.UTF8Validation, static.ParserWith(options.Features), quiet)
 		if len(errs) > 0 {
 			return nil, fmt.Errorf("%s: %w", one.Path, errors.Join(errs...))
 		}
-		compiled, err := s.compiler.compileFile(one.Path, groups)
+		compiled, err := s.compileFile(one.Path, groups)
 		if err != nil {
 			return nil, err
 		}
 		f.rules, s.ruleFiles[one.Path] = append(f.rules, one.Path), compiled
 	}
-	f.loaded = f.ordered(s.ruleFiles, nil)
+	f.loaded = s.ordered(f, nil)
 	f.order = f.loaded.names()
-	f.loaded = f.ordered(s.ruleFiles, nil)
+	f.loaded = s.ordered(f, nil)
 	return &Rules{s, f, interval}, nil
 }
 
@@ -57,10 +60,10 @@ func (r *Rules) Order() []string { return r.file.order }
 // first that has one.
 func (o *ordered) names() []string {
 	var names, read []string
-	for _, r := range o.rules {
-		name := r.group.name
+	for _, r := range o.rules.All() {
+		name := r.Group.Name
 		isIn := func(i int) bool {
-			return slices.ContainsFunc(o.open, func(pair [2]*ruleGroup) bool { return pair[i] == r.group })
+			return slices.ContainsFunc(o.open, func(pair [2]*evaluate.Group) bool { return pair[i] == r.Group })
 		}
 		switch {
 		case isIn(1) && !slices.Contains(names, name):
@@ -89,16 +92,16 @@ var ErrOrder = errors.New("what fires depends on the order of two groups of the 
 
 // Observe returns which alerts of a name fire at each of these times since the start of the test. The error comes from ctx
 // or from a rule, or is ErrOrder.
-func (r *Rules) Observe(ctx context.Context, in Input, alert string, at []time.Duration) ([][]FiringAlert, error) {
+func (r *Rules) Observe(ctx context.Context, in Input, alert string, at []time.Duration) ([][]evaluate.Alert, error) {
 	return r.observe(ctx, in, alert, at, false)
 }
 
 // ObserveLabels is Observe without annotations, for many times.
-func (r *Rules) ObserveLabels(ctx context.Context, in Input, alert string, at []time.Duration) ([][]FiringAlert, error) {
+func (r *Rules) ObserveLabels(ctx context.Context, in Input, alert string, at []time.Duration) ([][]evaluate.Alert, error) {
 	return r.observe(ctx, in, alert, at, true)
 }
 
-func (r *Rules) observe(ctx context.Context, in Input, alert string, at []time.Duration, labelsOnly bool) ([][]FiringAlert, error) {
+func (r *Rules) observe(ctx context.Context, in Input, alert string, at []time.Duration, labelsOnly bool) ([][]evaluate.Alert, error) {
 	group := &testGroup{Interval: model.Duration(in.Interval)}
 	for _, s := range in.Series {
 		group.InputSeries = append(group.InputSeries, seriesText{Series: s.Series, Values: s.Values})
@@ -115,30 +118,43 @@ func (r *Rules) observe(ctx context.Context, in Input, alert string, at []time.D
 		return seen, err
 	}
 	reversed, err := r.run(ctx, t, r.file.loaded.opposite, labelsOnly)
-	if err == nil && !slices.EqualFunc(seen, reversed, func(a, b []FiringAlert) bool { return slices.EqualFunc(a, b, FiringAlert.equal) }) {
+	if err == nil && !slices.EqualFunc(seen, reversed, func(a, b []evaluate.Alert) bool { return slices.EqualFunc(a, b, equal) }) {
 		err = ErrOrder
 	}
 	return seen, err
 }
 
-func (a FiringAlert) equal(b FiringAlert) bool {
+func equal(a, b evaluate.Alert) bool {
 	return labels.Equal(a.Labels, b.Labels) && labels.Equal(a.Annotations, b.Annotations)
 }
 
-func (r *Rules) run(ctx context.Context, t *test, rules []*rule, labelsOnly bool) ([][]FiringAlert, error) {
-	one := &run{test: t, engine: r.file.engine, labelsOnly: labelsOnly}
-	one.rules, one.alertsSelected = t.live(rules)
-	defer one.close()
-	if errs := one.evaluate(ctx); len(errs) > 0 {
-		return nil, errs[0]
+func (r *Rules) run(ctx context.Context, t *test, rules *evaluate.Rules, labelsOnly bool) ([][]evaluate.Alert, error) {
+	one := &run{test: t, rules: rules}
+	if err := one.evaluate(ctx); err != nil {
+		return nil, err
 	}
-	var seen [][]FiringAlert
+	defer one.result.Close()
+	var seen [][]evaluate.Alert
 	for _, a := range t.AlertTests {
-		firing := slices.Clone(one.got[t.slotOf(a)][a.Alertname])
-		slices.SortFunc(firing, func(a, b FiringAlert) int {
+		at := t.at(t.slotOf(a))
+		var all []evaluate.Alert
+		for _, rule := range one.result.Watch {
+			if labelsOnly {
+				for _, l := range one.result.At(rule, at).Firing {
+					all = append(all, evaluate.Alert{Labels: l})
+				}
+				continue
+			}
+			firing, err := one.result.Firing(ctx, rule, at)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, firing...)
+		}
+		slices.SortFunc(all, func(a, b evaluate.Alert) int {
 			return cmp.Or(labels.Compare(a.Labels, b.Labels), labels.Compare(a.Annotations, b.Annotations))
 		})
-		seen = append(seen, firing)
+		seen = append(seen, all)
 	}
 	return seen, ctx.Err()
 }

@@ -112,41 +112,38 @@ func TestSameVerdictsAsPromtool(t *testing.T) {
 	}
 }
 
-// The evaluation in steps does what a server does. That in columns must say the same, wherever it has anything to say.
+// The evaluation by time does what a server does. That by rule must say the same, wherever it has anything to say.
 func TestByRuleEqualsByTime(t *testing.T) {
-	evaluateByRule := 0
+	byRule := 0
 	for _, f := range Load(testFiles(t), Options{}).files {
 		for _, test := range f.tests {
 			if test.err != nil || f.ruleErr != nil {
 				continue
 			}
-			fast, slow := newRun(test), newRun(test)
-			defer slow.close()
-			if !fast.canEvaluateByRule() || fast.evaluateByRule(t.Context()) != nil {
+			rules := f.loaded.rules
+			in := test.input(rules)
+			fast, slow := &run{test: test, rules: rules}, &run{test: test, rules: rules}
+			var err error
+			if fast.result, err = rules.RunByRule(t.Context(), in); err != nil {
 				continue
 			}
-			if errs := slow.evaluateByTime(t.Context()); len(errs) > 0 {
-				t.Errorf("%s: %s: columns say nothing of %v", f.path, test.Name, errs)
+			if slow.result, err = rules.RunByTime(t.Context(), in); err != nil {
+				t.Errorf("%s: %s: the evaluation by rule says nothing of %v", f.path, test.Name, err)
 				continue
 			}
-			evaluateByRule++
+			defer slow.result.Close()
+			byRule++
 			if got, want := fast.findings(t.Context()), slow.findings(t.Context()); got != want {
-				t.Errorf("%s: %s: columns say\n%s\nsteps say\n%s", f.path, test.Name, got, want)
+				t.Errorf("%s: %s: by rule\n%s\nby time\n%s", f.path, test.Name, got, want)
 			}
 			if got, want := fast.recordings(t), slow.recordings(t); got != want {
-				t.Errorf("%s: %s: columns write\n%s\nsteps write\n%s", f.path, test.Name, got, want)
+				t.Errorf("%s: %s: by rule\n%s\nby time\n%s", f.path, test.Name, got, want)
 			}
 		}
 	}
-	if evaluateByRule < 8 {
-		t.Errorf("only %d tests were evaluated in columns", evaluateByRule)
+	if byRule < 8 {
+		t.Errorf("only %d tests were evaluated by rule", byRule)
 	}
-}
-
-func newRun(t *test) *run {
-	r := &run{test: t, engine: t.file.engine}
-	r.rules, r.alertsSelected = t.live(t.file.loaded.rules)
-	return r
 }
 
 func (r *run) findings(ctx context.Context) string {
@@ -162,12 +159,12 @@ func (r *run) recordings(t *testing.T) string {
 	const all = `{__name__=~".+"}`
 	var texts []string
 	for slot := range r.slots {
-		vector, err := r.query(t.Context(), all, r.at(slot))
+		vector, err := r.result.Values(t.Context(), all, r.at(slot))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range vector {
-			if name := s.Metric.Get("__name__"); r.alertsSelected || !slices.Contains(alertMetrics, name) {
+			if name := s.Metric.Get("__name__"); r.result.WriteAlerts || name != "ALERTS" && name != "ALERTS_FOR_STATE" {
 				texts = append(texts, fmt.Sprintf("%s %d:%x", s.Metric, s.T, s.F))
 			}
 		}

@@ -1,6 +1,7 @@
 package ruletest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -14,15 +15,17 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stemedb/firedrill/tools/engine"
-	static "github.com/stemedb/firedrill/tools/promql"
+	"github.com/stemedb/firedrill/tools/evaluate"
 )
 
 // The limits within which promtool evaluates a query.
 const (
-	DefaultLookback   = 5 * time.Minute
-	DefaultMaxSamples = 10_000
-	queryTimeout      = 100 * time.Second
+	DefaultLookback   = engine.LookbackDelta
+	DefaultMaxSamples = evaluate.DefaultMaxSamples
 )
+
+// maxEvaluations limits the evaluations of one test.
+const maxEvaluations = 10_000_000
 
 // Options say which tests are run and how. The zero value is what promtool does.
 type Options struct {
@@ -38,7 +41,7 @@ type Options struct {
 // Suite is a set of test files, parsed once and run any number of times. It is safe for concurrent use.
 type Suite struct {
 	options   Options
-	compiler  *compiler
+	compiler  *evaluate.Compiler
 	files     []*file
 	ruleFiles map[string]*ruleFile // by path
 	broken    map[string]error     // rule files that cannot be used, by path
@@ -50,7 +53,6 @@ type file struct {
 	err     error // the file is invalid
 	rules   []string
 	missing []string // patterns that match no rule file
-	engine  *promql.Engine
 	order   []string // group_eval_order
 	fuzzy   bool
 	tests   []*test
@@ -62,20 +64,17 @@ type file struct {
 // test is one test group of a test file.
 type test struct {
 	*testGroup
-	file       *file
-	index      int
-	interval   time.Duration // from one evaluation to the next
-	slots      int           // number of evaluations
-	till       int64         // time of the last sample that an evaluation can see, in milliseconds
-	maxSamples int
-	input      *input
-	hidden     int              // input series that promtool skips
-	err        error            // it cannot be used
-	asserted   map[string][]int // the evaluations at which alerts of this name are asserted on
-	exprTests  []*expression    // of its promql_expr_tests; nil for a PromQL error
-	exprs      selection        // of all of them
-	// every is every how many evaluations a group is evaluated, where not at each.
-	every map[*ruleGroup]int
+	file      *file
+	index     int
+	interval  time.Duration // from one evaluation to the next
+	slots     int           // number of evaluations
+	series    []*series
+	data      *evaluate.Data         // of them
+	hidden    int                    // input series that promtool skips
+	err       error                  // it cannot be used
+	exprTests []*evaluate.Expression // of its promql_expr_tests; nil for a PromQL error
+	// ownIntervals is the interval of groups that set none, where each group is evaluated at its own; else 0.
+	ownIntervals time.Duration
 
 	baseline sync.Once
 	passes   bool // with the rules unchanged
@@ -96,7 +95,7 @@ func Load(paths []string, options Options) *Suite {
 		}
 	}
 	parsed, errs := make([]*ruleFile, len(rulePaths)), make([]error, len(rulePaths))
-	each(len(rulePaths), func(i int) { parsed[i], errs[i] = s.compiler.readRuleFile(rulePaths[i]) })
+	each(len(rulePaths), func(i int) { parsed[i], errs[i] = s.readRuleFile(rulePaths[i]) })
 	for i, path := range rulePaths {
 		s.ruleFiles[path], s.broken[path] = parsed[i], errs[i]
 	}
@@ -107,21 +106,16 @@ func Load(paths []string, options Options) *Suite {
 			}
 		}
 		if f.ruleErr == nil {
-			f.loaded = f.ordered(s.ruleFiles, nil)
+			f.loaded = s.ordered(f, nil)
 		}
 	}
 	return s
 }
 
 func newSuite(options Options) *Suite {
-	if options.MaxSamples == 0 {
-		options.MaxSamples = DefaultMaxSamples
-	}
-	if options.Lookback == 0 {
-		options.Lookback = DefaultLookback
-	}
+	options.Lookback = cmp.Or(options.Lookback, DefaultLookback)
 	s := &Suite{options: options, ruleFiles: map[string]*ruleFile{}, broken: map[string]error{}}
-	s.compiler = &compiler{compiled: map[string]*expression{}, parser: static.ParserWith(options.Features), engine: s.engine(time.Minute)}
+	s.compiler = evaluate.New(evaluate.Options{MaxSamples: options.MaxSamples, Lookback: options.Lookback, Features: options.Features})
 	return s
 }
 
@@ -133,13 +127,6 @@ func each(n int, f func(int)) {
 		g.Go(func() error { f(i); return nil })
 	}
 	_ = g.Wait() // no f fails
-}
-
-func (s *Suite) engine(interval time.Duration) *promql.Engine {
-	return engine.NewQueries(promql.EngineOpts{
-		MaxSamples: s.options.MaxSamples, Timeout: queryTimeout, LookbackDelta: s.options.Lookback, Parser: static.ParserWith(s.options.Features),
-		EnableDelayedNameRemoval: slices.Contains(s.options.Features, "promql-delayed-name-removal"),
-	}, interval)
 }
 
 // load reads one test file.
@@ -160,7 +147,6 @@ func (s *Suite) load(path string) *file {
 	}
 	f.empty = len(format.Tests) == 0
 	f.order, f.fuzzy = format.GroupEvalOrder, format.FuzzyCompare
-	f.engine = s.engine(time.Duration(format.EvaluationInterval))
 	for i := range format.Tests {
 		group := &format.Tests[i]
 		if s.options.Run == nil || s.options.Run.MatchString(group.Name) {
@@ -171,7 +157,7 @@ func (s *Suite) load(path string) *file {
 }
 
 func (s *Suite) prepare(f *file, group *testGroup, index int, interval time.Duration) *test {
-	t := &test{testGroup: group, file: f, index: index, interval: interval, maxSamples: s.options.MaxSamples, asserted: map[string][]int{}}
+	t := &test{testGroup: group, file: f, index: index, interval: interval}
 	evaluations := int64(group.length() / interval)
 	if evaluations >= maxEvaluations {
 		t.err = f.at(group.line, fmt.Errorf("%d evaluations are more than the %d that a test may have: shorten eval_time, or lengthen evaluation_interval",
@@ -180,25 +166,25 @@ func (s *Suite) prepare(f *file, group *testGroup, index int, interval time.Dura
 	}
 	t.slots = int(evaluations) + 1
 	last := group.start().Add(time.Duration(evaluations) * interval)
-	t.till = millisecondsTill(last)
 	var err error
-	if t.input, t.hidden, err = readSeries(group, last); err != nil {
+	if t.series, t.hidden, err = readSeries(group, last); err != nil {
 		t.err = f.at(group.line, err)
 		return t
 	}
+	all := make([]promql.Series, len(t.series))
+	for i, s := range t.series {
+		all[i] = s.Series
+	}
+	t.data = evaluate.NewData(all)
 	for _, a := range group.AlertTests {
 		if a.Alertname == "" {
 			t.err = f.at(a.line, fmt.Errorf("an alert_rule_test without alertname: name the alert that it is about"))
 			return t
 		}
-		t.asserted[a.Alertname] = append(t.asserted[a.Alertname], t.slotOf(a))
 	}
 	for _, e := range group.ExprTests {
-		expr, err := s.compiler.compile(e.Expr)
+		expr, _ := s.compiler.Expression(e.Expr) // its error fails the test when it is evaluated
 		t.exprTests = append(t.exprTests, expr)
-		if err == nil {
-			t.exprs.add(expr.selection)
-		}
 	}
 	return t
 }
@@ -231,7 +217,7 @@ func (s *Suite) Run(ctx context.Context) (*Result, error) {
 			return
 		}
 		if s.options.Coverage {
-			covered[i] = &coverage{rules: map[*rule]RuleCoverage{}}
+			covered[i] = &coverage{rules: map[*evaluate.Rule]RuleCoverage{}}
 		}
 		*places[i] = s.runTest(ctx, tests[i], tests[i].file.loaded, covered[i])
 	})
@@ -267,7 +253,7 @@ func (s *Suite) RunWith(ctx context.Context, path string, groups *rulefmt.RuleGr
 	if original == nil {
 		return nil, fmt.Errorf("%s: not a rule file of these tests", path)
 	}
-	changed, err := s.compiler.compileFile(path, groups)
+	changed, err := s.compileFile(path, groups)
 	if err != nil {
 		return nil, err
 	}
@@ -277,7 +263,7 @@ func (s *Suite) RunWith(ctx context.Context, path string, groups *rulefmt.RuleGr
 		if f.err != nil || f.ruleErr != nil || !slices.Contains(f.rules, path) {
 			continue
 		}
-		loaded := f.ordered(s.ruleFiles, changed)
+		loaded := s.ordered(f, changed)
 		fr := FileResult{Path: f.path}
 		for _, t := range f.tests {
 			if t.err != nil || !t.affects(different, f.loaded, loaded) {
@@ -301,26 +287,18 @@ func (s *Suite) RunWith(ctx context.Context, path string, groups *rulefmt.RuleGr
 
 // runPart runs a test for a change of rules. If the test passes with the rules unchanged, only what the change affects
 // is evaluated.
-func (s *Suite) runPart(ctx context.Context, t *test, different []*rule, loaded *ordered) TestResult {
+func (s *Suite) runPart(ctx context.Context, t *test, different []*evaluate.Rule, loaded *ordered) TestResult {
 	t.baseline.Do(func() { t.passes = !s.runTest(ctx, t, t.file.loaded, nil).Failed() })
-	if !t.passes || t.err != nil {
-		return s.runTest(ctx, t, loaded, nil)
-	}
-	began := time.Now()
-	tr := TestResult{Name: t.Name, Index: t.index, Line: t.line}
-	r := &run{test: t, engine: t.file.engine}
-	r.rules, r.alertsSelected = t.live(loaded.rules)
-	affected := affectedBy(different, loaded.rules)
-	if reduced := r.within(affected); reduced != nil && reduced.canEvaluateByRule() {
-		if err := reduced.evaluateByRule(ctx); err == nil {
-			tr.Failures = reduced.assertions(ctx)
-			tr.Took = time.Since(began)
-			return tr
+	if t.passes {
+		began := time.Now()
+		if part, needed := t.within(different, loaded.rules); part != nil {
+			if result, err := needed.RunByRule(ctx, part.input(needed)); err == nil {
+				reduced := &run{part, needed, result}
+				return TestResult{Name: t.Name, Index: t.index, Line: t.line, Failures: reduced.assertions(ctx), Took: time.Since(began)}
+			}
 		}
 	}
-	tr.Failures = r.judge(ctx)
-	tr.Took = time.Since(began)
-	return tr
+	return s.runTest(ctx, t, loaded, nil)
 }
 
 // runTest runs one test with rules in their order.
@@ -333,10 +311,7 @@ func (s *Suite) runTest(ctx context.Context, t *test, loaded *ordered, seen *cov
 	case t.file.ruleErr != nil:
 		tr.Err = t.file.ruleErr
 	default:
-		r := &run{test: t, engine: t.file.engine, coverage: seen}
-		r.rules, r.alertsSelected = t.live(loaded.rules)
-		tr.Failures = r.judge(ctx)
-		seen.idle(t, loaded.rules, r.rules)
+		tr.Failures = (&run{test: t, rules: loaded.rules}).judge(ctx, seen)
 	}
 	tr.Took = time.Since(began)
 	return tr

@@ -4,25 +4,25 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
+	"github.com/stemedb/firedrill/tools/evaluate"
 	"github.com/stemedb/firedrill/tools/nearest"
 )
 
 // vacuous finds the assertions and input series of a test that say nothing of the rules: they would hold, or be ignored,
 // whatever the rules are.
 func (t *test) vacuous(warn func(line int, format string, args ...any)) {
-	all := t.file.loaded.rules
+	all := t.file.loaded.rules.All()
 	if len(all) == 0 {
 		return // a warning of the file says so
 	}
 	var names []string
 	for _, r := range all {
-		if r.alert {
-			names = append(names, r.name)
+		if r.Alerting {
+			names = append(names, r.Name)
 		}
 	}
 	for _, a := range t.AlertTests {
@@ -40,17 +40,17 @@ func (t *test) vacuous(warn func(line int, format string, args ...any)) {
 	for _, s := range t.InputSeries {
 		metric, err := promqlParser.ParseMetric(strings.TrimSpace(s.Series))
 		name := metric.Get(model.MetricNameLabel)
-		if err == nil && !said[name] && !t.reads(name) {
+		if err == nil && !said[name] && !t.read(name) {
 			said[name] = true
 			warn(s.line, "no rule of the rule_files and no expr of the test reads %s: remove the series, or fix its name", name)
 		}
 	}
 }
 
-// reads reports whether a rule or the test may read a metric.
-func (t *test) reads(metric string) bool {
-	return t.exprs.selects(metric) || slices.ContainsFunc(t.file.loaded.rules, func(r *rule) bool {
-		return r.expr.selects(metric) || r.queries && (mentions(r.annotations, metric) || mentions(r.labels, metric))
+// read reports whether a rule or the test may read a metric.
+func (t *test) read(metric string) bool {
+	return t.reads(metric) || slices.ContainsFunc(t.file.loaded.rules.All(), func(r *evaluate.Rule) bool {
+		return r.Expr.Selects(metric) || r.Queries && (mentions(r.Annotations, metric) || mentions(r.Labels, metric))
 	})
 }
 
@@ -67,24 +67,24 @@ func (t *test) missing(a alertTest) string {
 	if len(a.Expected) > 0 {
 		return ""
 	}
-	at := t.start().Add(time.Duration(t.slotOf(a)) * t.interval).UnixMilli()
+	at := t.at(t.slotOf(a)).UnixMilli()
 	there := map[string]bool{}
-	for name, all := range t.input.byName {
-		if slices.ContainsFunc(all, func(s *series) bool { return len(s.samples) > 0 && s.samples[0].t <= at }) {
-			there[name] = true
+	for _, s := range t.series {
+		if s.first() <= at {
+			there[s.Metric.Get(model.MetricNameLabel)] = true
 		}
 	}
-	rules := t.file.loaded.rules
+	live := t.file.loaded.rules.Live(there).All()
 	var names []string
-	for i, isAwake := range awake(rules, there) {
-		switch r := rules[i]; {
-		case !r.alert || r.name != a.Alertname:
-		case isAwake:
+	for _, r := range t.file.loaded.rules.All() {
+		switch {
+		case !r.Alerting || r.Name != a.Alertname:
+		case slices.Contains(live, r):
 			return ""
-		case r.expr.any:
+		case r.Expr.Any:
 			return "the test has no series until then"
 		default:
-			names = append(names, r.expr.names...)
+			names = append(names, r.Expr.Names...)
 		}
 	}
 	slices.Sort(names)

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
 	prometheusvalue "github.com/prometheus/prometheus/model/value"
+
+	"github.com/stemedb/firedrill/tools/evaluate"
 )
 
 // warnings finds weak tests of a file. With Strict, it reruns tests in other ways, to see whether the verdict depends on
@@ -55,7 +58,7 @@ func (s *Suite) rerun(ctx context.Context, t *test, failed bool, warn func(line 
 		if s.runTest(ctx, t, &ordered{rules: t.file.loaded.opposite}, nil).Failed() != failed {
 			pair := open[0]
 			warn(t.line, "%s %s only by chance: its verdict depends on whether group %q is evaluated before group %q, which reads it: name both in group_eval_order",
-				t.Name, now, pair[0].name, pair[1].name)
+				t.Name, now, pair[0].Name, pair[1].Name)
 		}
 	}
 	own := s.withOwnIntervals(t)
@@ -65,11 +68,16 @@ func (s *Suite) rerun(ctx context.Context, t *test, failed bool, warn func(line 
 	}
 }
 
+// live returns the rules that can have a value or an error in the test.
+func (t *test) live() []*evaluate.Rule { return t.file.loaded.rules.Live(t.data.Metrics()).All() }
+
 // openPairs returns the groups whose order the file does not define and that both matter to the test.
-func (t *test) openPairs() [][2]*ruleGroup {
-	var pairs [][2]*ruleGroup
-	live, _ := t.live(t.file.loaded.rules)
-	has := func(g *ruleGroup) bool { return slices.ContainsFunc(live, func(r *rule) bool { return r.group == g }) }
+func (t *test) openPairs() [][2]*evaluate.Group {
+	var pairs [][2]*evaluate.Group
+	live := t.live()
+	has := func(g *evaluate.Group) bool {
+		return slices.ContainsFunc(live, func(r *evaluate.Rule) bool { return r.Group == g })
+	}
 	for _, pair := range t.file.loaded.open {
 		if has(pair[0]) && has(pair[1]) {
 			pairs = append(pairs, pair)
@@ -80,29 +88,17 @@ func (t *test) openPairs() [][2]*ruleGroup {
 
 // withOwnIntervals returns the test with rule groups at their own intervals, or nil if these are all the same.
 func (s *Suite) withOwnIntervals(t *test) *test {
-	live, _ := t.live(t.file.loaded.rules)
-	every := map[*ruleGroup]int{}
-	shortest := t.interval
-	for _, r := range live {
-		if r.group.interval > 0 {
-			shortest = gcd(shortest, r.group.interval)
+	shortest, differ := t.interval, false
+	for _, r := range t.live() {
+		if r.Group.Interval > 0 {
+			shortest, differ = gcd(shortest, r.Group.Interval), differ || r.Group.Interval != t.interval
 		}
 	}
-	for _, r := range live {
-		if r.group.interval > 0 && r.group.interval != t.interval {
-			every[r.group] = int(r.group.interval / shortest)
-		}
-	}
-	if len(every) == 0 {
+	if !differ {
 		return nil
 	}
-	for _, r := range live {
-		if every[r.group] == 0 {
-			every[r.group] = int(t.interval / shortest)
-		}
-	}
 	own := s.prepare(t.file, t.testGroup, t.index, shortest)
-	own.every = every
+	own.ownIntervals = t.interval
 	return own
 }
 
@@ -123,8 +119,7 @@ type ending struct {
 func (t *test) ended(lookback time.Duration) []ending {
 	asserted := map[int64]int{} // lines, by time
 	for _, a := range t.AlertTests {
-		slot := t.slotOf(a)
-		at := t.start().Add(time.Duration(slot) * t.interval).UnixMilli()
+		at := t.at(t.slotOf(a)).UnixMilli()
 		if _, ok := asserted[at]; !ok {
 			asserted[at] = a.line
 		}
@@ -136,21 +131,24 @@ func (t *test) ended(lookback time.Duration) []ending {
 		}
 	}
 	var all []ending
-	for _, s := range t.input.series {
-		if len(s.samples) == 0 {
-			continue
+	for _, s := range t.series {
+		last, stale := int64(math.MinInt64), s.truncated
+		if n := len(s.Floats); n > 0 {
+			last, stale = s.Floats[n-1].T, stale || prometheusvalue.IsStaleNaN(s.Floats[n-1].F)
 		}
-		last := s.samples[len(s.samples)-1]
-		if s.truncated || prometheusvalue.IsStaleNaN(last.v) || last.h != nil && prometheusvalue.IsStaleNaN(last.h.Sum) {
+		if n := len(s.Histograms); n > 0 && s.Histograms[n-1].T > last {
+			last, stale = s.Histograms[n-1].T, s.truncated || prometheusvalue.IsStaleNaN(s.Histograms[n-1].H.Sum)
+		}
+		if stale || last == math.MinInt64 {
 			continue
 		}
 		gap := time.Duration(t.Interval).Milliseconds()
 		for _, at := range slices.Sorted(maps.Keys(asserted)) {
 			// It has not ended before its next sample is due.
-			if since := at - last.t; since >= gap && since < lookback.Milliseconds() {
+			if since := at - last; since >= gap && since < lookback.Milliseconds() {
 				all = append(all, ending{asserted[at], fmt.Sprintf(
 					"%s ended %s before this, but queries still return it, since they look back %s: give it more values, or end it with stale",
-					s.labels, model.Duration(time.Duration(since)*time.Millisecond), model.Duration(lookback))})
+					s.Metric, model.Duration(time.Duration(since)*time.Millisecond), model.Duration(lookback))})
 				break
 			}
 		}

@@ -60,6 +60,9 @@ func (t *Testbed) configure() error {
 	for _, f := range t.config.Rules.Files {
 		paths = append(paths, rulesDir+f.Name)
 	}
+	for _, f := range t.config.Rules.Foreign {
+		t.sayOnce(fmt.Sprintf("%s:%d: %s is left out, with the other fields that are not Prometheus's: it is for %s", t.relative(f.File), f.Line, f.Field, f.Program))
+	}
 	adapt := func(file, otherwise string, to *[]byte, with func(content []byte) ([]byte, []string, error)) error {
 		content := []byte(otherwise)
 		if file != "" {

@@ -113,6 +113,11 @@ func (c *class) choose(avoid ...*labels.Matcher) (string, bool) {
 	}
 	// A value between the patterns that must match and those that must not.
 	for _, v := range shared {
+		for _, other := range shared {
+			if fits(v + other) {
+				return v + other, true
+			}
+		}
 		for _, more := range []string{v + "1", v + "a", "a" + v, v + "-1", "x" + v + "x", v + "/x"} {
 			if fits(more) {
 				return more, true

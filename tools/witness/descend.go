@@ -23,6 +23,7 @@ const (
 	atEarly
 	atSwing
 	atPeriod
+	atGap
 	atStart // no series's: when the condition begins to hold
 )
 
@@ -44,6 +45,8 @@ func (p *plan) get(v variable) float64 {
 	switch v.kind {
 	case atPeriod:
 		return float64(v.of.period)
+	case atGap:
+		return float64(v.of.gap)
 	case atStart:
 		return float64(p.start.Unix())
 	}
@@ -54,6 +57,8 @@ func (p *plan) put(v variable, to float64) {
 	switch v.kind {
 	case atPeriod:
 		v.of.period = int(to)
+	case atGap:
+		v.of.gap = int(to)
 	case atStart:
 		p.start = time.Unix(int64(to), 0).UTC()
 	default:
@@ -88,14 +93,17 @@ func (p *plan) variables() []variable {
 		case s.moment:
 			all = append(all, variable{s, atLevel, -inf, inf, false}, variable{s, atSlope, 0, inf, false})
 		default:
-			if levels {
-				all = append(all, variable{s, atLevel, s.low, s.high, s.whole})
-			}
 			if s.usedBy("delta", "idelta", "deriv", "predict_linear", "double_exponential_smoothing") {
 				all = append(all, variable{s, atSlope, -inf, inf, false})
 			}
 			if two {
 				all = append(all, variable{s, atEarly, -inf, inf, false})
+			}
+			if levels {
+				all = append(all, variable{s, atLevel, s.low, s.high, s.whole})
+			}
+			if s.usedBy("timestamp") {
+				all = append(all, variable{s, atGap, 0, 1e6, true})
 			}
 			if s.usedBy("changes") {
 				all = append(all, variable{s, atPeriod, 0, 1e6, true})
@@ -125,15 +133,21 @@ func (p *plan) differs(s *series) bool {
 // steps are the numbers that are tried first, small ones before large ones.
 var steps = []float64{0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e12, 1e15}
 
+// maxVaried limits the series whose numbers are changed.
+const maxVaried = 100
+
 // descend changes one variable after the other until all tests hold.
 func (p *plan) descend() bool {
-	all := p.variables()
 	best := p.distance()
+	if best == 0 || len(p.series) > maxVaried {
+		return best == 0
+	}
+	all := p.variables()
 	for range 8 {
 		before := best
 		for _, v := range all {
-			if best == 0 {
-				return true
+			if best == 0 || p.work > maxWork {
+				return best == 0
 			}
 			old := p.get(v)
 			to, distance := p.along(v, best)
@@ -177,6 +191,14 @@ func (p *plan) along(v variable, best float64) (float64, float64) {
 	if v.kind == atStart {
 		for _, t := range moments {
 			if try(float64(t)) {
+				return found, best
+			}
+		}
+		return found, best
+	}
+	if v.kind == atGap {
+		for to := 2; to < p.ticks(lookback); to++ {
+			if try(float64(to)) {
 				return found, best
 			}
 		}

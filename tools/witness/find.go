@@ -91,17 +91,23 @@ type finder struct {
 	sampled  time.Duration // between samples
 	universe []string      // labels that the expression and what it reads name
 	computed map[string]bool
-	calendar bool // it asks for the time of day or the date
-	readsOwn []recording
+	calendar bool                     // it asks for the time of day or the date
+	reads    []recording              // those that it reads, each after what that reads
+	reach    map[string]time.Duration // how far back it looks at a recorded metric
 
+	work     int     // how much was computed for the search
 	negative bool    // values below zero are tried where the name allows them
 	started  float64 // where counters begin
 	delay    time.Duration
-	begin    time.Duration // when the condition begins to hold
-	zero     int           // the sample of then
-	start    time.Time     // of the input
-	moments  []time.Duration
+	begin    time.Duration   // when the condition begins to hold
+	zero     int             // the sample of then
+	start    time.Time       // of the input
+	moments  []time.Duration // at which the search looks
+	extra    []time.Duration // those since the condition begins to hold at which it did not
 }
+
+// maxWork limits the values that are computed for one alert.
+const maxWork = 5_000_000
 
 // maxPlans limits the plans that are tried for one alert.
 const maxPlans = 250
@@ -146,7 +152,7 @@ func (r *Rules) find(ctx context.Context, alert rule.Alert, known *promql.Known)
 }
 
 func newFinder(r *Rules, alert rule.Alert, expr parser.Expr, known *promql.Known, interval time.Duration) *finder {
-	f := &finder{Rules: r, alert: alert, expr: expr, known: known, interval: interval, computed: map[string]bool{}}
+	f := &finder{Rules: r, alert: alert, expr: expr, known: known, interval: interval, computed: map[string]bool{}, reach: map[string]time.Duration{}}
 	shortest := time.Duration(0)
 	longest := r.set.Window(alert.Expr)
 	changing := false
@@ -159,9 +165,10 @@ func newFinder(r *Rules, alert rule.Alert, expr parser.Expr, known *promql.Known
 		}
 	}
 	seen := map[string]bool{}
-	var inspect func(expr parser.Expr)
-	inspect = func(expr parser.Expr) {
+	var inspect func(expr parser.Expr, reach time.Duration)
+	inspect = func(expr parser.Expr, reach time.Duration) {
 		parser.Inspect(expr, func(n parser.Node, path []parser.Node) error {
+			reach := reach
 			switch e := n.(type) {
 			case *parser.VectorSelector:
 				for _, m := range e.LabelMatchers {
@@ -172,15 +179,23 @@ func newFinder(r *Rules, alert rule.Alert, expr parser.Expr, known *promql.Known
 					b, ok := above.(*parser.BinaryExpr)
 					return ok && !b.Op.IsSetOperator()
 				})
-				if all := r.recorded[name]; len(all) > 0 && !seen[name] {
+				all := r.recorded[name]
+				if len(all) > 0 {
+					for _, above := range path {
+						reach += looksBack(above)
+					}
+					reach += e.OriginalOffset
+					f.reach[name] = max(f.reach[name], reach)
+				}
+				if len(all) > 0 && !seen[name] {
 					seen[name] = true
 					for _, one := range all {
 						for label := range one.Labels {
 							add(label)
 						}
 						f.delay += 2 * one.Interval
-						inspect(one.expr)
-						f.readsOwn = append(f.readsOwn, one) // after what it reads
+						inspect(one.expr, reach)
+						f.reads = append(f.reads, one) // after what it reads
 					}
 				}
 			case *parser.MatrixSelector:
@@ -218,7 +233,7 @@ func newFinder(r *Rules, alert rule.Alert, expr parser.Expr, known *promql.Known
 			return nil
 		})
 	}
-	inspect(expr)
+	inspect(expr, 0)
 	f.sampled = min(interval, sampling[len(sampling)-1])
 	for _, s := range slices.Backward(sampling) {
 		if shortest > 0 && s*2 <= shortest && f.sampled*2 > shortest {
@@ -243,6 +258,17 @@ func newFinder(r *Rules, alert rule.Alert, expr parser.Expr, known *promql.Known
 	return f
 }
 
+// looksBack is how far back a range looks.
+func looksBack(n parser.Node) time.Duration {
+	switch e := n.(type) {
+	case *parser.MatrixSelector:
+		return e.Range
+	case *parser.SubqueryExpr:
+		return e.Range + e.OriginalOffset
+	}
+	return 0
+}
+
 // schedule sets when the condition begins to hold.
 func (f *finder) schedule() {
 	f.begin = (f.delay + f.interval - 1) / f.interval * f.interval
@@ -253,6 +279,9 @@ func (f *finder) schedule() {
 		if slots > 1 {
 			f.moments = append(f.moments, f.begin+time.Duration((slots+1)/2)*f.interval)
 		}
+	}
+	for _, later := range f.extra {
+		f.moments = append(f.moments, f.begin+later)
 	}
 }
 
@@ -276,9 +305,10 @@ func (f *finder) search(ctx context.Context) (*plan, string) {
 	}{{false, 0, maxPlans}, {true, 0, 60}, {false, 1e6, 30}} {
 		f.negative, f.started = variant.negative, variant.started
 		queue := [][]int{nil}
-		for tried := 0; len(queue) > 0 && tried < variant.plans; tried++ {
+		for tried := 0; len(queue) > 0 && tried < variant.plans && f.work < maxWork; tried++ {
 			choices := queue[0]
 			queue = queue[1:]
+			f.extra = nil
 			f.delay, f.start = delay, time.Unix(0, 0).UTC()
 			f.schedule()
 			p := f.newPlan(choices)
@@ -317,24 +347,37 @@ func (p *plan) try(ctx context.Context) string {
 	if slices.ContainsFunc(p.series, func(s *series) bool { return s.moment }) || p.calendar {
 		p.start = epoch
 	}
-	if !p.descend() {
-		for _, t := range p.tests {
-			for _, at := range p.moments {
-				if p.missBy(t, at) > 0 {
-					return fmt.Sprintf("no input is found at which %s holds", promql.Excerpt(t.expr))
-				}
+	p.extra = nil
+	for range 5 {
+		if !p.descend() {
+			return p.unmet()
+		}
+		p.settle()
+		missing, err := p.fires(ctx)
+		switch {
+		case err != nil:
+			return err.Error()
+		case missing < 0:
+			return ""
+		case slices.Contains(p.moments, missing):
+			return "the input that should make it fire does not"
+		}
+		p.extra = append(p.extra, missing-p.begin)
+		p.schedule()
+	}
+	return "the condition does not last"
+}
+
+// unmet says which test no numbers were found for.
+func (p *plan) unmet() string {
+	for _, t := range p.tests {
+		for _, at := range p.moments {
+			if p.missBy(t, at) > 0 {
+				return fmt.Sprintf("no input is found at which %s holds", promql.Excerpt(t.expr))
 			}
 		}
 	}
-	p.settle()
-	ok, err := p.fires(ctx)
-	switch {
-	case err != nil:
-		return err.Error()
-	case !ok:
-		return "the input that should make it fire does not"
-	}
-	return ""
+	return "no input is found"
 }
 
 // settle lets the input start at 0 where no moment would lie before that.
@@ -382,8 +425,9 @@ func (p *plan) written(until time.Duration) []Series {
 	return all
 }
 
-// fires asks Prometheus's engine whether the condition holds for as long as the alert asks for.
-func (p *plan) fires(ctx context.Context) (bool, error) {
+// fires asks Prometheus's engine whether the condition holds for as long as the alert asks for. It returns an evaluation at
+// which it does not, or -1.
+func (p *plan) fires(ctx context.Context) (time.Duration, error) {
 	until := p.end()
 	var all []engine.Series
 	for _, s := range p.series {
@@ -394,11 +438,11 @@ func (p *plan) fires(ctx context.Context) (bool, error) {
 
 func (p *plan) stored(l labels.Labels, samples []float64, every time.Duration) engine.Series {
 	one := engine.Series{Metric: l}
-	before := false
+	before, sparse := false, slices.ContainsFunc(p.series, func(s *series) bool { return s.gap > 1 && labels.Equal(s.labels, l) })
 	for i, v := range samples {
 		if !math.IsNaN(v) {
 			one.Floats = append(one.Floats, engine.FPoint{T: p.start.UnixMilli() + int64(i)*every.Milliseconds(), F: v})
-		} else if before {
+		} else if before && !sparse {
 			one.Floats = append(one.Floats, engine.FPoint{T: p.start.UnixMilli() + int64(i)*every.Milliseconds(), F: math.Float64frombits(value.StaleNaN)})
 		}
 		before = !math.IsNaN(v)
@@ -414,25 +458,41 @@ func (r *Rules) engine(interval time.Duration) *engine.Engine {
 	return e.(*engine.Engine)
 }
 
-// holdsFor reports whether the expression has a result with the same labels at all evaluations from the beginning on.
-func (f *finder) holdsFor(ctx context.Context, input []engine.Series) (bool, error) {
-	for _, r := range f.readsOwn {
+// holdsFor looks for a result with the same labels at all evaluations from the beginning on. It returns the first at which
+// there is none, or -1.
+func (f *finder) holdsFor(ctx context.Context, input []engine.Series) (time.Duration, error) {
+	for _, r := range f.reads {
 		recorded, err := f.record(ctx, r, input)
 		if err != nil {
-			return false, err
+			return 0, err
 		}
 		input = append(input, recorded...)
 	}
 	found, err := f.query(ctx, f.interval, input, f.expr.String(), f.begin, f.begin+time.Duration(f.slots())*f.interval)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
-	return slices.ContainsFunc(found, func(s engine.Series) bool { return len(s.Floats)+len(s.Histograms) > f.slots() }), nil
+	first := f.begin
+	for _, s := range found {
+		at := f.begin
+		for _, point := range s.Floats {
+			if point.T != f.start.Add(at).UnixMilli() {
+				break
+			}
+			at += f.interval
+		}
+		if at > f.begin+time.Duration(f.slots())*f.interval {
+			return -1, nil
+		}
+		first = max(first, at)
+	}
+	return first, nil
 }
 
 // record evaluates a recording rule from the start of the input on.
 func (f *finder) record(ctx context.Context, r recording, input []engine.Series) ([]engine.Series, error) {
-	found, err := f.query(ctx, r.Interval, input, r.expr.String(), 0, f.end())
+	from := max(0, f.begin-f.reach[r.Name]-lookback-r.Interval) / r.Interval * r.Interval
+	found, err := f.query(ctx, r.Interval, input, r.expr.String(), from, f.end())
 	if err != nil {
 		return nil, err
 	}

@@ -52,6 +52,7 @@ type leaf struct {
 	use      use
 	classes  map[string]*class
 	series   *series // once labels are chosen
+	apart    int     // by how much its level differs from that of other rows
 }
 
 // use is what is done with the samples of a series.
@@ -89,6 +90,7 @@ type plan struct {
 	tests  []*test
 	bans   []ban
 	hints  []float64 // numbers that the parts are compared with, innermost last
+	row    int       // of the aggregations around
 	depth  int       // of recording rules
 	failed string    // why the plan cannot be
 
@@ -170,7 +172,7 @@ func (p *plan) make(expr parser.Expr, u use) *node {
 	return n
 }
 
-const maxLeaves = 400
+const maxLeaves = 15_000
 
 func (p *plan) selector(n *node, e *parser.VectorSelector, u use) {
 	u.offset += e.OriginalOffset
@@ -385,6 +387,7 @@ func (p *plan) replaced(e *parser.Call, of *node) func(string) *class {
 	root := from.root()
 	if root.fixed == nil {
 		root.matchers = append(root.matchers, m)
+		root.index = max(root.index, p.row)
 		v, ok := root.choose()
 		if !ok {
 			p.fail("no value of %s is found that %q matches", source, pattern)
@@ -474,7 +477,7 @@ func (p *plan) rows(e *parser.AggregateExpr) []int {
 	}
 	var near []int
 	for _, v := range slices.Backward(p.hints) {
-		if v < 0 || v > 200 {
+		if v < 0 || v > 12_000 || e.Op == parser.SUM && (v > 100 || promql.Analyze(e.Expr, p.known, promql.Usual).Of(e.Expr).Values.Max > 1) {
 			continue
 		}
 		for _, n := range []int{int(v) + 1, int(math.Ceil(v)) - 1, int(v)} {
@@ -506,13 +509,21 @@ func (p *plan) aggregate(n *node, e *parser.AggregateExpr, u use) {
 		}
 	}
 	before := len(n.kids)
-	for range count {
+	for row := range count {
 		hints := p.hints
 		if e.Op == parser.COUNT || e.Op == parser.GROUP {
 			p.hints = nil // it says nothing of the values that are counted
 		}
+		leaves, outer := len(p.leaves), p.row
+		p.row += row
 		n.kids = append(n.kids, p.make(e.Expr, u))
+		p.row = outer
 		p.hints = hints
+		if inner, ok := promql.Bare(e.Expr).(*parser.AggregateExpr); ok && inner.Op == parser.COUNT_VALUES {
+			for _, l := range p.leaves[min(leaves, len(p.leaves)):] {
+				l.apart = row
+			}
+		}
 	}
 	rows := n.kids[before:]
 	kept := func(label string) bool { return slices.Contains(e.Grouping, label) != e.Without && !isName(label) }
@@ -558,13 +569,19 @@ func (p *plan) distinguish(e *parser.AggregateExpr, rows []*node, kept func(stri
 		if kept(name) || isName(name) || name == "le" {
 			continue
 		}
-		free := true
-		for i, row := range rows {
+		free, differs := true, true
+		seen, given := map[*class]bool{}, map[string]bool{}
+		for _, row := range rows {
 			c := row.label(name).root()
-			free = free && c.fixed == nil
-			for _, other := range rows[:i] {
-				free = free && other.label(name).root() != c
+			free = free && c.fixed == nil && !seen[c]
+			seen[c] = true
+			differs = differs && c.fixed != nil && !given[*c.fixed]
+			if c.fixed != nil {
+				given[*c.fixed] = true
 			}
+		}
+		if differs {
+			return
 		}
 		if !free {
 			continue
@@ -572,7 +589,7 @@ func (p *plan) distinguish(e *parser.AggregateExpr, rows []*node, kept func(stri
 		for i, row := range rows {
 			c := row.label(name).root()
 			if i > 0 {
-				c.index += i * p.stride()
+				c.index += i
 			}
 			c.need = true
 		}
@@ -580,9 +597,6 @@ func (p *plan) distinguish(e *parser.AggregateExpr, rows []*node, kept func(stri
 	}
 	p.fail("the series of %s cannot differ", promql.Excerpt(e))
 }
-
-// stride keeps the series of aggregations of aggregations apart.
-func (p *plan) stride() int { return 1 }
 
 func (p *plan) binary(n *node, e *parser.BinaryExpr, u use) {
 	switch e.Op {
@@ -836,6 +850,7 @@ func (p *plan) label() {
 			}
 		}
 	}
+	byLabels := map[uint64]*series{}
 	for _, l := range p.leaves {
 		values := map[string]string{}
 		for label, c := range l.classes {
@@ -849,12 +864,12 @@ func (p *plan) label() {
 			}
 		}
 		set := labels.FromMap(values)
-		i := slices.IndexFunc(p.series, func(s *series) bool { return labels.Equal(s.labels, set) })
-		if i < 0 {
-			p.series = append(p.series, &series{labels: set})
-			i = len(p.series) - 1
+		if l.series = byLabels[set.Hash()]; l.series == nil {
+			l.series = &series{labels: set}
+			byLabels[set.Hash()] = l.series
+			p.series = append(p.series, l.series)
 		}
-		l.series = p.series[i]
+		l.series.apart = max(l.series.apart, l.apart)
 		l.series.uses = append(l.series.uses, l.use)
 	}
 	p.obeyBans()

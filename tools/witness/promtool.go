@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stemedb/firedrill/tools/evaluate"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/ruletest"
 )
@@ -404,7 +405,7 @@ func (w *writer) checked(ctx context.Context, r Result) (Scenario, error) {
 }
 
 // observer is Observe or ObserveLabels of ruletest.Rules.
-type observer func(ctx context.Context, in ruletest.Input, alert string, at []time.Duration) ([][]ruletest.FiringAlert, error)
+type observer func(ctx context.Context, in ruletest.Input, alert string, at []time.Duration) ([][]evaluate.Alert, error)
 
 // observe returns a scenario with what fires in it by all rules of the unit. Series that one of them records are left out
 // where both would write the same. The error says why it is no test.

@@ -23,13 +23,16 @@ type series struct {
 	start   float64 // of a counter
 	level   float64 // of a gauge, when the condition begins to hold
 	slope   float64 // per sample
-	early   float64 // added to the level or, of a counter, to the slope before the condition begins to hold
+	early   float64 // added to the level or, of a counter, to the slope before that
+	turn    int     // how many samples before the condition begins to hold early ends
+	gap     int     // only each so many-th sample is there; 0 for all
 	swing   float64 // added in every second period
 	period  int     // in samples; 0 for none
 	resets  bool    // a counter starts again after each period
 	begins  bool    // it is there only once the condition begins to hold
 	ends    bool    // it is there only until the condition begins to hold
 	missing bool
+	apart   int     // by how much its level differs from that of other such series
 	low     float64 // what its values cannot be below
 	high    float64
 	whole   bool // its values are whole numbers
@@ -41,18 +44,24 @@ func (s *series) at(i, zero int, now float64) (float64, bool) {
 	if s.missing || s.begins && i < zero || s.ends && i >= zero {
 		return 0, false
 	}
+	if s.gap > 1 && (i-zero-1)%s.gap != 0 {
+		return 0, false
+	}
 	if s.counter {
 		if s.resets && s.period > 0 {
 			return s.start + float64(i%s.period), true
 		}
 		v := s.start + s.slope*float64(i)
 		if s.early != 0 {
-			v += s.early * float64(min(i, zero))
+			v += s.early * float64(min(i, zero-s.turn))
 		}
 		return v, true
 	}
 	v := s.level + s.slope*float64(i-zero)
-	if i < zero {
+	if s.slope > 0 && !s.moment {
+		v = s.level + s.slope*float64(i) // so that it does not start below 0
+	}
+	if i < zero-s.turn {
 		v += s.early
 	}
 	if s.moment {
@@ -116,7 +125,12 @@ func (p *plan) describe(s *series) {
 	if s.usedBy("stddev_over_time", "stdvar_over_time", "mad_over_time") {
 		s.period = 1
 	}
-	s.level = min(max(s.level, s.low), s.high)
+	s.level = min(max(s.level+float64(s.apart), s.low), s.high)
+	nearest := s.uses[0].window + s.uses[0].offset
+	for _, u := range s.uses {
+		nearest = min(nearest, u.window+u.offset)
+	}
+	s.turn = p.ticks(nearest)
 }
 
 // varies reports whether a metric is compared or computed with.

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	engine "github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -19,6 +18,7 @@ func (p *plan) value(n *node, at time.Duration) (float64, bool) {
 	if n.constant != nil {
 		return *n.constant, true
 	}
+	p.work++
 	switch e := n.expr.(type) {
 	case *parser.UnaryExpr:
 		v, ok := p.value(n.kids[0], at)
@@ -33,7 +33,7 @@ func (p *plan) value(n *node, at time.Duration) (float64, bool) {
 			if at < 0 || at-time.Duration(i)*p.sampled >= lookback {
 				return 0, false
 			}
-			return n.leaf.series.at(i, p.zero, p.now())
+			return p.last(n.leaf.series, i)
 		}
 		last := at / n.every * n.every
 		if at < 0 || at-last >= lookback {
@@ -66,6 +66,16 @@ func (p *plan) value(n *node, at time.Duration) (float64, bool) {
 			return 0, true
 		}
 		return operate(e.Op, left, right), true
+	}
+	return 0, false
+}
+
+// last is the value that a selector finds of a series at a sample.
+func (p *plan) last(s *series, i int) (float64, bool) {
+	for back := 0; back <= s.gap; back++ {
+		if v, ok := s.at(i-back, p.zero, p.now()); ok {
+			return v, true
+		}
 	}
 	return 0, false
 }
@@ -128,8 +138,13 @@ func (p *plan) called(n *node, e *parser.Call, at time.Duration) (float64, bool)
 		return p.value(n.kids[0], at)
 	case "timestamp":
 		if s, ok := promql.Bare(e.Args[0]).(*parser.VectorSelector); ok && n.kids[0].leaf != nil {
-			before := at - s.OriginalOffset
-			return float64(p.start.UnixMilli()+(before/p.sampled*p.sampled).Milliseconds()) / 1000, true
+			before := int((at - s.OriginalOffset) / p.sampled)
+			for back := range p.ticks(lookback) + 1 {
+				if _, ok := n.kids[0].leaf.series.at(before-back, p.zero, p.now()); ok {
+					return float64(p.start.UnixMilli()+(time.Duration(before-back)*p.sampled).Milliseconds()) / 1000, true
+				}
+			}
+			return 0, false
 		}
 		return float64(enh.Ts) / 1000, true
 	case "histogram_quantile", "histogram_fraction":
@@ -232,6 +247,7 @@ func (p *plan) points(n *node, at time.Duration) (*parser.MatrixSelector, engine
 	if len(all.Floats) == 0 {
 		return nil, nil
 	}
+	p.work += len(all.Floats) / 4
 	s := &parser.VectorSelector{Offset: offset, OriginalOffset: offset}
 	return &parser.MatrixSelector{VectorSelector: s, Range: window}, engine.Matrix{all}
 }
@@ -329,17 +345,17 @@ func (p *plan) missBy(t *test, at time.Duration) float64 {
 		}
 		return 50
 	}
-	if holds(t.op, l, r) != t.not {
+	size := max(math.Abs(l), math.Abs(r))
+	isNear := l != r && math.Abs(l-r) <= 1e-9*size // what rounding may turn
+	if holds(t.op, l, r) != t.not && !isNear {
 		return 0
 	}
 	if math.IsNaN(l) || math.IsNaN(r) {
 		return 30
 	}
-	size := max(math.Abs(l), math.Abs(r))
-	if size == 0 || math.IsInf(size, 0) {
+	if math.IsInf(size, 0) {
 		return 1
 	}
-	return 0.01 + math.Abs(l-r)/size
+	far := math.Log1p(math.Abs(l - r))
+	return 0.01 + far/(10+far)
 }
-
-var _ = model.InstanceLabel

@@ -1,4 +1,4 @@
-package ruletest
+package evaluate
 
 import (
 	"context"
@@ -15,14 +15,47 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunks"
 )
 
-// sample is a float or, in the input alone, a native histogram.
+// Data is input series. It is immutable: any number of runs share it.
+type Data struct {
+	series     []*series // in the order given
+	byName     map[string][]*series
+	histograms bool // some sample is a native histogram
+}
+
+// NewData returns input series, with samples in order of time.
+func NewData(all []promql.Series) *Data {
+	d := &Data{series: make([]*series, len(all)), byName: make(map[string][]*series, len(all))}
+	for i, given := range all {
+		s := &series{labels: given.Metric.WithoutEmpty(), floats: make(samples, len(given.Floats)), histograms: given.Histograms}
+		for j, p := range given.Floats {
+			s.floats[j] = sample{p.T, p.F}
+		}
+		name := s.labels.Get(model.MetricNameLabel)
+		d.series[i], d.byName[name] = s, append(d.byName[name], s)
+		d.histograms = d.histograms || len(s.histograms) > 0
+	}
+	return d
+}
+
+// Metrics returns the names of the series.
+func (d *Data) Metrics() map[string]bool {
+	names := make(map[string]bool, len(d.byName))
+	for name := range d.byName {
+		names[name] = true
+	}
+	return names
+}
+
+func (d *Data) has(metric string) bool { return len(d.byName[metric]) > 0 }
+
+// Storage returns a storage of these series, in memory, of their floats alone. It is for one goroutine.
+func Storage(all []promql.Series) storage.Queryable { return newMemory(NewData(all)) }
+
+// sample is a chunks.Sample of a float.
 type sample struct {
 	t int64 // in milliseconds
 	v float64
-	h *histogram.FloatHistogram
 }
-
-// A sample is a chunks.Sample, as long as it is a float.
 
 func (s *sample) ST() int64                     { return 0 }
 func (s *sample) T() int64                      { return s.t }
@@ -38,82 +71,44 @@ type samples []sample
 func (s samples) Get(i int) chunks.Sample { return &s[i] }
 func (s samples) Len() int                { return len(s) }
 
-// input holds the input series of a test. It is immutable once read: all runs of the test share it.
-type input struct {
-	series     []*series // in the order of the file
-	byName     map[string][]*series
-	byHash     map[uint64]*series // of the labels as written
-	histograms bool               // some sample is a histogram
-}
-
-func newInput() *input {
-	return &input{byName: map[string][]*series{}, byHash: map[uint64]*series{}}
-}
-
-func (in *input) set(ls labels.Labels, all samples, truncated bool) {
-	s := in.byHash[ls.Hash()]
-	if s == nil {
-		s = &series{labels: ls.WithoutEmpty()}
-		in.byHash[ls.Hash()] = s
-		in.series = append(in.series, s)
-		name := s.labels.Get(model.MetricNameLabel)
-		in.byName[name] = append(in.byName[name], s)
-	}
-	s.samples, s.truncated = all, truncated
-	in.histograms = in.histograms || slices.ContainsFunc(all, func(smpl sample) bool { return smpl.h != nil })
-}
-
-// series is a series and its samples, by time. It implements storage.Series.
+// series is a series and its samples, by time. It implements storage.Series, of floats.
 type series struct {
-	labels    labels.Labels
-	samples   samples
-	truncated bool // an input series has values after the last evaluation
-	writer    int  // the rule that writes it
+	labels     labels.Labels
+	floats     samples
+	histograms []promql.HPoint // of an input series
+	writer     *Rule           // the rule that writes it
 }
 
 func (s *series) Labels() labels.Labels { return s.labels }
 
 func (s *series) Iterator(chunkenc.Iterator) chunkenc.Iterator {
-	return storage.NewListSeriesIterator(s.samples)
+	return storage.NewListSeriesIterator(s.floats)
 }
 
 // last returns the time of the last sample, or the lowest time.
 func (s *series) last() int64 {
-	if len(s.samples) == 0 {
+	if len(s.floats) == 0 {
 		return math.MinInt64
 	}
-	return s.samples[len(s.samples)-1].t
+	return s.floats[len(s.floats)-1].t
 }
 
-func (s *series) push(t int64, v float64) { s.samples = append(s.samples, sample{t: t, v: v}) }
+func (s *series) push(t int64, v float64) { s.floats = append(s.floats, sample{t, v}) }
 
 // end marks the series stale.
 func (s *series) end(t int64) { s.push(t, math.Float64frombits(prometheusvalue.StaleNaN)) }
 
-// memory is a storage of floats: the test's input, and what the rules have written. It implements storage.Queryable for
-// one goroutine.
+// memory is a storage of floats: the input, and what the rules have written. It implements storage.Queryable for one
+// goroutine.
 type memory struct {
-	input  *input
+	input  *Data
 	own    []*series
 	byName map[string][]*series
 	byHash map[uint64][]*series
 }
 
-func newMemory(in *input) *memory {
+func newMemory(in *Data) *memory {
 	return &memory{input: in, byName: map[string][]*series{}, byHash: map[uint64][]*series{}}
-}
-
-// Storage returns a storage of these series, in memory. It is for one goroutine.
-func Storage(all []promql.Series) storage.Queryable {
-	in := newInput()
-	for _, s := range all {
-		floats := make(samples, len(s.Floats))
-		for i, p := range s.Floats {
-			floats[i] = sample{t: p.T, v: p.F}
-		}
-		in.set(s.Metric, floats, false)
-	}
-	return newMemory(in)
 }
 
 // find returns the series with these labels among those that rules have written, or nil.
@@ -127,8 +122,8 @@ func (m *memory) find(ls labels.Labels) *series {
 }
 
 // add creates a series.
-func (m *memory) add(ls labels.Labels) *series {
-	s := &series{labels: ls}
+func (m *memory) add(ls labels.Labels, writer *Rule) *series {
+	s := &series{labels: ls, writer: writer}
 	m.own = append(m.own, s)
 	name := ls.Get(model.MetricNameLabel)
 	m.byName[name] = append(m.byName[name], s)
@@ -150,7 +145,9 @@ type querier struct {
 
 // Select implements storage.Querier.
 func (q querier) Select(_ context.Context, sortSeries bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
-	slices.SortStableFunc(matchers, excludingLast(matchers))
+	if len(matchers) > 1 {
+		slices.SortStableFunc(matchers, excludingLast(matchers))
+	}
 	input, own := q.m.input.series, q.m.own
 	for _, m := range matchers {
 		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
@@ -159,9 +156,11 @@ func (q querier) Select(_ context.Context, sortSeries bool, _ *storage.SelectHin
 		}
 	}
 	set := &seriesSet{SeriesSet: storage.EmptySeriesSet()}
-	for _, s := range slices.Concat(input, own) {
-		if labels.Selector(matchers).Matches(s.labels) {
-			set.series = append(set.series, s)
+	for _, all := range [][]*series{input, own} {
+		for _, s := range all {
+			if labels.Selector(matchers).Matches(s.labels) {
+				set.series = append(set.series, s)
+			}
 		}
 	}
 	if sortSeries {

@@ -1,0 +1,6 @@
+package ruletest
+
+import "github.com/stemedb/firedrill/tools/evaluate"
+
+// Storage is evaluate.Storage.
+var Storage = evaluate.Storage
