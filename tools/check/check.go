@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
@@ -27,13 +28,15 @@ type Inputs struct {
 	Runbooks     string    // folder of the runbooks
 	Grammar      runbook.Grammar
 	Alertmanager string      // file of Alertmanager's configuration
-	Prometheus   string      // file of Prometheus's configuration, for the labels that it adds to alerts
+	Prometheus   string      // file of Prometheus's configuration, for the labels that it adds to alerts, and its intervals
 	Programs     string      // file that names the host's programs, one a line
 	Specs        string      // folder of the Go specs that follow the runbooks, or the file that has the Drills
 	Drills       [][2]string // the alert and the branch of each drill; nil where Specs is a folder
 	Metrics      []string    // expositions of what is exported, in files or behind URLs
 	Dashboards   string      // folder of Grafana's JSON
-	Features     []string    // that Prometheus is started with, as --enable-feature names them
+	// ScrapeInterval is how often targets are scraped; 0 leaves it to Prometheus's configuration.
+	ScrapeInterval time.Duration
+	Features       []string // that Prometheus is started with, as --enable-feature names them
 }
 
 // rules returns what the rule files hold.
@@ -60,11 +63,15 @@ func Run(ctx context.Context, in Inputs) ([]finding.Finding, rule.Set, error) {
 	specs, specsErr := loadSpecs(in.Specs, in.Drills, alerts, runbooks)
 	inventory, metricsErr := loadInventory(ctx, in.Metrics)
 	dashboards, dashboardsErr := loadDashboards(in.Dashboards)
-	if err := errors.Join(rulesErr, runbooksErr, indexErr, routingErr, programsErr, specsErr, metricsErr, dashboardsErr); err != nil {
+	clock, clockErr := loadClock(in.Prometheus, in.ScrapeInterval)
+	if in.Alertmanager != "" && routingErr != nil {
+		clockErr = nil // said once
+	}
+	if err := errors.Join(rulesErr, runbooksErr, indexErr, routingErr, programsErr, specsErr, metricsErr, dashboardsErr, clockErr); err != nil {
 		return nil, rule.Set{}, err
 	}
 
-	c := &checker{alerts: alerts, rulesDir: in.Rules, runbooksDir: in.Runbooks, runbooks: runbooks, dashboardsDir: in.Dashboards, dashboards: dashboards.uids, lines: map[string][]string{}, missing: map[parser.Expr]bool{}, skipped: map[string]bool{}}
+	c := &checker{alerts: alerts, rulesDir: in.Rules, runbooksDir: in.Runbooks, runbooks: runbooks, dashboardsDir: in.Dashboards, dashboards: dashboards.uids, clock: clock, lines: map[string][]string{}, missing: map[parser.Expr]bool{}, skipped: map[string]bool{}}
 	c.demanded = demandedLabels(alerts, routing)
 	c.usualAnnotations = usualAnnotations(alerts)
 	c.skip(in.Runbooks == "", "runbook/", "header/", "trigger/")
@@ -202,6 +209,7 @@ type checker struct {
 	dashboardsDir         string
 	dashboards            []string // their uids, in order
 	series                *series
+	clock                 clock
 	missing               map[parser.Expr]bool // the parts of expressions of which it has been said why they have no result
 	mentions              map[string]bool      // whether an alert's runbook mentions a metric of the rule
 	demanded              map[string]reason    // by label

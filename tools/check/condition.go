@@ -27,8 +27,11 @@ func (c *checker) fires(q query, alert rule.Alert) {
 		c.always(q)
 		return
 	}
+	if why, ok := promql.Analyze(q.expr, c.series.rules, promql.Sure).Holds(q.expr); ok && isOr(q.expr) {
+		c.reportSpan(q, q.expr.PositionRange(), promql.Sure, "expr/always", "%s: %s: join them with and, or fix one of them", q.owner, why)
+	}
 	hint := ""
-	if e, ok := promql.Bare(q.expr).(*parser.BinaryExpr); ok && e.Op == parser.LOR {
+	if isOr(q.expr) {
 		hint = "; a comparison binds stronger than or, so a condition for both sides needs parentheses around them"
 	}
 	for _, branch := range branches(q.expr) {
@@ -39,7 +42,10 @@ func (c *checker) fires(q query, alert rule.Alert) {
 				continue
 			}
 		}
-		if isComputed(branch) && !filters(branch) {
+		if c.holds(q, branch) {
+			continue
+		}
+		if (isComputed(branch) || hint != "" && isTotal(branch)) && !filters(branch) {
 			c.reportSpan(q, branch.PositionRange(), promql.Sure, "expr/always", "%s has no comparison in %s, so that the alert fires at any value, 0 included: compare it with a threshold%s", q.owner, promql.Excerpt(branch), hint)
 		}
 	}
@@ -54,6 +60,39 @@ func (c *checker) lasting(q query, alert rule.Alert, r promql.Reason) {
 // always reports that an expression has a result at any time.
 func (c *checker) always(q query) {
 	c.reportSpan(q, q.expr.PositionRange(), promql.Sure, "expr/always", "%s has a result whatever there is, 0 included, so that the alert always fires: compare it with a threshold", q.owner)
+}
+
+// holds reports a comparison that holds whatever the value is. One of a count or of a constant can be meant to ask whether
+// there is anything.
+func (c *checker) holds(q query, branch parser.Expr) bool {
+	e, ok := promql.Bare(branch).(*parser.BinaryExpr)
+	if !ok || !isMeasured(e.LHS) && !isMeasured(e.RHS) {
+		return false
+	}
+	for _, by := range []promql.Knowledge{promql.Sure, promql.Usual} {
+		if why, ok := promql.Analyze(q.expr, c.series.rules, by).Holds(branch); ok {
+			c.reportSpan(q, branch.PositionRange(), by, "expr/always", "%s: %s, so that the alert fires at any value: fix the comparison", q.owner, why)
+			return true
+		}
+	}
+	return false
+}
+
+// isMeasured reports whether an expression's value can differ while its series are there.
+func isMeasured(expr parser.Expr) bool {
+	s, ok := promql.Bare(expr).(*parser.VectorSelector)
+	return isComputed(expr) && !filters(expr) || ok && promql.NameOf(s) == "up"
+}
+
+func isOr(expr parser.Expr) bool {
+	e, ok := promql.Bare(expr).(*parser.BinaryExpr)
+	return ok && e.Op == parser.LOR
+}
+
+// isTotal reports whether an expression makes one value of several.
+func isTotal(expr parser.Expr) bool {
+	e, ok := promql.Bare(expr).(*parser.AggregateExpr)
+	return ok && (e.Op == parser.SUM || e.Op == parser.AVG)
 }
 
 // branches are the parts of an expression whose results it has: both sides of or, the left side of and and unless.

@@ -29,10 +29,23 @@ func fix(r promql.Reason) string {
 		return "fix one of the two sides"
 	case promql.Recorded:
 		return "fix that rule"
+	case promql.Ambiguous:
+		return "match by " + r.Label + " too, aggregate it away before, or say with group_left or group_right which side has many"
+	case promql.Useless:
+		return "take it out, or fix what it was meant for"
+	case promql.Poisoned:
+		return "aggregate both sides before the division, or divide by what is above 0 only, as in x / (y > 0)"
 	}
 	if e, ok := r.At.(*parser.BinaryExpr); ok {
 		if counted, ok := promql.Bare(e.LHS).(*parser.AggregateExpr); ok && counted.Op == parser.COUNT {
 			return "a count of no series has no result, rather than 0: use absent(), or count() or vector(0)"
+		}
+		for _, side := range []parser.Expr{e.LHS, e.RHS} {
+			if call, ok := promql.Bare(side).(*parser.Call); ok && call.Func.Name == "histogram_quantile" {
+				if phi, ok := promql.Constant(call.Args[0]); ok && phi >= 0 && phi <= 1 {
+					return "a quantile is not above the last finite bucket: compare it with less, or export larger buckets"
+				}
+			}
 		}
 	}
 	return "fix the comparison"
@@ -50,6 +63,9 @@ func (c *checker) meaning(q query) {
 			c.contradiction(q, r, by)
 		}
 	}
+	for _, r := range promql.Analyze(q.expr, c.series.rules, promql.Sure).Slips() {
+		c.slip(q, r)
+	}
 	parser.Inspect(q.expr, func(node parser.Node, _ []parser.Node) error {
 		switch e := node.(type) {
 		case *parser.AggregateExpr:
@@ -65,12 +81,28 @@ func (c *checker) meaning(q query) {
 
 // contradiction reports why a part of an expression never has a result.
 func (c *checker) contradiction(q query, r promql.Reason, by promql.Knowledge) {
-	span := posrange.PositionRange{Start: min(r.First.Start, r.Second.Start), End: max(r.First.End, r.Second.End)}
 	if r.Kind == promql.Matching {
-		c.reportSpan(q, span, by, "expr/matching", "%s: in %s, %s: %s", q.owner, promql.Excerpt(r.At), r.Text, fix(r))
+		c.reportSpan(q, whole(r), by, "expr/matching", "%s: in %s, %s: %s", q.owner, promql.Excerpt(r.At), r.Text, fix(r))
 		return
 	}
-	c.reportSpan(q, span, by, "expr/never", "%s: %s: %s", q.owner, r.Text, fix(r))
+	c.reportSpan(q, whole(r), by, "expr/never", "%s: %s: %s", q.owner, r.Text, fix(r))
+}
+
+// slip reports a part that can have a result, but not the one that it is written for.
+func (c *checker) slip(q query, r promql.Reason) {
+	switch {
+	case r.Kind == promql.Ambiguous:
+		c.reportSpan(q, whole(r), promql.Usual, "expr/matching", "%s: %s: %s", q.owner, r.Text, fix(r))
+	case r.Kind == promql.Poisoned:
+		c.reportSpan(q, whole(r), promql.Usual, "expr/nan", "%s: %s: %s", q.owner, r.Text, fix(r))
+	case r.Label == "" || c.series.inventory == nil: // metric/label tells of labels that are missing
+		c.reportSpan(q, whole(r), promql.Usual, "expr/useless", "%s: %s: %s", q.owner, r.Text, fix(r))
+	}
+}
+
+// whole is the text from the one of two things to the other.
+func whole(r promql.Reason) posrange.PositionRange {
+	return posrange.PositionRange{Start: min(r.First.Start, r.Second.Start), End: max(r.First.End, r.Second.End)}
 }
 
 // reportSpan reports on a part of an expression.

@@ -56,6 +56,14 @@ func TestCases(t *testing.T) {
 			`error a.yml:25:11 expr/matching: .* of LabelsNeverMatch: .* the left side of / has status=~"5.." and the right side has no label status, so they never match: keep status on both sides`,
 			`error a.yml:31:11 expr/matching: .* of UnlessMismatch: .* the left side of unless has no label scope and the right side has scope="global", so unless never leaves anything out`,
 		},
+		"19-short-range": {
+			`warning a.yml:6:20 expr/range: .* of ErrorsShortRange: rate\(\) of errors_total\[30s\] is evaluated every 1m: what happens in the other 30s is never seen`,
+			"warning a.yml:7:14 rule/for: ErrorsShortRange is evaluated every 1m, so that with a for of 15s it fires after 1m",
+			"warning a.yml:12:14 rule/for: ForBelowInterval is evaluated every 1m, so that with a for of 10s it fires after 1m",
+			`warning a.yml:16:24 expr/range: .* of OneSampleIncrease: increase\(\) of errors_total\[1m\] is evaluated every 1m: .* between`,
+			`warning a.yml:23:34 expr/range: .* of job:errors:rate5m: rate\(\) of errors_total\[5m\] is evaluated every 10m`,
+			"error a.yml:28:15 rule/for: .* of ReadsSlowRecording: job:errors:rate5m, which r/a.yml:22 records every 10m, is stale 5m after each sample, so the alert's for of 15m never passes",
+		},
 		"22-increase-on-timestamp-gauge": {
 			"warning a.yml:5:24 expr/function: .* of BackupFailed takes the increase\\(\\) of last_failed_backup_timestamp, which by its name is a moment",
 			"warning a.yml:17:20 expr/function: .* of RateOfSum takes the rate\\(\\) of a sum of request_failures_total",
@@ -74,6 +82,7 @@ func TestCases(t *testing.T) {
 		},
 		"29-boundary-idioms": nil, // all of them can fire
 		"37-recording-rules": {
+			"warning a.yml:5:15 rule/order: .* of BeforeItsRecording: job:err:rate5m is recorded after this rule \\(r/a.yml:8\\)",
 			"warning a.yml:14:17 record/duplicate: job:err:rate5m is recorded at line 8 too, with the same labels and another expression",
 			`error a.yml:19:15 expr/never: .* of ReadsLostLabel: job:err:rate5m has no label instance, so instance="x" matches nothing`,
 			"error a.yml:26:16 alert/hidden: this DupName cannot be distinguished from the one at r/a.yml:22",
@@ -98,6 +107,20 @@ func TestCases(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is exported tells more of the rules of a public report.
+func TestCaseWithMetrics(t *testing.T) {
+	dir, err := filepath.Abs("testdata/cases/22-increase-on-timestamp-gauge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := meaningOf(t, Inputs{Metrics: []string{filepath.Join(dir, "metrics.prom")}}, filepath.Join(dir, "rules.yml"))
+	NewWithT(t).Expect(got).To(ContainElement(MatchRegexp(`^error a.yml:37:15 expr/never: .* of HQTooHigh: .* is between 0 and 10, so > 20 never holds: .* last finite bucket`)))
+	for _, alert := range []string{"RateOfSum", "HQNoRate", "HQPercent"} {
+		NewWithT(t).Expect(got).To(ContainElement(ContainSubstring(" of " + alert)))
+	}
+	NewWithT(t).Expect(got).To(HaveLen(4), strings.Join(got, "\n"))
 }
 
 // Each expression is wrong in one place, or in none.
@@ -149,6 +172,21 @@ func TestMeaning(t *testing.T) {
 		"(x > bool 5) * (y > bool 1)":          "error expr/always: .* no comparison",
 		"rate(x_total[5m])":                    "error expr/always: .* no comparison",
 		"sum(rate(x_total[5m])) or vector(0)":  "error expr/always: .* has a result whatever there is",
+		"(x > bool 5) >= 0":                    "error expr/always: .* is between 0 and 1, so >= 0 always holds",
+		"up >= 0":                              "error expr/always: .* so >= 0 always holds",
+		"up != 2":                              "error expr/always: .*",
+		"rate(x_total[5m]) >= 0":               "warning expr/always: .* is at least 0, so >= 0 always holds",
+		"0 <= rate(x_total[5m])":               "warning expr/always: .*",
+		"up >= 0 and x > 1":                    "",
+		"count(x) > 0":                         "",
+		"absent(x) == 1":                       "",
+		"x_info == 1":                          "",
+		"x != 1 or x != 2":                     "error expr/always: .* one of x != 1 and x != 2 always holds",
+		"x > 1 or x < 2":                       "error expr/always: .*",
+		"x > 2 or x < 1":                       "",
+		"x >= 1 or x < 1":                      "error expr/always: .*",
+		"x > 1 or x < 1":                       "",
+		"sum(x) or sum(y) > 5":                 "error expr/always: .* no comparison in sum\\(x\\), .*parentheses",
 		"absent(up == 2)":                      "error expr/never: .*|error expr/always: .*",
 		"vector(1)":                            "",
 		"x":                                    "",
@@ -160,32 +198,74 @@ func TestMeaning(t *testing.T) {
 		"x_info * on (job) group_left (v) y":   "",
 		"changes(x[5m]) > 0":                   "",
 		// matching
-		`x{a="1"} + x{a="2"} > 1`:                                `error expr/matching: .* the left side of \+ has a="1" and the right side has a="2", so they never match: match ignoring \(a\)`,
-		`sum by (a) (x) / on (a, b) y > 1`:                       "warning expr/matching: .*",
-		"x > 0 and sum by (job) (y) > 1":                         "warning expr/matching: .* instance \\(scraped series have it\\)",
-		"x > 0 and on (job) sum by (job) (y) > 1":                "",
-		"x / on () group_left sum(y) > 1":                        "",
-		"x > 1 or sum by (job) (y) > 1":                          "",
-		"job:a:sum{instance=\"a\"} > 1":                          "error expr/never: .* job:a:sum has no label instance",
-		"job:a:sum / job:b:sum > 1":                              "",
-		"job:a:sum / instance:c:sum > 1":                         "warning expr/matching: .*",
-		`job:a:sum{job=""} > 1`:                                  "",
-		`x{instance=""} > 1`:                                     "",
-		`up{instance=""} == 0`:                                   "error expr/never: .* instance=\"\" matches nothing",
-		"sum by (job, zone) (x) / sum by (job) (y) > 1":          "warning expr/matching: .* zone \\(it is grouped by\\)",
-		`sum by (job, zone) (x{zone=""}) / sum by (job) (y) > 1`: "",
+		`x{a="1"} + x{a="2"} > 1`:                                               `error expr/matching: .* the left side of \+ has a="1" and the right side has a="2", so they never match: match ignoring \(a\)`,
+		`sum by (a) (x) / on (a, b) y > 1`:                                      "warning expr/matching: .*",
+		"x > 0 and sum by (job) (y) > 1":                                        "warning expr/matching: .* instance \\(scraped series have it\\)",
+		"x > 0 and on (job) sum by (job) (y) > 1":                               "",
+		"x / on () group_left sum(y) > 1":                                       "",
+		"x > 1 or sum by (job) (y) > 1":                                         "",
+		"job:a:sum{instance=\"a\"} > 1":                                         "error expr/never: .* job:a:sum has no label instance",
+		"job:a:sum / job:b:sum > 1":                                             "",
+		"job:a:sum / instance:c:sum > 1":                                        "warning expr/matching: .*",
+		`job:a:sum{job=""} > 1`:                                                 "",
+		`x{instance=""} > 1`:                                                    "",
+		`up{instance=""} == 0`:                                                  "error expr/never: .* instance=\"\" matches nothing",
+		"sum by (job, zone) (x) / sum by (job) (y) > 1":                         "warning expr/matching: .* zone \\(it is grouped by\\)",
+		`sum by (job, zone) (x{zone=""}) / sum by (job) (y) > 1`:                "",
+		"sum by (job, pod) (a) / on (job) sum by (job, pod) (b) > 1":            `warning expr/matching: .* is grouped by pod, by which / on \(job\) does not match`,
+		"sum by (job, pod) (a) / on (job) sum by (job) (b) > 1":                 "warning expr/matching: .* is grouped by pod",
+		"sum by (job, pod) (a) / on (job) group_left sum by (job) (b) > 1":      "",
+		"sum by (job, pod) (a) / on (job) group_left sum by (job, pod) (b) > 1": "warning expr/matching: .* is grouped by pod",
+		"sum by (job, pod) (a) / ignoring (pod) sum by (job, pod) (b) > 1":      "warning expr/matching: .* is grouped by pod",
+		"sum by (job, pod) (a) / sum by (job, pod) (b) > 1":                     "",
+		"sum by (job, pod) (a) and on (job) sum by (job, pod) (b) > 1":          "",
+		`sum by (job, pod) (a{pod="1"}) / on (job) sum by (job) (b) > 1`:        "",
+		"x * on (pod) group_left (node) max by (pod, node) (pod_info) > 1":      "",
+		"x * on (pod) group_left max by (pod, phase) (pod_phase == 1) > 1":      "",
+		"x * on (pod) group_left topk by (pod) (1, max by (pod, node) (p)) > 1": "",
+		"100 * sum by (job, pod) (a) / on (job) sum by (job) (b) > 1":           "warning expr/matching: .* is grouped by pod",
+		// useless
+		"sort(x) > 1":                              `warning expr/useless: .* sort\(\) makes no difference`,
+		"topk(3, x) > 1":                           "",
+		"sum by (job) (sum by (job) (x)) > 1":      "warning expr/useless: .* one series for each job already",
+		"sum by (job) (sum by (job, pod) (x)) > 1": "",
+		"count by (job) (sum by (job) (x)) > 1":    "",
+		"max by (job) (job:a:sum) > 1":             "", // its rule may change
+		"sum by (pod) (sum by (job) (x)) > 1":      "warning expr/useless: .* groups by pod, but .* has no label but job",
+		"sum by (pod) (job:a:sum) > 1":             "warning expr/useless: .* groups by pod",
+		"sum by (pod) (absent(x)) > 0":             "warning expr/useless: .* groups by pod",
+		`sum by (job) (label_replace(x, "pod", "$1", "instance", "(.*):.*")) > 1`:                    `warning expr/useless: .* label_replace\(\) makes the label pod, which sum drops`,
+		`sum by (pod) (label_replace(x, "pod", "$1", "instance", "(.*):.*")) > 1`:                    "",
+		`sum without (pod) (label_join(x, "pod", "/", "a", "b")) > 1`:                                "warning expr/useless: .*",
+		`sum by (a) (label_replace(label_replace(x, "b", "1", "", ""), "a", "$1", "b", "(.*)")) > 1`: "",
+		"sum by (job) (a) / on (job, pod) sum by (job) (b) > 1":                                      "warning expr/useless: .* matches by pod, but neither side has it",
+		"x * on (job) group_left (team) sum by (job) (y) > 1":                                        "warning expr/useless: .* team is to be taken from .* no label but job",
+		"x * on (job) group_left (team) y > 1":                                                       "",
+		"sum by (job) (x * on (job) group_left (team) y) > 1":                                        "warning expr/useless: .* team is taken from the other side of \\*, and sum drops it",
+		"sum by (team) (x * on (job) group_left (team) y) > 1":                                       "",
+		"x > 1 and on (pod) (y * on (job) group_left (team) z)":                                      "warning expr/useless: .* team is taken from .*, and and drops it",
+		"x > 1 and on (team) (y * on (job) group_left (team) z)":                                     "",
+		// NaN
+		"avg(rate(a_sum[5m]) / rate(a_count[5m])) > 1":       `warning expr/nan: .* rate\(a_count\[5m\]\) is 0 while nothing happens`,
+		"sum(100 * (increase(a[5m]) / increase(b[5m]))) > 1": "warning expr/nan: .*",
+		"avg(rate(a_sum[5m]) / (rate(a_count[5m]) > 0)) > 1": "",
+		"avg(rate(a_sum[5m])) / avg(rate(a_count[5m])) > 1":  "",
+		"max(rate(a_sum[5m]) / rate(a_count[5m])) > 1":       "",
+		"avg(memory_free / memory_total) < 0.1":              "", // a total that is never 0
 		// functions
 		"quantile(95, x) > 1":                                           "error expr/function: .* write 0.95",
 		"quantile(0.95, x) > 1":                                         "",
 		"quantile_over_time(-1, x[5m]) < 1":                             "error expr/function: .* always -Inf",
 		"rate(a_timestamp_seconds[5m]) > 0":                             "warning expr/function: .*",
 		"changes(a_timestamp_seconds[5m]) > 0":                          "",
-		"rate(job:raw:sum[5m]) > 1":                                     "warning expr/function: .* which r/a.yml:8 records as a sum of raw_total",
+		"rate(job:raw:sum[5m]) > 1":                                     "warning expr/function: .* which r/a.yml:10 records as a sum of raw_total",
 		"histogram_quantile(0.9, sum by (le) (rate(h_bucket[5m]))) > 1": "",
 	} {
 		t.Run(expr, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "a.yml")
 			writeFile(t, file, head+"  - alert: A\n    expr: |-\n      "+expr+`
+- name: recordings
+  rules:
   - {record: job:a:sum, expr: sum by (job) (a)}
   - {record: job:raw:sum, expr: sum by (job) (raw_total)}
   - {record: job:b:sum, expr: sum by (job) (b)}

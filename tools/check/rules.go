@@ -19,11 +19,12 @@ func loadInventory(ctx context.Context, sources []string) (*metric.Inventory, er
 	return metric.Read(ctx, sources...)
 }
 
-// recorded parses the recording rules. What does not parse has been refused.
-func recorded(rules []rule.Recording) (recordings []promql.Recording) {
+// recorded parses the recording rules, and says when each is evaluated. What does not parse has been refused.
+func (c clock) recorded(rules []rule.Recording) (recordings []promql.Recording) {
 	for _, r := range rules {
 		if expr, err := promql.ParseExpr(r.Expr); err == nil {
-			recordings = append(recordings, promql.Recording{Name: r.Name, Expr: expr, Labels: r.Labels, Place: fmt.Sprintf("%s:%d", r.File, r.Line)})
+			recordings = append(recordings, promql.Recording{Name: r.Name, Expr: expr, Labels: r.Labels,
+				Place: fmt.Sprintf("%s:%d", r.File, r.Line), Turn: c.turn(r, r.File, r.Interval)})
 		}
 	}
 	return recordings
@@ -31,7 +32,7 @@ func recorded(rules []rule.Recording) (recordings []promql.Recording) {
 
 // dashboardQueries compares what dashboards show with the metrics that are exported, or recorded by any of the rules.
 func (c *checker) dashboardQueries(set rule.Set, dashboards []panel, inventory *metric.Inventory) {
-	c.series = newSeries(inventory, recorded(set.Recordings))
+	c.series = newSeries(inventory, c.clock.recorded(set.Recordings))
 	queries := c.panels(dashboards)
 	for _, q := range queries {
 		if inventory != nil {
@@ -43,11 +44,12 @@ func (c *checker) dashboardQueries(set rule.Set, dashboards []panel, inventory *
 // rules compares the rules that one Prometheus loads with each other, with the exported metrics, and with Alertmanager's
 // inhibitions.
 func (c *checker) rules(set rule.Set, inventory *metric.Inventory, r *routing) {
-	recordings := recorded(set.Recordings)
+	recordings := c.clock.recorded(set.Recordings)
 	c.series = newSeries(inventory, recordings)
 	var queries []query
 	for i, recording := range set.Recordings[:len(recordings)] {
 		queries = append(queries, ofRecording(recording, recordings[i].Expr))
+		c.paced(queries[i], recordings[i].Turn, 0)
 		c.overridden(queries[i], recording.Labels, func(label string) (int, int) { return recording.At("labels."+label, 0) })
 	}
 	var alerts []parsedAlert
@@ -61,6 +63,9 @@ func (c *checker) rules(set rule.Set, inventory *metric.Inventory, r *routing) {
 		q := ofAlert(alert, expr)
 		queries = append(queries, q)
 		c.fires(q, alert)
+		turn := c.clock.turn(alert, alert.File, alert.Interval)
+		c.paced(q, turn, alert.For)
+		c.lasts(q, alert, turn.Every)
 		c.overridden(q, alert.Labels, func(label string) (int, int) { return alert.At("labels."+label, 0) })
 		if inventory != nil {
 			c.bare(q)

@@ -89,7 +89,7 @@ func TestTemplates(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			content := head + "  - alert: A\n    expr: " + tc.expr + "\n    annotations:\n      summary: " + tc.annotation + "\n" +
-				"  - {record: 'job:a:sum', expr: sum by (job) (a)}\n"
+				"- name: recordings\n  rules:\n  - {record: 'job:a:sum', expr: sum by (job) (a)}\n"
 			lines := strings.Split(content, "\n")
 			got := alertsOf(t, Inputs{}, content)
 			g.Expect(got).To(HaveLen(len(tc.want)), "%q", got)

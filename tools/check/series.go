@@ -27,8 +27,17 @@ func newSeries(inventory *metric.Inventory, recordings []promql.Recording) *seri
 	if inventory != nil {
 		exported = s.exported
 	}
-	s.knowledge, s.rules = promql.Know(recordings, exported), promql.Know(recordings, nil)
+	s.knowledge, s.rules = promql.Know(recordings, exported).WithBuckets(s.buckets), promql.Know(recordings, nil).WithBuckets(s.buckets)
 	return s
+}
+
+// buckets returns the finite bounds of a metric's buckets, in order.
+func (s *series) buckets(name string) []float64 {
+	if s.inventory == nil || s.recordings[name] {
+		return nil
+	}
+	m, _ := s.inventory.Series(name)
+	return m.Bounds
 }
 
 // of returns the labels that the series of an expression's result can have.

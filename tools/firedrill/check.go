@@ -73,7 +73,8 @@ func (in *inputs) addFolderFlags(cmd *cobra.Command) {
 func (in *inputs) addFlags(cmd *cobra.Command) {
 	in.addFolderFlags(cmd)
 	cmd.Flags().StringVar(&in.Alertmanager, "alertmanager", "fixtures/alertmanager/alertmanager.yml", "Alertmanager's configuration")
-	cmd.Flags().StringVar(&in.Prometheus, "prometheus", "", "Prometheus's configuration, for the external labels of alerts (default, with the default --rules, "+prometheus+")")
+	cmd.Flags().StringVar(&in.Prometheus, "prometheus", "", "Prometheus's configuration, for the external labels of alerts, and how often it evaluates and scrapes (default, with the default --rules, "+prometheus+")")
+	cmd.Flags().DurationVar(&in.ScrapeInterval, "scrape-interval", 0, "how often targets are scraped (default, as --prometheus says)")
 	cmd.Flags().StringVar(&in.Programs, "programs", "fixtures/inventory/programs.txt", "file with the names of the host's programs, one a line")
 	cmd.Flags().StringVar(&in.Specs, "specs", "e2e", "folder of the Go specs that follow the runbooks")
 	cmd.Flags().StringArrayVar(&in.Metrics, "metrics", nil, "file or URL with metrics as a target exports them; may be repeated (default, with the default --rules, "+inventory+")")

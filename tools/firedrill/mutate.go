@@ -26,8 +26,9 @@ func mutateCommand() *cobra.Command {
 		Use:   "mutate [ALERT...]",
 		Short: "Make plausible mistakes in rules, and see whether their tests fail",
 		Long: `Makes plausible mistakes in each rule, one at a time, runs the unit tests that depend on it, and lists the
-changes for which all tests passed, each with an input that distinguishes the two rules. A change that makes
-no difference is listed as equivalent and does not count.
+changes for which all tests passed: the mistakes that people make most often first, each with an input that
+distinguishes the two rules and with a test that fails on the change, ready for the list of tests in a test
+file. A change that makes no difference is listed as equivalent and does not count.
 
 Exit status: 0 the score is at least --min-score; 1 it is less; 2 the input is invalid, or a test fails on the
 unchanged rules.`,
@@ -36,7 +37,7 @@ unchanged rules.`,
 		},
 	}
 	addRulesFlag(cmd, &m.rules)
-	cmd.Flags().StringSliceVar(&m.tests, "tests", nil, "test files, or patterns for them (default: *_test.yml and *_test.yaml in the folders of the rules)")
+	cmd.Flags().StringSliceVar(&m.tests, "tests", nil, "test files, folders of them, or patterns for them (default: the *_test.yml, *_test.yaml and *_test.rules in the folders of the rules and below)")
 	cmd.Flags().Float64Var(&m.minScore, "min-score", 100, "percentage of mutants that tests must kill, in total")
 	return cmd
 }
@@ -94,42 +95,73 @@ func runMutants(ctx context.Context, alerts []rule.Alert, files []string) ([]mut
 	if err != nil {
 		return nil, err
 	}
-	derived := mutate.Derived{}
-	for i, o := range outcomes {
-		if o.Verdict == mutate.Survived {
-			if outcomes[i].Why, err = derived.Distinguish(ctx, o.Mutant); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return outcomes, nil
+	return outcomes, mutate.NewSearch(tests).Distinguish(ctx, outcomes)
 }
 
 // testFiles returns the files that --tests names.
 func (m mutation) testFiles() ([]string, error) {
-	patterns := m.tests
-	if len(patterns) == 0 {
+	if len(m.tests) == 0 {
+		var files []string
 		for _, path := range filepath.SplitList(m.rules) {
 			if info, err := os.Stat(path); err != nil || !info.IsDir() {
 				path = filepath.Dir(path)
 			}
-			patterns = append(patterns, filepath.Join(path, "*_test.yml"), filepath.Join(path, "*_test.yaml"))
+			found, err := testsBelow(path)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, found...)
 		}
+		if len(files) == 0 {
+			return nil, fmt.Errorf("%s holds no *_test.yml: name the unit tests with --tests", m.rules)
+		}
+		slices.Sort(files)
+		return slices.Compact(files), nil
 	}
 	var files []string
-	for _, p := range patterns {
+	for _, p := range m.tests {
 		found, err := filepath.Glob(p)
 		if err != nil {
 			return nil, fmt.Errorf("--tests %q is not a pattern: %w", p, err)
 		}
-		if len(found) == 0 && len(m.tests) > 0 {
+		before := len(files)
+		for _, path := range found {
+			if info, err := os.Stat(path); err != nil || !info.IsDir() {
+				files = append(files, path)
+				continue
+			}
+			below, err := testsBelow(path)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, below...)
+		}
+		if len(files) == before {
 			return nil, fmt.Errorf("--tests %q matches no file: name a file of unit tests", p)
 		}
-		files = append(files, found...)
-	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("%s holds no *_test.yml: name the unit tests with --tests", m.rules)
 	}
 	slices.Sort(files)
 	return slices.Compact(files), nil
+}
+
+// testsBelow lists the test files in a folder and in those below it, as rule.IsTest has it.
+func testsBelow(dir string) ([]string, error) {
+	folders, _, err := rule.Walk(dir)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, folder := range folders {
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if !e.IsDir() && rule.IsTest(e.Name()) {
+				files = append(files, filepath.Join(folder, e.Name()))
+			}
+		}
+	}
+	slices.Sort(files)
+	return files, nil
 }

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"mime"
 	"net/http"
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -58,6 +60,9 @@ type Series struct {
 
 	// Labels are the label names of all its series, sorted; nil if a metric is declared but has no series.
 	Labels []string
+
+	// Bounds are those of its buckets but +Inf, by their label le, in order; nil if there is no +Inf, as in an excerpt.
+	Bounds []float64
 }
 
 // Inventory holds the series of one or more expositions.
@@ -169,7 +174,7 @@ func (inv *Inventory) add(source string, content []byte, contentType string) err
 	if err != nil {
 		return fmt.Errorf("%s: %w", source, err)
 	}
-	r := reader{declared: map[string]*Series{}, labels: map[string]map[string]bool{}}
+	r := reader{declared: map[string]*Series{}, labels: map[string]map[string]bool{}, bounds: map[string][]float64{}}
 	for {
 		entry, err := parser.Next()
 		if errors.Is(err, io.EOF) {
@@ -212,6 +217,7 @@ type reader struct {
 	entries  int
 	declared map[string]*Series         // metrics by the names in # TYPE, # HELP and # UNIT
 	labels   map[string]map[string]bool // names by series
+	bounds   map[string][]float64       // by series
 }
 
 func (r *reader) metric(name []byte) *Series {
@@ -249,6 +255,9 @@ func (r *reader) read(entry textparse.Entry, parser textparse.Parser) {
 				names[l.Name] = true
 			}
 		})
+		if bound, err := strconv.ParseFloat(set.Get(model.BucketLabel), 64); err == nil && !math.IsNaN(bound) {
+			r.bounds[name] = append(r.bounds[name], bound)
+		}
 	}
 }
 
@@ -283,6 +292,10 @@ func (r *reader) into(inv *Inventory) {
 			}
 		}
 		s.Labels = append([]string{}, slices.Sorted(maps.Keys(set))...)
+		bounds := slices.Compact(slices.Sorted(slices.Values(r.bounds[name])))
+		if last := len(bounds) - 1; last > 0 && math.IsInf(bounds[last], 1) {
+			s.Bounds = bounds[:last]
+		}
 		inv.merge(s)
 	}
 	for name, m := range r.declared {
@@ -318,5 +331,6 @@ func (inv *Inventory) merge(s *Series) {
 	} else {
 		merged.Labels = slices.Compact(slices.Sorted(slices.Values(slices.Concat(known.Labels, s.Labels))))
 	}
+	merged.Bounds = slices.Compact(slices.Sorted(slices.Values(slices.Concat(known.Bounds, s.Bounds))))
 	inv.series[s.Name] = &merged
 }

@@ -58,7 +58,7 @@ func TestRead(t *testing.T) {
 	inv, err := Read(t.Context(), write(t, text), write(t, open))
 	g.Expect(err).NotTo(HaveOccurred())
 	for name, want := range map[string]Series{
-		"x_seconds_bucket": {Role: Bucket, Metric: "x_seconds", Type: model.MetricTypeHistogram, Help: "How long it took.", Labels: []string{"le", "path"}},
+		"x_seconds_bucket": {Role: Bucket, Metric: "x_seconds", Type: model.MetricTypeHistogram, Help: "How long it took.", Labels: []string{"le", "path"}, Bounds: []float64{0.1}},
 		"x_seconds_sum":    {Role: Counter, Metric: "x_seconds", Type: model.MetricTypeHistogram, Help: "How long it took.", Labels: []string{"path"}},
 		"requests_total":   {Role: Counter, Metric: "requests_total", Type: model.MetricTypeCounter, Labels: []string{"code", "method"}},
 		"temperature":      {Role: Gauge, Metric: "temperature", Type: model.MetricTypeGauge, Labels: []string{}},

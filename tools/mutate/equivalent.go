@@ -5,37 +5,55 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/stemedb/firedrill/tools/witness"
 	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 )
 
 // Equivalent returns why no input can distinguish a mutant from the original, or "" if that is not known.
 func (m Mutant) Equivalent() string {
+	before, err := promql.ParseExpr(m.Original.Expr)
+	if err != nil {
+		return ""
+	}
+	facts := promql.Analyze(before, nil, promql.Sure).Of(before)
 	switch m.Field {
 	case "expr":
-		before, err := promql.ParseExpr(m.Original.Expr)
+		after, err := promql.ParseExpr(m.Mutated.Expr)
 		if err != nil {
 			return ""
 		}
-		after, err := promql.ParseExpr(m.Mutated.Expr)
-		if err == nil && promql.Canonical(before) == promql.Canonical(after) {
+		switch {
+		case promql.Canonical(before) == promql.Canonical(after):
 			return "the expression is the same once constants are computed"
-		}
-		if err == nil && promql.Always(before) && promql.Always(after) && !showsValue(m.Original) {
+		case promql.Same(before, after, promql.SeriesValue):
+			return "both expressions have the same result for any input"
+		case showsValue(m.Original):
+			return ""
+		case !promql.Same(before, after, promql.Series):
+		case facts.Present:
 			return "it fires for any input and shows no value"
+		default:
+			return "both expressions hold for the same series, and the alert shows no value"
 		}
-	case "for":
-		every := m.Original.Interval
-		if every == 0 {
-			every = witness.DefaultInterval
+	case "for", "keep_firing_for":
+		from, to := m.Original.For, m.Mutated.For
+		if m.Field == "keep_firing_for" {
+			from, to = m.Original.KeepFiringFor, m.Mutated.KeepFiringFor
 		}
-		if evaluations(m.Original.For, every) == evaluations(m.Mutated.For, every) {
+		switch every := m.every(); {
+		case evaluations(from, every) != evaluations(to, every):
+		case m.Field == "for":
 			return fmt.Sprintf("evaluated every %s, both fire at the same evaluation", every)
+		default:
+			return fmt.Sprintf("evaluated every %s, both clear at the same evaluation", every)
 		}
 	case "labels.severity":
 		if m.Original.Labels["severity"] == m.Mutated.Labels["severity"] {
 			return "the severity is the same"
+		}
+	default: // an annotation
+		if !facts.Labels.May(m.From) && !facts.Labels.May(m.To) {
+			return fmt.Sprintf("the alert has neither the label %s nor %s", m.From, m.To)
 		}
 	}
 	return ""
@@ -55,5 +73,5 @@ func showsValue(a rule.Alert) bool {
 	return false
 }
 
-// evaluations returns how many intervals a for takes.
+// evaluations returns how many intervals a duration takes.
 func evaluations(hold, every time.Duration) int64 { return int64((hold + every - 1) / every) }

@@ -3,6 +3,7 @@
 package mutate
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/witness"
 )
 
 // Mutant is an alert with one mistake.
@@ -151,3 +153,8 @@ func (m Mutant) value(a rule.Alert) string {
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// every is how often the alert is evaluated.
+func (m Mutant) every() time.Duration {
+	return cmp.Or(m.Original.Interval, witness.DefaultInterval)
+}

@@ -1,14 +1,17 @@
 package mutate
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 
 	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/witness"
 )
 
 func write(t *testing.T, dir, name, content string) string {
@@ -175,6 +178,26 @@ func TestEquivalents(t *testing.T) {
 	g.Expect(reasons["for halved"]).To(Equal("evaluated every 1m0s, both fire at the same evaluation"))
 	g.Expect(reasons["for removed"]).To(BeEmpty())
 	g.Expect(reasons["for doubled"]).To(BeEmpty())
+
+	for expr, want := range map[string][]string{
+		"sum by (job) (x) > 1": {"annotation label misspelt"}, // which the alert cannot have
+		"count(x) > 0":         {"comparison loosened or tightened", "threshold one unit lower", "annotation label misspelt"},
+		"x and sum by (job) (count by (job) (x)) > 2": {"threshold 10 % higher", "aggregation changed", "aggregation changed", "aggregation changed", "annotation label misspelt"},
+		`a{job!=""} / b{job!=""} > 1`:                 {"matcher dropped", "matcher dropped"},
+		"up < 1":                                      {"threshold /10", "threshold 10 % lower"},
+		"up <= 0":                                     {},
+		"x > 1":                                       {},
+	} {
+		mutants, err := Of(alert(t, expr, "    annotations: {summary: '{{ $labels.instance }}'}\n"))
+		g.Expect(err).NotTo(HaveOccurred())
+		var found []string
+		for _, m := range mutants {
+			if m.Equivalent() != "" {
+				found = append(found, m.What)
+			}
+		}
+		g.Expect(found).To(ConsistOf(want), expr)
+	}
 }
 
 const rulesText = `groups:
@@ -207,12 +230,11 @@ func judge(t *testing.T, rules, tests string) ([]Outcome, map[string]string) {
 	outcomes, err := loaded.Run(t.Context(), mutants)
 	g.Expect(err).NotTo(HaveOccurred())
 	survivors := map[string]string{}
-	derived := Derived{}
-	for i := range outcomes {
-		if outcomes[i].Verdict == Survived {
-			outcomes[i].Why, err = derived.Distinguish(t.Context(), outcomes[i].Mutant)
-			g.Expect(err).NotTo(HaveOccurred())
-			survivors[outcomes[i].Original.Name+" "+outcomes[i].What] = outcomes[i].Why
+	g.Expect(NewSearch(loaded).Distinguish(t.Context(), outcomes)).To(Succeed())
+	for _, o := range outcomes {
+		if o.Verdict == Survived {
+			survivors[o.Original.Name+" "+o.What] = o.Why
+			g.Expect(o.Test).To(ContainSubstring("alertname: "+o.Original.Name), o.What)
 		}
 	}
 	return outcomes, survivors
@@ -233,7 +255,7 @@ tests:
 	g.Expect(survivors).To(HaveKeyWithValue("A threshold one unit higher", ContainSubstring("x 11x10 10\n")))
 	g.Expect(survivors).NotTo(HaveKey("A comparison inverted"))
 	g.Expect(survivors).NotTo(HaveKey("A severity changed"))
-	g.Expect(survivors).To(HaveKeyWithValue("B grouping label dropped", ContainSubstring("y{job=\"job-1\"} 11 10")))
+	g.Expect(survivors).To(HaveKeyWithValue("B grouping label dropped", MatchRegexp(`y\{.*job="job-1"\}`)))
 	g.Expect(survivors).To(HaveKeyWithValue("B aggregation changed", Not(BeEmpty())))
 
 	alerts, total := Scores(outcomes)
@@ -241,6 +263,102 @@ tests:
 	g.Expect(alerts[1].Killed).To(BeZero(), "nothing tests B")
 	g.Expect(total.Killed).To(Equal(alerts[0].Killed))
 	g.Expect(total.Percent()).To(And(BeNumerically(">", 0), BeNumerically("<", 50)))
+}
+
+// The sum of two series is over the limit, and their average is not.
+func TestTwoSeriesDistinguishAggregations(t *testing.T) {
+	g := NewWithT(t)
+	outcomes, survivors := judge(t, rulesText, "rule_files: [rules.yml]\ntests: [{interval: 1m}]\n")
+	g.Expect(survivors).To(HaveKey("B aggregation changed"))
+	for _, o := range outcomes {
+		if o.What == "aggregation changed" {
+			g.Expect(o.Why).To(MatchRegexp(`(?s)y\{.*y\{`), o.To)
+			g.Expect(o.Test).To(ContainSubstring("not with aggregation changed (" + o.To + " for sum)"))
+		}
+	}
+}
+
+func TestATestThatDoesNotKillIsNotShown(t *testing.T) {
+	g := NewWithT(t)
+	a := alert(t, "x > 10")
+	mutants, err := Of(a)
+	g.Expect(err).NotTo(HaveOccurred())
+	tests := &Tests{given: readGiven(nil)}
+	one := "- input_series: [{series: x, values: 11x5}]\n  alert_rule_test: [{eval_time: 1m, alertname: A, exp_alerts: [{}]}]\n"
+	for _, m := range mutants {
+		kills, err := tests.kills(t.Context(), m, one)
+		g.Expect(err).NotTo(HaveOccurred())
+		want := m.What != "comparison loosened or tightened" && m.To != "9" && m.To != "1"
+		g.Expect(kills).To(Equal(want && m.What != "threshold 10 % lower"), m.What+" "+m.To)
+	}
+	kills, err := tests.kills(t.Context(), mutants[0], strings.Replace(one, "11x5", "10x5", 1))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(kills).To(BeFalse(), "it fails on the original, too")
+}
+
+func TestRanked(t *testing.T) {
+	g := NewWithT(t)
+	mutants, err := Of(alert(t, `sum by (job) (rate(xx{a="1"}[5m])) / count(y) * 2 > 10 and ignoring (b) z unless on (c) u or v`,
+		"    for: 1m\n    keep_firing_for: 5m\n    labels: {severity: page}\n    annotations: {summary: '{{ $labels.job }}'}\n"))
+	g.Expect(err).NotTo(HaveOccurred())
+	var outcomes []Outcome
+	for _, m := range mutants {
+		g.Expect(m.Likely()).NotTo(BeEmpty(), m.What)
+		outcomes = append(outcomes, Outcome{Mutant: m, Verdict: Survived})
+	}
+	outcomes[0].Verdict, outcomes[1].Verdict = Killed, Equivalent
+	found := ranked(outcomes)
+	g.Expect(found).To(HaveLen(len(outcomes) - 1))
+	g.Expect(found[len(found)-1].Verdict).To(Equal(Equivalent))
+	g.Expect(found[0].rank()).To(BeNumerically("<", found[len(found)-2].rank()))
+}
+
+func TestPlausible(t *testing.T) {
+	g := NewWithT(t)
+	for text, want := range map[string]bool{
+		"up 0 1 _ stale": true, "up 2": false, "up 0.5": false, "fs_size_bytes -1": false, "fs_size_bytes 100-1x50": true, "x_total 5-1x10": false,
+		"temperature_celsius -5": true, "probe_success 2": false, "build_info 1": true, "fs_avail 1-1x5": false,
+	} {
+		series, values, _ := strings.Cut(text, " ")
+		g.Expect(isPlausible(witness.Scenario{Series: []witness.Series{{Series: series, Values: values}}})).To(Equal(want), text)
+	}
+	buckets := []witness.Series{{Series: `l_bucket{le="1"}`, Values: "0+2x5"}, {Series: `l_bucket{le="+Inf"}`, Values: "0+1x5"}}
+	g.Expect(isPlausible(witness.Scenario{Series: buckets})).To(BeFalse())
+	buckets[1].Values = "0+3x5"
+	g.Expect(isPlausible(witness.Scenario{Series: buckets})).To(BeTrue())
+}
+
+func TestVariants(t *testing.T) {
+	g := NewWithT(t)
+	s := witness.Scenario{Interval: time.Minute, Series: []witness.Series{{Series: `x_total{job="a"}`, Values: "0+10x60"}, {Series: `y{job="a"}`, Values: "4x60"}}}
+	var all [][]witness.Series
+	for v := range variantsOf(s, decisive{windows: []time.Duration{10 * time.Minute}, texts: map[string][]string{"job": {"", "b"}, "zone": {"c"}}}) {
+		g.Expect(isPlausible(v)).To(BeTrue())
+		all = append(all, v.Series)
+	}
+	for name, want := range map[string][]witness.Series{
+		"a label that a matcher names": {{Series: `x_total{job="b"}`, Values: "0+10x60"}, {Series: `y{job="a"}`, Values: "4x60"}},
+		"a label that is new":          {{Series: `x_total{job="a"}`, Values: "0+10x60"}, {Series: `y{job="a", zone="c"}`, Values: "4x60"}},
+		"one missing":                  {{Series: `y{job="a"}`, Values: "4x60"}},
+		"twice as large":               {{Series: `x_total{job="a"}`, Values: "0+10x60"}, {Series: `y{job="a"}`, Values: "8x60"}},
+		"two series, spread": {{Series: `x_total{instance="1", job="a"}`, Values: "0+15x60"}, {Series: `x_total{instance="2", job="a"}`, Values: "0+5x60"},
+			{Series: `y{instance="1", job="a"}`, Values: "4x60"}, {Series: `y{instance="2", job="a"}`, Values: "4x60"}},
+		"only one of them spread": {{Series: `x_total{job="a"}`, Values: "0+10x60"}, {Series: `y{instance="1", job="a"}`, Values: "4x60"}, {Series: `y{instance="2", job="a"}`, Values: "0x60"}},
+		"a step":                  {{Series: `x_total{job="a"}`, Values: "0+10x10 100x49"}, {Series: `y{job="a"}`, Values: "4x60"}},
+	} {
+		g.Expect(all).To(ContainElement(want), name)
+	}
+}
+
+func TestNotation(t *testing.T) {
+	g := NewWithT(t)
+	for _, text := range []string{"1x5", "0+5x30", "10-0.5x3 _x2 3", "1 5", "_x3 1 stale", "0 0.5 -1x2", "NaN Inf 3x3"} {
+		one, ok := read(witness.Scenario{Series: []witness.Series{{Series: "x", Values: text}}})
+		g.Expect(ok).To(BeTrue())
+		again, ok := read(witness.Scenario{Series: []witness.Series{{Series: "x", Values: notation(one[0].values)}}})
+		g.Expect(ok).To(BeTrue())
+		g.Expect(fmt.Sprint(again)).To(Equal(fmt.Sprint(one)), text)
+	}
 }
 
 func TestWrite(t *testing.T) {
@@ -252,9 +370,9 @@ func TestWrite(t *testing.T) {
 	for _, m := range mutants {
 		switch m.What {
 		case "comparison inverted":
-			outcomes = append(outcomes, Outcome{m, Survived, "x 11\nfires"})
+			outcomes = append(outcomes, Outcome{m, Survived, "x 11\nfires", "- name: A\n"})
 		case "for halved":
-			outcomes = append(outcomes, Outcome{m, Equivalent, m.Equivalent()})
+			outcomes = append(outcomes, Outcome{m, Equivalent, m.Equivalent(), ""})
 		case "for removed":
 			outcomes = append(outcomes, Outcome{Mutant: m})
 		}
@@ -264,6 +382,7 @@ func TestWrite(t *testing.T) {
 	g.Expect(Write(&b, outcomes, map[string]string{a.File: string(content)})).To(Succeed())
 	text := strings.ReplaceAll(b.String(), a.File, "rules.yml")
 	g.Expect(text).To(Equal(`rules.yml:6:9: survived: A: comparison inverted
+    a condition is written the wrong way round
 --- rules.yml
 +++ rules.yml
 @@ -6 +6 @@
@@ -271,6 +390,8 @@ func TestWrite(t *testing.T) {
 +      x < 10
     x 11
     fires
+  a test that fails on it, for the list of tests:
+    - name: A
 
 rules.yml:7:10: equivalent: A: for halved
     evaluated every 1m0s, both fire at the same evaluation

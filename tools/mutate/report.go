@@ -45,13 +45,10 @@ func Scores(outcomes []Outcome) (alerts []Score, total Score) {
 	return alerts, total
 }
 
-// Write writes survivors and equivalent mutants with their changes, then the scores. content holds the rule files by
-// path.
+// Write writes survivors with their changes, the likeliest mistake first, each with an input that distinguishes it and a
+// test that would kill it; then equivalent mutants and the scores. content holds the rule files by path.
 func Write(w io.Writer, outcomes []Outcome, content map[string]string) error {
-	for _, o := range outcomes {
-		if o.Verdict == Killed {
-			continue
-		}
+	for _, o := range ranked(outcomes) {
 		word := "survived"
 		if o.Verdict == Equivalent {
 			word = "equivalent"
@@ -59,10 +56,12 @@ func Write(w io.Writer, outcomes []Outcome, content map[string]string) error {
 		line, column := o.Original.At(o.Field, o.Offset)
 		fmt.Fprintf(w, "%s:%d:%d: %s: %s: %s\n", o.Original.File, line, column, word, o.Original.Name, o.What)
 		if o.Verdict == Survived {
-			fmt.Fprint(w, o.Diff(content[o.Original.File]))
+			fmt.Fprintf(w, "    %s\n%s", o.Likely(), o.Diff(content[o.Original.File]))
 		}
-		for text := range strings.Lines(o.Why) {
-			fmt.Fprintf(w, "    %s\n", strings.TrimRight(text, "\n"))
+		writeIndented(w, o.Why)
+		if o.Test != "" {
+			fmt.Fprintln(w, "  a test that fails on it, for the list of tests:")
+			writeIndented(w, o.Test)
 		}
 		fmt.Fprintln(w)
 	}
@@ -73,4 +72,10 @@ func Write(w io.Writer, outcomes []Outcome, content map[string]string) error {
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%.1f%%\n", s.Alert, s.Killed, s.Survived, s.Equivalent, s.Percent())
 	}
 	return t.Flush()
+}
+
+func writeIndented(w io.Writer, text string) {
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(w, "    %s\n", strings.TrimRight(line, "\n"))
+	}
 }

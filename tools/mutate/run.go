@@ -8,16 +8,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/stemedb/firedrill/tools/witness"
 	"github.com/stemedb/firedrill/tools/promql"
-	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/ruletest"
 )
 
@@ -35,6 +31,7 @@ type Outcome struct {
 	Mutant
 	Verdict Verdict
 	Why     string // for an equivalent mutant, the reason; for a survivor, an input that distinguishes it
+	Test    string // for a survivor, a promtool test that passes on the original and fails on the mutant, or ""
 }
 
 // Tests runs the unit tests of rule files on mutants of their rules. It is safe for concurrent use.
@@ -42,11 +39,12 @@ type Tests struct {
 	suite  *ruletest.Suite
 	paths  map[string]string // of the rule files as the suite names them, by absolute path
 	groups map[string]*rulefmt.RuleGroups
+	*given
 }
 
 // Load reads test files. It returns an error if a test is invalid or fails on the unchanged rules.
 func Load(ctx context.Context, files []string) (*Tests, error) {
-	t := &Tests{ruletest.Load(files, ruletest.Options{Features: promql.Features}), map[string]string{}, map[string]*rulefmt.RuleGroups{}}
+	t := &Tests{ruletest.Load(files, ruletest.Options{Features: promql.Features}), map[string]string{}, map[string]*rulefmt.RuleGroups{}, readGiven(files)}
 	result, err := t.suite.Run(ctx)
 	if err != nil {
 		return nil, err
@@ -62,13 +60,9 @@ func Load(ctx context.Context, files []string) (*Tests, error) {
 		}
 	}
 	for _, path := range t.suite.RuleFiles() {
-		content, err := os.ReadFile(path)
+		groups, err := readGroups(path)
 		if err != nil {
 			return nil, err
-		}
-		groups, errs := rulefmt.Parse(content, false, model.UTF8Validation, promqlParser, slog.New(slog.DiscardHandler))
-		if len(errs) > 0 {
-			return nil, fmt.Errorf("%s: %w", path, errs[0])
 		}
 		absolute, err := filepath.Abs(path)
 		if err != nil {
@@ -77,6 +71,18 @@ func Load(ctx context.Context, files []string) (*Tests, error) {
 		t.paths[absolute], t.groups[path] = path, groups
 	}
 	return t, nil
+}
+
+func readGroups(path string) (*rulefmt.RuleGroups, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	groups, errs := rulefmt.Parse(content, false, model.UTF8Validation, promqlParser, slog.New(slog.DiscardHandler))
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("%s: %w", path, errs[0])
+	}
+	return groups, nil
 }
 
 // Run tests mutants in parallel and returns their outcomes in order. The error is ctx's.
@@ -114,15 +120,15 @@ func (t *Tests) kill(ctx context.Context, m Mutant) (bool, error) {
 	if !tested {
 		return false, nil
 	}
-	result, err := t.suite.RunWith(ctx, path, with(t.groups[path], m))
+	result, err := t.suite.RunWith(ctx, path, withMutant(t.groups[path], m))
 	if err != nil {
 		return false, err
 	}
 	return result.Failed(), nil
 }
 
-// with returns a copy of a file's groups with the mutant in place of the original.
-func with(groups *rulefmt.RuleGroups, m Mutant) *rulefmt.RuleGroups {
+// withMutant returns a copy of a file's groups with the mutant in place of the original.
+func withMutant(groups *rulefmt.RuleGroups, m Mutant) *rulefmt.RuleGroups {
 	changed := &rulefmt.RuleGroups{Groups: slices.Clone(groups.Groups)}
 	for i, g := range changed.Groups {
 		j := slices.IndexFunc(g.Rules, func(r rulefmt.Rule) bool { return r.Alert == m.Original.Name })
@@ -139,113 +145,4 @@ func with(groups *rulefmt.RuleGroups, m Mutant) *rulefmt.RuleGroups {
 		changed.Groups[i].Rules = rules
 	}
 	return changed
-}
-
-// Derived caches the scenarios of alerts, which may distinguish a mutant from its original.
-type Derived map[string][]witness.Scenario
-
-const (
-	maxVariants   = 12 // of one scenario
-	maxCandidates = 200
-)
-
-// Distinguish describes an input for which a mutant and its original differ, or says that it found none.
-func (d Derived) Distinguish(ctx context.Context, m Mutant) (string, error) {
-	every := m.Original.Interval
-	if every == 0 {
-		every = witness.DefaultInterval
-	}
-	candidates, err := d.candidates(ctx, m, every)
-	if err != nil {
-		return "", err
-	}
-	for _, s := range candidates {
-		found, err := witness.Differ(ctx, m.Original, m.Mutated, s, every)
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
-		if err != nil {
-			continue // one of them cannot be evaluated with this input
-		}
-		if found != nil {
-			return describe(s, found), nil
-		}
-	}
-	return fmt.Sprintf("none of %d inputs distinguishes them", len(candidates)), nil
-}
-
-func (d Derived) candidates(ctx context.Context, m Mutant, every time.Duration) ([]witness.Scenario, error) {
-	own, ok := d[m.Original.Name]
-	if !ok {
-		var err error
-		if own, err = scenarios(ctx, m.Original, every); err != nil {
-			return nil, err
-		}
-		d[m.Original.Name] = own
-	}
-	var others []witness.Scenario
-	if m.Field == "expr" {
-		var err error
-		if others, err = scenarios(ctx, m.Mutated, every); err != nil && ctx.Err() != nil {
-			return nil, err
-		}
-	}
-	all := append(slices.Clone(own), others...)
-	for _, s := range slices.Clone(all) {
-		all = append(all, s.Variants(maxVariants)...)
-	}
-	return all[:min(len(all), maxCandidates)], nil
-}
-
-func scenarios(ctx context.Context, a rule.Alert, every time.Duration) ([]witness.Scenario, error) {
-	found, err := witness.Derive(ctx, a, every)
-	var all []witness.Scenario
-	for _, b := range found.Boundaries {
-		all = append(all, b.Scenarios...)
-	}
-	return all, err
-}
-
-// describe describes an input and what differs.
-func describe(s witness.Scenario, d *witness.Difference) string {
-	var b strings.Builder
-	for _, in := range s.Series {
-		fmt.Fprintf(&b, "%s %s\n", in.Series, in.Values)
-	}
-	if len(s.Series) == 0 {
-		b.WriteString("(no series)\n")
-	}
-	fmt.Fprintf(&b, "each %s, at %s: the original ", model.Duration(s.Interval), model.Duration(d.At))
-	switch {
-	case len(d.A) == 0:
-		fmt.Fprintf(&b, "is quiet, the mutant fires%s", first(d.B))
-	case len(d.B) == 0:
-		fmt.Fprintf(&b, "fires%s, the mutant is quiet", first(d.A))
-	case len(d.A) != len(d.B):
-		fmt.Fprintf(&b, "fires %d times, the mutant %d times", len(d.A), len(d.B))
-	default:
-		for i := range d.A {
-			if d.A[i].Labels.String() != d.B[i].Labels.String() {
-				fmt.Fprintf(&b, "fires%s, the mutant%s", first(d.A[i:]), first(d.B[i:]))
-				break
-			}
-			if one, other := d.A[i].Annotations, d.B[i].Annotations; one.String() != other.String() {
-				for name, text := range one.Map() {
-					if text != other.Get(name) {
-						fmt.Fprintf(&b, "says %s: %q, the mutant %q", name, text, other.Get(name))
-						break
-					}
-				}
-				break
-			}
-		}
-	}
-	return b.String()
-}
-
-func first(all []witness.Firing) string {
-	if len(all) == 0 {
-		return ""
-	}
-	return " with " + all[0].Labels.String()
 }

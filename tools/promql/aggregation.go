@@ -9,6 +9,8 @@ import (
 
 func (a *Analysis) aggregated(e *parser.AggregateExpr) Facts {
 	inner := a.Of(e.Expr)
+	a.uselessAggregation(e, inner)
+	a.poisoned(e)
 	switch e.Op {
 	case parser.TOPK, parser.BOTTOMK, parser.LIMITK, parser.LIMIT_RATIO:
 		k, known := Constant(e.Param)

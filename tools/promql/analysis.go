@@ -1,6 +1,9 @@
 package promql
 
 import (
+	"slices"
+	"time"
+
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -71,24 +74,40 @@ type Analysis struct {
 type Kind int
 
 const (
-	Values   Kind = iota // a comparison that no value meets
-	Matching             // two sides of an operator of which no two series match
-	Matchers             // a selector that no series meets
-	Shadowed             // a side of "or" that the other hides
-	Itself               // a thing divided by itself, or subtracted from itself
-	Recorded             // a recorded metric whose rule never has a result
+	Values    Kind = iota // a comparison that no value meets
+	Matching              // two sides of an operator of which no two series match
+	Matchers              // a selector that no series meets
+	Shadowed              // a side of "or" that the other hides
+	Itself                // a thing divided by itself, or subtracted from itself
+	Recorded              // a recorded metric whose rule never has a result
+	Ambiguous             // a side of an operator of which several series match one of the other
+	Useless               // a part that makes no difference
+	Poisoned              // an aggregation that one quotient by 0 makes NaN
+	Few                   // a range that holds too few samples
+	Blind                 // a range that leaves out samples between two evaluations
+	Stale                 // a recording that is recorded less often than the lookback
+	Early                 // a recording that is read before it is recorded
 )
 
-// Reason is why a part of an expression never has a result, or has always the same: two things that contradict each
-// other, or the first alone.
+// Reason is why a part of an expression never has a result, has always the same, or not the one that it is written for:
+// two things that contradict each other, or the first alone.
 type Reason struct {
 	Kind          Kind
-	At            parser.Expr // the part that never has a result
+	At            parser.Expr // the part
 	First, Second posrange.PositionRange
 	Text          string // as in: count(x) is at least 1, so == 0 never holds
-	Label         string // by which two sides never match
+	Label         string // by which two sides never match, or that is missing
 	// Differ says that both sides have that label, with different values.
 	Differ bool
+	// Instead has the same results as At, but for the name of the metric, where At is useless; nil
+	// where that is not sure.
+	Instead parser.Expr
+	// Never says that At never has a result, where Kind is about time, rather than at times.
+	Never bool
+	// Every is how often samples are recorded or scraped, or evaluations are, whichever a range of that Length is too short
+	// for.
+	Every, Length time.Duration
+	Scraped       bool // whether Kind is Few and it is targets that are to be scraped more often
 }
 
 // Analyze finds what is known of an expression. Known may be nil; what it found before of the same parts it knows.
@@ -100,7 +119,17 @@ func Analyze(expr parser.Expr, known *Known, by Knowledge) *Analysis {
 }
 
 // Reasons are the contradictions in the expression, innermost first.
-func (a *Analysis) Reasons() []Reason {
+func (a *Analysis) Reasons() []Reason { return slices.DeleteFunc(a.found(), Reason.isSlip) }
+
+// Slips are the parts of the expression that can have a result, but make no difference, fail as soon as there are more
+// series, or are mostly NaN, innermost first.
+func (a *Analysis) Slips() []Reason {
+	return slices.DeleteFunc(a.found(), func(r Reason) bool { return !r.isSlip() })
+}
+
+func (r Reason) isSlip() bool { return r.Kind == Ambiguous || r.Kind == Useless || r.Kind == Poisoned }
+
+func (a *Analysis) found() []Reason {
 	a.Of(a.of)
 	var all []Reason
 	var visit func(node parser.Node)

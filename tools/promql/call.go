@@ -76,6 +76,7 @@ func (a *Analysis) called(e *parser.Call) Facts {
 	case "info":
 		return Facts{Labels: AnyLabels, Values: v, Empty: f.Empty}
 	case "sort", "sort_desc", "sort_by_label", "sort_by_label_desc":
+		a.reportUseless(e, e, e.Args[0], "the results of a rule have no order, so that %s() makes no difference", name)
 		return f
 	case "last_over_time", "first_over_time":
 		f.core, f.held, f.Present = nil, nil, false
@@ -124,6 +125,8 @@ func (a *Analysis) called(e *parser.Call) Facts {
 		dropped.Labels = dropped.Labels.without("le")
 		if phi := arg(0); phi.Min > 1 || phi.Max < 0 {
 			return with(point(infinite * math.Copysign(1, phi.Min)).orNaN())
+		} else if bounds, ok := a.known.bounds(e.Args[1]); ok && phi.Min >= 0 && phi.Max <= 1 && !phi.NaN {
+			return with(bounds.orNaN())
 		}
 		return with(anything)
 	case "histogram_fraction":
@@ -135,6 +138,29 @@ func (a *Analysis) called(e *parser.Call) Facts {
 		return Facts{Labels: AnyLabels, Values: anything}
 	}
 	return with(anything)
+}
+
+// bounds is where a quantile of buckets lies: what is above the last finite bound counts for it.
+func (k *Known) bounds(expr parser.Expr) (Interval, bool) {
+	if k.buckets == nil {
+		return Interval{}, false
+	}
+	in, some, all := point(0), false, true
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		switch e := node.(type) {
+		case *parser.VectorSelector:
+			bounds := k.buckets(NameOf(e))
+			if len(bounds) == 0 {
+				all = false
+				break
+			}
+			in, some = in.hull(between(bounds[0], bounds[len(bounds)-1])), true
+		case *parser.Call:
+			all = all && e.Func.Name != "label_replace" && e.Func.Name != "label_join"
+		}
+		return nil
+	})
+	return in, some && all
 }
 
 // absolute is where the absolute values are.

@@ -2,6 +2,7 @@ package promql
 
 import (
 	"strings"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -14,16 +15,26 @@ type Recording struct {
 	Expr   parser.Expr
 	Labels map[string]string // those that it adds; one that is empty removes
 	Place  string            // for messages, as in rules.yml:4
+	Turn   Turn
+}
+
+// Turn is when a rule is evaluated.
+type Turn struct {
+	Group string        // by any name that no other group has
+	Order int           // of the rule among those of its group
+	Every time.Duration // 0 where it is not known
 }
 
 // Known is what is known beside an expression. It is not safe for concurrent use.
 type Known struct {
 	recordings map[string][]Recording
 	exported   func(name string) (l Labels, known bool)
+	buckets    func(name string) []float64
 	derived    map[derivation]Facts
 	facts      map[part]Facts
 	reasons    map[part][]Reason
 	keys       map[parser.Expr]string // canonical forms
+	text       *Known                 // what is known without recordings; nil until it is asked for
 }
 
 type derivation struct {
@@ -46,8 +57,28 @@ func Know(recordings []Recording, exported func(name string) (Labels, bool)) *Kn
 	return k
 }
 
+// ofText is what is known by the text of an expression alone.
+func (k *Known) ofText() *Known {
+	if k.text == nil {
+		k.text = Know(nil, nil)
+	}
+	return k.text
+}
+
 // Recorded returns the rules that record a metric.
 func (k *Known) Recorded(name string) []Recording { return k.recordings[name] }
+
+// WithBuckets adds the finite bounds of the buckets that are exported under a name, in order; none where they are not known.
+func (k *Known) WithBuckets(of func(name string) []float64) *Known {
+	k.buckets = of
+	return k
+}
+
+// isRecorded reports whether rules record a metric and, as far as its name tells, no target exports it: without an
+// inventory, a name that any exporter could have given may be an exporter's too.
+func (k *Known) isRecorded(name string) bool {
+	return len(k.recordings[name]) > 0 && (k.exported != nil || strings.Contains(name, ":"))
+}
 
 // IsScrapeMetric reports whether Prometheus makes a metric itself at each scrape.
 func IsScrapeMetric(name string) bool { return name == "up" || strings.HasPrefix(name, "scrape_") }
@@ -69,8 +100,7 @@ func (k *Known) Metric(name string, by Knowledge) Facts {
 	if k.exported != nil {
 		exportedLabels, known = k.exported(name)
 	}
-	// Without an inventory, a name that any exporter could have given may be an exporter's too.
-	if len(recordings) == 0 || k.exported == nil && !strings.Contains(name, ":") {
+	if !k.isRecorded(name) {
 		return named(name, exportedLabels, by, len(recordings) > 0)
 	}
 	key := derivation{name, by}

@@ -44,6 +44,9 @@ func (a *Analysis) match(e *parser.BinaryExpr, left, right Facts) (joined, bool)
 		}
 		agreed[name] = both
 	}
+	a.uselessMatching(e, left, right)
+	a.uselessJoin(e)
+	a.ambiguous(e)
 	j.alike = a.isAlike(m, left.Labels, right.Labels)
 	j.Labels = resultLabels(m, left.Labels, right.Labels, agreed, e.Op.IsSetOperator())
 	return j, true

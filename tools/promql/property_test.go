@@ -4,7 +4,10 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,8 +61,8 @@ func TestNothingImpossibleHappens(t *testing.T) {
 			for start := time.Now(); time.Since(start) < *duration && !t.Failed(); {
 				p.over(w)
 			}
-			t.Logf("seed %d: %d expressions, %d parts evaluated, %d results; claimed never %d, always %d", *seed, p.expressions, p.parts, p.results, p.never, p.always)
-			if p.never == 0 || p.always == 0 || p.results == 0 {
+			t.Logf("seed %d: %d expressions, %d parts evaluated, %d results; claimed never %d, always %d, useless %d, holds %d", *seed, p.expressions, p.parts, p.results, p.never, p.always, p.useless, p.held)
+			if p.useless == 0 || p.held == 0 || p.never == 0 || p.always == 0 || p.results == 0 {
 				t.Error("the expressions are too simple to show anything")
 			}
 		})
@@ -72,7 +75,7 @@ type property struct {
 	engine *engine.Engine
 	db     storage.Queryable
 
-	expressions, parts, results, never, always int
+	expressions, parts, results, never, always, useless, held int
 }
 
 func (p *property) over(w *world) {
@@ -113,9 +116,18 @@ func (p *property) over(w *world) {
 		}
 		p.expressions++
 		a := promql.Analyze(expr, known, p.by)
+		for _, r := range a.Slips() {
+			if r.Instead != nil {
+				p.useless++
+				p.alike(r)
+			}
+		}
 		parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 			if part, ok := node.(parser.Expr); ok && part.Type() == parser.ValueTypeVector {
 				p.check(expr, part, a.Of(part), all)
+				if _, ok := a.Holds(part); ok {
+					p.holds(part)
+				}
 			}
 			return nil
 		})
@@ -134,6 +146,49 @@ func (p *property) query(text string, step int) (engine.Vector, bool) {
 	}
 	found, err := result.Vector()
 	return append(engine.Vector{}, found...), err == nil
+}
+
+// holds demands that a comparison of a vector with a number has a result for each of the vector's numbers.
+func (p *property) holds(part parser.Expr) {
+	e := promql.Bare(part).(*parser.BinaryExpr)
+	vector := e.LHS
+	if vector.Type() == parser.ValueTypeScalar {
+		vector = e.RHS
+	}
+	if e.Op == parser.LOR {
+		return
+	}
+	for _, step := range []int{6, 13, 19} {
+		before, ok := p.query(vector.String(), step)
+		after, also := p.query(part.String(), step)
+		numbers := slices.DeleteFunc(before, func(s engine.Sample) bool { return math.IsNaN(s.F) })
+		if ok && also && len(after) < len(numbers) {
+			p.Errorf("seed %d: %s holds for %v of %v", *seed, part, after, numbers)
+		}
+		p.held += len(after)
+	}
+}
+
+// alike demands that a part has the same results without what is useless in it.
+func (p *property) alike(r promql.Reason) {
+	for _, step := range []int{6, 13, 19} {
+		var texts [2]string
+		for i, expr := range []parser.Expr{r.At, r.Instead} {
+			found, ok := p.query(expr.String(), step)
+			if !ok && i == 0 {
+				break // many-to-many matching, or two series alike
+			}
+			var lines []string
+			for _, sample := range found {
+				lines = append(lines, fmt.Sprintf("%s %v", labels.NewBuilder(sample.Metric).Del(model.MetricNameLabel).Labels(), sample.F+0)) // -0 is 0
+			}
+			slices.Sort(lines)
+			texts[i] = strings.Join(append(lines, fmt.Sprint(ok)), "\n")
+		}
+		if texts[0] != "" && texts[0] != texts[1] {
+			p.Errorf("seed %d: %s\n%s\nhas other results without it:\n%s\n%s\nand\n%s", *seed, r.Text, r.At, r.Instead, texts[0], texts[1])
+		}
+	}
 }
 
 func (p *property) check(expr, part parser.Expr, f promql.Facts, all []engine.Series) {

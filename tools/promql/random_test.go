@@ -154,11 +154,17 @@ func (w *world) vector(depth int) string {
 	}
 	// Parts that are the same, or nearly so.
 	same := w.vector(depth - 2)
+	relabeled := func(expr string) string {
+		return fmt.Sprintf("label_replace(%s, %q, %q, %q, %q)", expr, w.pick("x", "y", "v"), w.pick("1", "$1"), w.pick("x", "y", "v"), "(.*)")
+	}
+	names := w.names()
 	narrow := w.selector()
 	return w.pick(
 		fmt.Sprintf("(%s %s %s %s %s %s %s)", same, w.comparison(), w.number(), w.pick("and", "unless", "or"), same, w.comparison(), w.number()),
 		fmt.Sprintf("(%s %s %s)", same, w.pick("/", "-", "<", ">=", "==", "*"), same),
 		fmt.Sprintf("(2 / a * %s)", narrow),
+		fmt.Sprintf("%s %s (%s) (%s)", w.pick("sum", "max", "count", "avg"), w.pick("by", "without"), w.names(), relabeled(relabeled(same))),
+		fmt.Sprintf("%s by (%s) (%s by (%s) (%s) %s)", w.pick("sum", "max", "avg"), w.pick(names, w.names()), w.pick("sum", "count"), names, same, w.pick("", "* 2", "> 1")),
 		fmt.Sprintf("(%s > %s unless (%s > %s))", same, w.number(), w.pick("topk(1, "+same+")", "("+same+" and "+narrow+")", "("+same+" < 3)", "("+same+" unless b)"), w.number()),
 		fmt.Sprintf("(%s %s %s and %s %s %s)", `{__name__=~"a|b"}`, w.comparison(), w.number(), `{__name__=~"a|b"}`, w.comparison(), w.number()),
 		fmt.Sprintf("(%s or %s vector(%s))", same, w.pick("", "on ()"), w.number()))

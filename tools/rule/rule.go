@@ -49,7 +49,7 @@ type Alert struct {
 }
 
 // At returns the line and the column, both counted from 1, of the byte at offset in the value of a field: "alert",
-// "expr", "for", "labels.severity", "annotations.summary". It sees through YAML's block and quoted scalars. For a field
+// "expr", "for", "labels.severity", "annotations.summary", and "group" for the name of its group. It sees through YAML's block and quoted scalars. For a field
 // that the rule does not have, it returns the place of the alert's name.
 func (a Alert) At(field string, offset int) (line, column int) {
 	node, ok := a.fields[field]
@@ -311,6 +311,9 @@ func fields(group, rule *yaml.Node) map[string]*yaml.Node {
 		if node := value(rule, name); node != nil {
 			nodes[name] = node
 		}
+	}
+	if node := value(group, "name"); node != nil {
+		nodes["group"] = node
 	}
 	for _, from := range []*yaml.Node{group, rule} {
 		for _, name := range []string{"labels", "annotations"} {

@@ -336,44 +336,6 @@ func TestGeneratedTestsPass(t *testing.T) {
 	}
 }
 
-func TestDiffer(t *testing.T) {
-	g := NewWithT(t)
-	a := rule.Alert{Name: "A", Expr: "sum by (job) (x) > 10", Annotations: map[string]string{"summary": "{{ $labels.job }}"}}
-	scenario := Scenario{Interval: time.Minute, Series: []Series{{`x{job="a"}`, "8 8 8"}, {`x{job="b"}`, "8 8 8"}}, Checks: []Check{{At: 2 * time.Minute}}}
-	b := a
-	found, err := Differ(t.Context(), a, b, scenario, time.Minute)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(found).To(BeNil())
-	b.Expr = "sum(x) > 10"
-	found, err = Differ(t.Context(), a, b, scenario, time.Minute)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(found.At).To(BeZero())
-	g.Expect(found.A).To(BeEmpty())
-	g.Expect(found.B).To(HaveLen(1))
-
-	scenario.Series[0].Values = "8 8 20"
-	b = a
-	b.Annotations = map[string]string{"summary": "{{ $labels.jo }}"}
-	found, err = Differ(t.Context(), a, b, scenario, time.Minute)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(found.At).To(Equal(2 * time.Minute))
-	g.Expect(found.A[0].Annotations.Get("summary")).To(Equal("a"))
-	g.Expect(found.B[0].Annotations.Get("summary")).To(BeEmpty())
-
-	scenario.Series[0].Values = "8 x"
-	_, err = Differ(t.Context(), a, b, scenario, time.Minute)
-	g.Expect(err).To(MatchError(ContainSubstring(`series x{job="a"} 8 x`)))
-}
-
-func TestVariants(t *testing.T) {
-	s := Scenario{Series: []Series{{`x{job="a"}`, "1"}, {"y", "2"}}}
-	g := NewWithT(t)
-	g.Expect(s.Variants(10)).To(HaveLen(4))
-	g.Expect(s.Variants(10)[0].Series).To(Equal([]Series{{`x{job="a"}`, "1"}, {`x{job="a-other"}`, "1"}, {"y", "2"}}))
-	g.Expect(s.Variants(10)[1].Series).To(Equal([]Series{{`x{job="a-other"}`, "1"}, {"y", "2"}}))
-	g.Expect(s.Variants(1)).To(HaveLen(1))
-}
-
 func FuzzDerive(f *testing.F) {
 	for _, seed := range []string{
 		"x < 604800", `a{b=~"[c-e].*|"} / on (b) group_left () c > 0.5 and absent(d)`, "rate(x[1s]) > 1e30", "x == NaN", "x > Inf",
