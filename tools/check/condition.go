@@ -21,11 +21,10 @@ func (c *checker) fires(q query, alert rule.Alert) {
 	}
 	every := cmp.Or(alert.Interval, time.Minute)
 	if most, r, ok := promql.Lasts(q.expr); ok && alert.For >= most && most%every == 0 {
-		span := posrange.PositionRange{Start: r.First.Start, End: r.Second.End}
-		c.reportSpan(q, span, promql.Usual, "expr/never", "%s: %s, so the alert's for of %s never passes: make it shorter, or the offset longer", q.owner, r.Text, model.Duration(alert.For))
+		c.lasting(q, alert, r)
 	}
 	if promql.Analyze(q.expr, c.series.knowledge, promql.Sure).Of(q.expr).Present {
-		c.reportSpan(q, q.expr.PositionRange(), promql.Sure, "expr/always", "%s has a result whatever there is, 0 included, so that the alert always fires: compare it with a threshold", q.owner)
+		c.always(q)
 		return
 	}
 	if why, ok := promql.Analyze(q.expr, c.series.rules, promql.Sure).Holds(q.expr); ok && isOr(q.expr) {
@@ -50,6 +49,17 @@ func (c *checker) fires(q query, alert rule.Alert) {
 			c.reportSpan(q, branch.PositionRange(), promql.Sure, "expr/always", "%s has no comparison in %s, so that the alert fires at any value, 0 included: compare it with a threshold%s", q.owner, promql.Excerpt(branch), hint)
 		}
 	}
+}
+
+// lasting reports that an expression does not hold for as long as the alert waits.
+func (c *checker) lasting(q query, alert rule.Alert, r promql.Reason) {
+	span := posrange.PositionRange{Start: r.First.Start, End: r.Second.End}
+	c.reportSpan(q, span, promql.Usual, "expr/never", "%s: %s, so the alert's for of %s never passes: make it shorter, or the offset longer", q.owner, r.Text, model.Duration(alert.For))
+}
+
+// always reports that an expression has a result at any time.
+func (c *checker) always(q query) {
+	c.reportSpan(q, q.expr.PositionRange(), promql.Sure, "expr/always", "%s has a result whatever there is, 0 included, so that the alert always fires: compare it with a threshold", q.owner)
 }
 
 // holds reports a comparison that holds whatever the value is. One of a count or of a constant can be meant to ask whether

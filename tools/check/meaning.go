@@ -61,11 +61,7 @@ func (c *checker) meaning(q query) {
 				continue
 			}
 			c.missing[r.At] = true
-			if r.Kind == promql.Matching {
-				c.reportSpan(q, whole(r), by, "expr/matching", "%s: in %s, %s: %s", q.owner, promql.Excerpt(r.At), r.Text, fix(r))
-			} else {
-				c.reportSpan(q, whole(r), by, "expr/never", "%s: %s: %s", q.owner, r.Text, fix(r))
-			}
+			c.contradiction(q, r, by)
 		}
 	}
 	for _, r := range promql.Analyze(q.expr, c.series.rules, promql.Sure).Slips() {
@@ -87,6 +83,15 @@ func (c *checker) meaning(q query) {
 		}
 		return nil
 	})
+}
+
+// contradiction reports why a part of an expression never has a result.
+func (c *checker) contradiction(q query, r promql.Reason, by promql.Knowledge) {
+	if r.Kind == promql.Matching {
+		c.reportSpan(q, whole(r), by, "expr/matching", "%s: in %s, %s: %s", q.owner, promql.Excerpt(r.At), r.Text, fix(r))
+		return
+	}
+	c.reportSpan(q, whole(r), by, "expr/never", "%s: %s: %s", q.owner, r.Text, fix(r))
 }
 
 // slip reports a part that can have a result, but not the one that it is written for.

@@ -90,12 +90,35 @@ func (c *checker) apply(s suppression) {
 		return
 	}
 	before := len(c.findings)
-	c.findings = slices.DeleteFunc(c.findings, func(f finding.Finding) bool {
-		return f.Check == name && f.File == s.file && s.from <= f.Line && f.Line <= s.to && !strings.HasPrefix(name, "suppression/")
-	})
+	c.findings = slices.DeleteFunc(c.findings, func(f finding.Finding) bool { return s.reasonFor(f) != "" })
 	if len(c.findings) == before && !c.skipped[name] {
 		c.reportPlace(s.place, "suppression/unused", "%s finds nothing that this comment covers: remove it, or put it right before what it is meant for", name)
 	}
+}
+
+// reasonFor returns why a finding is suppressed; empty where it is not.
+func (s suppression) reasonFor(f finding.Finding) string {
+	m := suppressionText.FindStringSubmatch(s.text)
+	if m == nil || f.Check != m[1] || f.File != s.file || f.Line < s.from || f.Line > s.to || strings.HasPrefix(f.Check, "suppression/") {
+		return ""
+	}
+	return m[2]
+}
+
+// Suppressed returns for each finding the reason that a comment gives for suppressing it; empty where none does.
+func Suppressed(findings []finding.Finding) []string {
+	c := &checker{lines: map[string][]string{}}
+	comments := map[string][]suppression{}
+	reasons := make([]string, len(findings))
+	for i, f := range findings {
+		if _, ok := comments[f.File]; !ok {
+			comments[f.File] = c.suppressions(f.File)
+		}
+		for _, s := range comments[f.File] {
+			reasons[i] = cmp.Or(reasons[i], s.reasonFor(f))
+		}
+	}
+	return reasons
 }
 
 // suppressions returns the suppressions in a rule file or a runbook, in the order of the lines.

@@ -74,7 +74,7 @@ machine cannot be used.`,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.AddCommand(initCommand(), schemaCommand(), checkCommand(), routeCommand(), watchCommand(), testCommand(), boundariesCommand(), mutateCommand(), newAlertCommand(),
+	root.AddCommand(initCommand(), schemaCommand(), checkCommand(), routeCommand(), watchCommand(), testCommand(), witnessCommand(), mutateCommand(), newAlertCommand(),
 		indexCommand(), affectedCommand(), planCommand(), imagesCommand(), proveCommand(), drillCommand(), tableCommand(), reportCommand(), cleanCommand())
 	return root
 }

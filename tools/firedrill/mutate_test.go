@@ -21,28 +21,24 @@ func TestMutate(t *testing.T) {
 	}
 }
 
-func TestBoundaries(t *testing.T) {
+func TestWitnessAtAnotherInterval(t *testing.T) {
 	t.Chdir(lay(t, map[string]string{"rules/a.yml": oneRule}))
-	status, stdout, stderr := firedrill(t, t.Context(), "boundaries")
-	if status != exitProven || stderr != "" || !strings.Contains(stdout, "A      x at 11   10      10m    10: at once\n") {
-		t.Errorf("status %d, stdout\n%s\nstderr %s", status, stdout, stderr)
-	}
-	status, stdout, stderr = firedrill(t, t.Context(), "boundaries", "--generate", "--interval=30s", "A")
+	status, stdout, stderr := firedrill(t, t.Context(), "witness", "--generate", "--interval=30s", "A")
 	if status != exitProven || stderr != "" || !strings.Contains(stdout, "        values: 11x20 10\n") || !strings.Contains(stdout, "\nevaluation_interval: 30s\n") {
 		t.Errorf("status %d, stdout\n%s\nstderr %s", status, stdout, stderr)
 	}
 }
 
-func TestUnusableMutateAndBoundaries(t *testing.T) {
+func TestUnusableMutateAndWitness(t *testing.T) {
 	t.Chdir(lay(t, map[string]string{"rules/a.yml": oneRule, "none/a.yml": "groups: [{name: g, rules: []}]\n"}))
 	for _, test := range []struct {
 		says string
 		args []string
 	}{
-		{`no alert "B" in rules: name one of A`, []string{"boundaries", "B"}},
-		{"no alert in none", []string{"boundaries", "--rules=none"}},
+		{`no alert "B" in rules: the only one is "A"`, []string{"witness", "B"}},
+		{"no alert in none", []string{"witness", "--rules=none"}},
 		{"nowhere: cannot be read as a folder of rules", []string{"mutate", "--rules=nowhere"}},
-		{"--interval 0s: give a positive duration", []string{"boundaries", "--interval=0s"}},
+		{"--interval 0s: give a positive duration", []string{"witness", "--interval=0s"}},
 		{"rules holds no *_test.yml", []string{"mutate"}},
 		{`--tests "x*.yml" matches no file`, []string{"mutate", "--tests=x*.yml"}},
 		{`--tests "[" is not a pattern`, []string{"mutate", "--tests=["}},

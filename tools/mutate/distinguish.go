@@ -202,16 +202,19 @@ func (s *Search) scenarios(ctx context.Context, a rule.Alert, every time.Duratio
 	derive, ok := s.derived[key]
 	if !ok {
 		derive = sync.OnceValues(func() ([]witness.Scenario, error) {
-			var all []witness.Scenario
-			results, err := witness.Load(rule.Set{Alerts: []rule.Alert{a}}, every).All(ctx, []rule.Alert{a})
-			if err == nil && results[0].Answer == witness.Fires {
-				all = append(all, results[0].Input)
+			rules, err := witness.Load(rule.Set{Alerts: []rule.Alert{a}}, every)
+			if err != nil {
+				return nil, err
 			}
-			found, err := witness.Derive(ctx, a, every)
-			for _, b := range found.Boundaries {
+			results, err := rules.All(ctx, []rule.Alert{a})
+			if err != nil || results[0].Answer != witness.Fires {
+				return nil, err
+			}
+			all := []witness.Scenario{results[0].Input}
+			for _, b := range results[0].Boundaries {
 				all = append(all, b.Scenarios...)
 			}
-			return all, err
+			return all, nil
 		})
 		s.derived[key] = derive
 	}

@@ -137,6 +137,7 @@ func (set Set) Loads() []Set {
 		all = append(all, Set{
 			Alerts:     slices.DeleteFunc(slices.Clone(set.Alerts), func(a Alert) bool { return outside(a.File) }),
 			Recordings: slices.DeleteFunc(slices.Clone(set.Recordings), func(r Recording) bool { return outside(r.File) }),
+			Groups:     slices.DeleteFunc(slices.Clone(set.Groups), func(g Group) bool { return outside(g.File) }),
 			Files:      slices.DeleteFunc(slices.Clone(set.Files), func(f File) bool { return outside(f.Path) }),
 		})
 	}

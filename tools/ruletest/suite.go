@@ -82,9 +82,7 @@ type test struct {
 
 // Load reads test files and the rule files that they name. An invalid file is part of the results; the others run.
 func Load(paths []string, options Options) *Suite {
-	options.Lookback = cmp.Or(options.Lookback, DefaultLookback)
-	s := &Suite{options: options, ruleFiles: map[string]*ruleFile{}, broken: map[string]error{}}
-	s.compiler = evaluate.New(evaluate.Options{MaxSamples: options.MaxSamples, Lookback: options.Lookback, Features: options.Features})
+	s := newSuite(options)
 	s.files = make([]*file, len(paths))
 	each(len(paths), func(i int) { s.files[i] = s.load(paths[i]) })
 
@@ -111,6 +109,13 @@ func Load(paths []string, options Options) *Suite {
 			f.loaded = s.ordered(f, nil)
 		}
 	}
+	return s
+}
+
+func newSuite(options Options) *Suite {
+	options.Lookback = cmp.Or(options.Lookback, DefaultLookback)
+	s := &Suite{options: options, ruleFiles: map[string]*ruleFile{}, broken: map[string]error{}}
+	s.compiler = evaluate.New(evaluate.Options{MaxSamples: options.MaxSamples, Lookback: options.Lookback, Features: options.Features})
 	return s
 }
 

@@ -67,6 +67,46 @@ func (r *Rules) known() *promql.Known {
 	return promql.Know(all, nil)
 }
 
+// Find answers for alerts of a set, each among the rules that are loaded with it, in their order. Interval is that of groups
+// that set none. The error is ctx's, or that of a rule that Prometheus would not load.
+func Find(ctx context.Context, set rule.Set, alerts []rule.Alert, interval time.Duration) ([]Result, error) {
+	type place struct {
+		file string
+		line int
+	}
+	results := make([]Result, len(alerts))
+	answered := map[place]bool{}
+	for _, load := range set.Loads() {
+		there := map[place]bool{}
+		for _, a := range load.Alerts {
+			there[place{a.File, a.Line}] = true
+		}
+		var own []rule.Alert
+		var at []int
+		for i, a := range alerts {
+			if p := (place{a.File, a.Line}); there[p] && !answered[p] {
+				answered[p] = true
+				own, at = append(own, a), append(at, i)
+			}
+		}
+		if len(own) == 0 {
+			continue
+		}
+		rules, err := Load(load, interval)
+		if err != nil {
+			return nil, err
+		}
+		found, err := rules.All(ctx, own)
+		if err != nil {
+			return nil, err
+		}
+		for k, i := range at {
+			results[i] = found[k]
+		}
+	}
+	return results, nil
+}
+
 // All answers for alerts, in parallel, in their order. The error is ctx's.
 func (r *Rules) All(ctx context.Context, alerts []rule.Alert) ([]Result, error) {
 	results := make([]Result, len(alerts))
