@@ -32,7 +32,7 @@ groups:
   rules: [{record: recorded, expr: 'x * 2'}]
 `)
 	g.Expect(rules.Order()).To(Equal([]string{"recorders", "readers"}))
-	in := Input{time.Minute, []Series{{`x{job="a"}`, "1 1 3 0"}}}
+	in := Input{Interval: time.Minute, Series: []Series{{`x{job="a"}`, "1 1 3 0"}}}
 	var seen []string
 	found, err := rules.Observe(t.Context(), in, "A", []time.Duration{0, time.Minute, 2 * time.Minute, 3 * time.Minute})
 	g.Expect(err).NotTo(HaveOccurred())
@@ -61,7 +61,7 @@ func TestObserveWhatDependsOnChance(t *testing.T) {
 	}
 	rules, err := NewRules(files, time.Minute, Options{})
 	g.Expect(err).NotTo(HaveOccurred())
-	in := Input{time.Minute, []Series{{"x", "2 0 0"}}}
+	in := Input{Interval: time.Minute, Series: []Series{{"x", "2 0 0"}}}
 	_, err = rules.Observe(t.Context(), in, "A", []time.Duration{0})
 	g.Expect(err).To(MatchError(ErrOrder))
 	_, err = rules.Observe(t.Context(), in, "A", []time.Duration{2 * time.Minute})

@@ -23,6 +23,12 @@ type pair struct {
 	beyond       float64   // then that value
 }
 
+// decision is a boundary of a variable.
+type decision struct {
+	of variable
+	at pair
+}
+
 // isolation is the value of a pair that differs from both its neighbours.
 type isolation int
 
@@ -36,7 +42,7 @@ const (
 func (p *plan) boundaries(ctx context.Context) (found []Boundary, unknown []Unknown, err error) {
 	p.exact = true
 	var seen []parser.Expr
-	taken := map[variable]bool{}
+	taken := map[decision]bool{}
 	for _, t := range p.tests {
 		if slices.Contains(seen, parser.Expr(t.expr)) || len(p.seriesOf(t)) == 0 && !isCalendar(t.expr) {
 			continue
@@ -56,13 +62,11 @@ func (p *plan) boundaries(ctx context.Context) (found []Boundary, unknown []Unkn
 	return append(found, missing...), unknown, err
 }
 
-func (p *plan) boundaryOf(ctx context.Context, t *test, taken map[variable]bool) (Boundary, bool, error) {
+func (p *plan) boundaryOf(ctx context.Context, t *test, taken map[decision]bool) (Boundary, bool, error) {
 	for _, v := range p.variablesOf(t) {
-		if taken[v] {
-			continue
-		}
 		old := p.get(v)
 		at, ok := p.cross(ctx, v, t)
+		ok = ok && !taken[decision{v, at}]
 		if ctx.Err() != nil {
 			return Boundary{}, false, ctx.Err()
 		}
@@ -70,7 +74,7 @@ func (p *plan) boundaryOf(ctx context.Context, t *test, taken map[variable]bool)
 			b, ok, err := p.tell(ctx, v, t, at)
 			p.put(v, old)
 			if err != nil || ok {
-				taken[v] = ok
+				taken[decision{v, at}] = ok
 				return b, ok, err
 			}
 		}
@@ -221,7 +225,7 @@ func (p *plan) bisect(ctx context.Context, v variable, t *test, now float64) (pa
 				far = mid
 			}
 		}
-		root := significant(far, 6)
+		root := roundOff(significant(far, 10))
 		if at, ok := p.neighbours(ctx, v, root, p.step(v, t.expr, root)); ok && p.turns(v, t, at.fires, at.quiet) {
 			return at, true
 		}
@@ -430,7 +434,10 @@ func (p *plan) tell(ctx context.Context, v variable, t *test, at pair) (Boundary
 	case quiet:
 		b.Fires += ", " + number(at.beyond)
 	}
-	story := &story{plan: p, name: p.named(v, at.fires), opposite: p.named(v, at.quiet), gone: v.of}
+	story := &story{plan: p, name: p.named(v, at.fires), opposite: p.named(v, at.quiet)}
+	if v.of != nil && !v.of.labels.Has("le") {
+		story.gone = v.of
+	}
 	story.fire = func() { p.put(v, at.fires) }
 	story.calm = func() { p.put(v, at.quiet) }
 	story.clears = p.position(v, at.quiet)
@@ -600,6 +607,23 @@ func (p *plan) presences(ctx context.Context) ([]Boundary, error) {
 	return all, nil
 }
 
+// linked are the labels by which what a ban selects would be matched.
+func (p *plan) linked(b ban) map[string]string {
+	all := map[string]string{}
+	if b.link == nil || b.link.e.VectorMatching == nil {
+		return all
+	}
+	m := b.link.e.VectorMatching
+	for _, label := range p.universe {
+		if slices.Contains(m.MatchingLabels, label) == m.On {
+			if c := b.link.left.label(label).root(); c.fixed != nil && *c.fixed != "" {
+				all[label] = *c.fixed
+			}
+		}
+	}
+	return all
+}
+
 // banned is a series that a ban selects.
 func (p *plan) banned(b ban) (*series, bool) {
 	classes := map[string]*class{}
@@ -622,6 +646,13 @@ func (p *plan) banned(b ban) (*series, bool) {
 		}
 	}
 	values := map[string]string{}
+	for label, text := range p.linked(b) {
+		if c := classes[label]; c == nil {
+			classes[label] = given(label, text)
+		} else if c.fixed == nil {
+			c.fixed = &text
+		}
+	}
 	for label, c := range classes {
 		v, ok := c.choose()
 		if !ok {
@@ -633,5 +664,8 @@ func (p *plan) banned(b ban) (*series, bool) {
 	}
 	s := &series{labels: labels.FromMap(values), uses: []use{{}}, missing: true}
 	p.describe(s)
+	if b.level != nil && !s.counter {
+		s.level = min(max(*b.level, s.low), s.high)
+	}
 	return s, !slices.ContainsFunc(p.series, func(other *series) bool { return labels.Equal(other.labels, s.labels) })
 }

@@ -82,6 +82,8 @@ type hint struct {
 type ban struct {
 	selector *parser.VectorSelector
 	offset   time.Duration
+	link     *link    // what it would be matched with; nil for nothing
+	level    *float64 // a value at which the part that must have no result would have one; nil for any
 }
 
 // plan is one way to make an expression have a result: which side of an or, how many series in an aggregation, what is
@@ -103,7 +105,8 @@ type plan struct {
 
 	series     []*series
 	aggregates []*node
-	exact      bool // what differs by rounding alone counts
+	wanted     *float64 // the value that a part which must have no result is compared with, or one beyond
+	exact      bool     // what differs by rounding alone counts
 }
 
 // newPlan builds a plan, and reports why it cannot be in failed.
@@ -770,7 +773,7 @@ func (p *plan) refute(expr parser.Expr, l *link, u use) {
 			p.depth--
 			return
 		}
-		p.bans = append(p.bans, ban{e, u.offset + e.OriginalOffset})
+		p.bans = append(p.bans, ban{e, u.offset + e.OriginalOffset, l, p.wanted})
 	case *parser.AggregateExpr:
 		p.refute(e.Expr, nil, u)
 	case *parser.Call:
@@ -840,7 +843,9 @@ func (p *plan) refuteBinary(e *parser.BinaryExpr, l *link, u use) {
 		isFalse = !isFalse
 	}
 	if !isFalse && canMiss {
-		p.refute(side, nil, u)
+		p.wanted = wanted(e)
+		p.refute(side, l, u)
+		p.wanted = nil
 		return
 	}
 	tests := len(p.tests)
@@ -851,6 +856,25 @@ func (p *plan) refuteBinary(e *parser.BinaryExpr, l *link, u use) {
 	if l != nil {
 		p.match(l.e, l.left, n)
 	}
+}
+
+// wanted is a value with which a comparison with a number holds.
+func wanted(e *parser.BinaryExpr) *float64 {
+	v, ok := promql.Constant(e.RHS)
+	op := e.Op
+	if !ok {
+		if v, ok = promql.Constant(e.LHS); !ok {
+			return nil
+		}
+		op = promql.Mirror(op)
+	}
+	switch op {
+	case parser.GTR, parser.NEQ:
+		v++
+	case parser.LSS:
+		v--
+	}
+	return &v
 }
 
 // isSelected reports whether the plan already needs a series that a part of an expression selects.

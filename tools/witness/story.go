@@ -39,18 +39,25 @@ func (s *story) observe(ctx context.Context, b *Boundary) (bool, error) {
 	if err != nil {
 		return false, ctx.Err()
 	}
-	active, fires := first(states, evaluate.State.Active), first(states, isFiring)
+	settled := states
+	if s.longest > 0 { // windows fill first
+		settled = slices.DeleteFunc(slices.Clone(states), func(a at) bool { return a.since < s.begin })
+	}
+	fires := first(settled, isFiring)
 	if fires < 0 {
 		return false, nil
 	}
-	b.After = fires - active
+	b.After = fires - first(states, evaluate.State.Active)
+	if s.alert.For == 0 {
+		b.After = 0
+	}
 	s.calm()
 	other := s.input(fires)
 	calm, err := s.states(ctx, other, fires)
 	if err != nil {
 		return false, ctx.Err()
 	}
-	if first(slices.DeleteFunc(calm, func(a at) bool { return a.since < s.begin }), isFiring) >= 0 {
+	if n := len(calm); n == 0 || isFiring(calm[n-1].State) {
 		return false, nil
 	}
 	main, err := s.firesAndClears(ctx, b, fires)
