@@ -81,10 +81,10 @@ func (c *Comparison) Differ(ctx context.Context, s Scenario) (*Difference, error
 		}
 		compared = true // annotations are compared once: expanding them takes most of the time
 		d := Difference{At: at.Sub(start)}
-		if d.A, err = firingAt(ctx, runs[0], alert[0], at); err != nil {
+		if d.A, err = whatFires(ctx, runs[0], alert[0], at); err != nil {
 			return nil, err
 		}
-		if d.B, err = firingAt(ctx, runs[1], alert[1], at); err != nil {
+		if d.B, err = whatFires(ctx, runs[1], alert[1], at); err != nil {
 			return nil, err
 		}
 		if !same || !slices.EqualFunc(d.A, d.B, func(x, y Firing) bool {
@@ -96,8 +96,8 @@ func (c *Comparison) Differ(ctx context.Context, s Scenario) (*Difference, error
 	return nil, nil
 }
 
-// firingAt are the alerts that fire at a time, with alertname.
-func firingAt(ctx context.Context, run *evaluate.Run, alert *evaluate.Rule, at time.Time) ([]Firing, error) {
+// whatFires are the alerts that fire at a time, with alertname.
+func whatFires(ctx context.Context, run *evaluate.Run, alert *evaluate.Rule, at time.Time) ([]Firing, error) {
 	found, err := run.Firing(ctx, alert, at)
 	var all []Firing
 	for _, a := range found {

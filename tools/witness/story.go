@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -39,27 +38,27 @@ func (s *story) observe(ctx context.Context, b *Boundary) (bool, error) {
 	if err != nil {
 		return false, ctx.Err()
 	}
-	settled := states
-	if s.longest > 0 { // windows fill first
-		settled = slices.DeleteFunc(slices.Clone(states), func(a at) bool { return a.since < s.begin })
-	}
-	fires := first(settled, isFiring)
+	fires := first(states, isFiring)
 	if fires < 0 {
 		return false, nil
 	}
 	b.After = fires - first(states, evaluate.State.Active)
-	if s.alert.For == 0 {
-		b.After = 0
-	}
 	s.calm()
-	other := s.input(fires)
-	calm, err := s.states(ctx, other, fires)
+	other := s.input(max(fires, s.begin))
+	calm, err := s.states(ctx, other, max(fires, s.begin))
 	if err != nil {
 		return false, ctx.Err()
 	}
-	if n := len(calm); n == 0 || isFiring(calm[n-1].State) {
+	// Windows that are not full yet can let it fire on both sides: then what it does once they are is compared.
+	for _, later := range []time.Duration{fires, max(fires, s.begin)} {
+		if fires = later; !firingAt(calm, later) && firingAt(states, later) {
+			break
+		}
+	}
+	if firingAt(calm, fires) || !firingAt(states, fires) {
 		return false, nil
 	}
+	other = s.input(fires)
 	main, err := s.firesAndClears(ctx, b, fires)
 	if err != nil {
 		return false, ctx.Err()
@@ -81,6 +80,16 @@ func first(states []at, is func(evaluate.State) bool) time.Duration {
 		}
 	}
 	return -1
+}
+
+// firingAt reports whether an alert fires at a time since the start.
+func firingAt(states []at, since time.Duration) bool {
+	for _, s := range states {
+		if s.since == since {
+			return isFiring(s.State)
+		}
+	}
+	return false
 }
 
 // at is a state and when, since the start.
@@ -190,7 +199,6 @@ func (s *story) firesAndClears(ctx context.Context, b *Boundary, fires time.Dura
 	sc := Scenario{Name: fmt.Sprintf("%s fires with %s", s.alert.Name, s.name), Interval: s.sampled, Start: s.start}
 	if s.alert.For > 0 {
 		sc.Name += " for " + model.Duration(s.alert.For).String()
-		sc.Checks = append(sc.Checks, Check{At: fires - s.interval, Why: "not yet"})
 	}
 	s.fire()
 	t := s.input(fires)
@@ -210,6 +218,9 @@ func (s *story) firesAndClears(ctx context.Context, b *Boundary, fires time.Dura
 	firing, err := s.firing(ctx, run, fires)
 	if err != nil {
 		return sc, err
+	}
+	if before := run.At(s.own, s.start.Add(fires-s.interval)); s.alert.For > 0 && !isFiring(before) {
+		sc.Checks = append(sc.Checks, Check{At: fires - s.interval, Why: "not yet"})
 	}
 	sc.Checks = append(sc.Checks, Check{At: fires, Firing: firing})
 	cleared := time.Duration(-1)
