@@ -12,7 +12,7 @@ import (
 // Never returns the findings about an alert that never fires: one for each reason, or one for the whole expression.
 func Never(alert rule.Alert, why []promql.Reason, by promql.Knowledge) []finding.Finding {
 	c, q := onlyOf(alert)
-	_, lasts, _ := promql.Lasts(q.expr)
+	_, lasts, _ := promql.Lasts(q.expr, promql.Usual)
 	for _, r := range why {
 		if r.Second == (posrange.PositionRange{}) { // the first alone
 			r.Second = r.First

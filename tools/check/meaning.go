@@ -88,7 +88,7 @@ func (c *checker) meaning(q query) {
 // contradiction reports why a part of an expression never has a result.
 func (c *checker) contradiction(q query, r promql.Reason, by promql.Knowledge) {
 	switch {
-	case r.Kind == promql.Buckets && c.series.inventory != nil: // metric/type says so
+	case r.Kind == promql.Buckets && c.series != nil && c.series.inventory != nil: // metric/type says so
 	case r.Kind == promql.Buckets:
 		c.reportSpan(q, whole(r), by, "expr/function", "%s takes a quantile of %s without its label le: keep le in the aggregation", q.owner, r.Metric)
 	case r.Kind == promql.Matching:

@@ -142,7 +142,7 @@ func named(name string, l Labels, by Knowledge, recorded bool) Facts {
 		}
 	}
 	switch {
-	case IsScrapeMetric(name):
+	case IsScrapeMetric(name) && !recorded:
 		there("Prometheus gives it to "+name, "job", "instance")
 		if name == "up" {
 			f.Values = between(0, 1)

@@ -20,9 +20,9 @@ type condition struct {
 
 // Lasts returns how long an expression holds at the most, and why, where its conditions say so: x == 0 and
 // x offset 1h > 0 holds for less than an hour, since x would have to be two things at once after that, and so does
-// x unless x offset 1h, since x would have to be there and not. It takes series that match on their instance for the same.
+// x unless x offset 1h, since x would have to be there and not. By Usual, it takes series that match on their instance for the same.
 // An alert whose for is as long never fires if it is evaluated when that time is over.
-func Lasts(expr parser.Expr) (time.Duration, Reason, bool) {
+func Lasts(expr parser.Expr, by Knowledge) (time.Duration, Reason, bool) {
 	for _, e := range exceptions(expr) {
 		if d, ok := leaves(e); ok {
 			happens := "appears"
@@ -40,6 +40,9 @@ func Lasts(expr parser.Expr) (time.Duration, Reason, bool) {
 		for _, other := range all[:i] {
 			apart := one.offset - other.offset
 			if both := one.meet(other.Interval); one.metric != other.metric || apart == 0 || !both.none() {
+				continue
+			}
+			if by == Sure && (one.loose || other.loose) {
 				continue
 			}
 			rests := ""

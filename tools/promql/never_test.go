@@ -158,7 +158,7 @@ func TestLasts(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := ""
-		if most, r, ok := Lasts(e); ok {
+		if most, r, ok := Lasts(e, Usual); ok {
 			at := func(p posrange.PositionRange) string { return fmt.Sprintf("%d-%d", p.Start, p.End) }
 			got = fmt.Sprintf("%s %s %s: %s", model.Duration(most), at(r.First), at(r.Second), r.Text)
 		}

@@ -156,7 +156,7 @@ func (p *property) query(text string, step int) (engine.Vector, bool) {
 
 // passes demands that what lasts for a time only is over when it is, for the same labels.
 func (p *property) passes(expr parser.Expr) {
-	most, why, ok := promql.Lasts(expr)
+	most, why, ok := promql.Lasts(expr, promql.Usual)
 	if !ok {
 		return
 	}

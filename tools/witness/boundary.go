@@ -89,7 +89,32 @@ func (p *plan) boundaryOf(ctx context.Context, t *test, taken map[decision]bool)
 			p.put(other, old)
 		}
 	}
-	return p.copies(ctx, t)
+	if b, ok, err := p.copies(ctx, t); ok || err != nil {
+		return b, ok, err
+	}
+	if len(all) > 0 {
+		return Boundary{}, false, nil
+	}
+	return p.leaving(ctx, t)
+}
+
+// leaving is the boundary of a series that is there and one that is missing.
+func (p *plan) leaving(ctx context.Context, t *test) (Boundary, bool, error) {
+	for _, one := range p.series {
+		if p.seriesOf(t)[one] == 0 {
+			continue
+		}
+		b := Boundary{Alert: p.alert, Condition: p.text(t.expr), Fires: p.title(one) + " there", Quiet: "missing"}
+		s := &story{plan: p, name: b.Fires, opposite: p.title(one) + " missing", clears: "missing"}
+		s.fire = func() { one.missing = false }
+		s.calm = func() { one.missing = true }
+		ok, err := s.observe(ctx, &b)
+		one.missing = false
+		if ok || err != nil {
+			return b, ok, err
+		}
+	}
+	return Boundary{}, false, nil
 }
 
 // decides finds the boundary of a test that a variable has.
@@ -113,6 +138,9 @@ func (p *plan) seriesOf(t *test) map[*series]int {
 	all := map[*series]int{}
 	var visit func(n *node)
 	visit = func(n *node) {
+		if n.constant != nil {
+			return
+		}
 		if n.leaf != nil {
 			all[n.leaf.series]++
 		}
@@ -183,6 +211,9 @@ func (p *plan) cross(ctx context.Context, v variable, t *test) (pair, bool) {
 	}
 	if root, ok := p.root(v, t, p.begin); ok {
 		p.put(v, now)
+		if at, ok := p.neighbours(ctx, v, root, 1); ok && v.kind == atSlope && v.of.counter && root >= 5 && p.turns(v, t, at.fires, at.quiet) {
+			return p.clear(ctx, v, t, at), true // what is counted is counted in whole numbers
+		}
 		if at, ok := p.neighbours(ctx, v, root, p.step(v, t.expr, root)); ok && p.turns(v, t, at.fires, at.quiet) {
 			return p.clear(ctx, v, t, at), true
 		}
@@ -409,10 +440,13 @@ func (p *plan) position(v variable, value float64) string {
 		if v.of.counter {
 			return fmt.Sprintf("rising by %s each %s before, by %s since", number(v.of.slope+value), every, number(v.of.slope))
 		}
-		return fmt.Sprintf("at %s before, at %s since", number(v.of.level+value), number(v.of.level))
+		return fmt.Sprintf("at %s before, at %s since", number(min(max(v.of.level+value, v.of.low), v.of.high)), number(v.of.level))
 	case atSlope:
 		if le := v.of.labels.Get("le"); le != "" {
 			return fmt.Sprintf("with %s of %s within %s", number(value), number(bucketTotal), le)
+		}
+		if v.of.counter && v.of.early != 0 {
+			return fmt.Sprintf("rising by %s each %s before, by %s since", number(max(0, value+v.of.early)), every, number(value))
 		}
 		if value < 0 {
 			return fmt.Sprintf("falling by %s each %s to %s", number(-value), every, number(v.of.level))

@@ -64,7 +64,7 @@ func (s *story) observe(ctx context.Context, b *Boundary) (bool, error) {
 		return false, ctx.Err()
 	}
 	b.Scenarios = append(b.Scenarios, Scenario{
-		Name: fmt.Sprintf("%s is quiet with %s", s.alert.Name, s.opposite), Interval: s.sampled, Start: s.start,
+		Name: fmt.Sprintf("%s is quiet with %s", s.alert.Name, s.opposite), Interval: s.sampled, Start: other.start,
 		Series: other.written(), Checks: []Check{{At: fires}},
 	}, main)
 	return true, ctx.Err()
@@ -100,12 +100,13 @@ type at struct {
 
 // tape is input series as samples; NaN where there is none.
 type tape struct {
+	start   time.Time
 	series  []*series
 	samples [][]float64
 }
 
 func (p *plan) input(until time.Duration) *tape {
-	t := &tape{}
+	t := &tape{start: p.start}
 	for _, s := range p.series {
 		t.series = append(t.series, s)
 		t.samples = append(t.samples, p.samples(s, until))
@@ -196,12 +197,13 @@ func (p *plan) clearLimit() time.Duration {
 
 // firesAndClears is the scenario in which the alert is not yet firing, fires once its "for" is met, and resolves.
 func (s *story) firesAndClears(ctx context.Context, b *Boundary, fires time.Duration) (Scenario, error) {
-	sc := Scenario{Name: fmt.Sprintf("%s fires with %s", s.alert.Name, s.name), Interval: s.sampled, Start: s.start}
+	sc := Scenario{Name: fmt.Sprintf("%s fires with %s", s.alert.Name, s.name), Interval: s.sampled}
 	if s.alert.For > 0 {
 		sc.Name += " for " + model.Duration(s.alert.For).String()
 	}
 	s.fire()
 	t := s.input(fires)
+	sc.Start = t.start
 	limit := s.clearLimit()
 	if (fires+limit)/s.interval > maxEvaluations {
 		limit = 0

@@ -12,6 +12,8 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/prometheus/common/model"
 
+	"github.com/stemedb/firedrill/tools/check"
+	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
 	"github.com/stemedb/firedrill/tools/ruletest"
 )
@@ -124,7 +126,7 @@ func TestShapes(t *testing.T) {
 		"quantile_over_time(0.5, x[10m]) > 5":                           {"x at 6 | 5 | 0s"},
 		"changes(x[1m]) > 0":                                            {"x changing each 2m10s (1) | changing each 2m5s (0) | 0s"},
 		"delta(x[10m]) < 0":                                             {"x falling by 1 each 1m to 100 (-10) | rising by 0 each 1m (0) | 0s"},
-		"rate(x_total[15m]) / rate(x_total[1d]) > 2":                    {"x_total rising by 197 each 1m (2.00933) | rising by 198 each 1m (1.99914) | 0s"},
+		"rate(x_total[15m]) / rate(x_total[1d]) > 2":                    {"x_total rising by 49 each 1m before, by 100 since (2.01891) | rising by 50 each 1m before, by 101 since (1.99875) | 0s"},
 		"count without (sha256) (count by (job, sha256) (x)) > 1":       {"2 series of x | 1 series | 0s"},
 		"x > 1 and on () day_of_week() == 0":                            {"x at 2 | 1 | 0s", "at 00:00 on Sunday, 11 January | at 23:00 on Saturday, 10 January | 0s"},
 		"free_bytes / size_bytes < 0.1 and predict_linear(free_bytes[6h], 86400) < 0": {"size_bytes at 91 (0.0989011) | 90 (0.1) | 0s", "free_bytes falling by 0.00626 each 1m to 9 (-0.0144) | falling by 0.00625 each 1m to 9 (0) | 0s"},
@@ -182,6 +184,14 @@ func TestLabelsThatAnnotationsShow(t *testing.T) {
 	g.Expect(s.Checks[0].Firing[0].Annotations.Get("summary")).To(Equal("host-1:9100 is at 6"))
 }
 
+// A quantile without le has a finding that package check words.
+func TestReasonsHaveFindings(t *testing.T) {
+	r := answer(t, "histogram_quantile(0.9, sum(rate(foo_bucket[5m]))) > 1")
+	g := NewWithT(t)
+	g.Expect(r.Answer).To(Equal(Never))
+	g.Expect(check.Never(r.Alert, r.Why, promql.Sure)).To(HaveLen(1))
+}
+
 func TestTable(t *testing.T) {
 	g := NewWithT(t)
 	all := []Answered{{Result: answer(t, "x < 604800", "    for: 1h\n")}, {Result: answer(t, "info(x) > 5")}, {Result: answer(t, "x > 5 < 3")},
@@ -193,13 +203,13 @@ func TestTable(t *testing.T) {
 	all[2].Suppressed = "a rehearsal"
 	var out strings.Builder
 	g.Expect(WriteTable(&out, all)).To(Succeed())
-	g.Expect(out.String()).To(Equal(`ALERT  FIRES AT                               NOT AT  AFTER  CLEARS WHEN
-A0     x at 604799                            604800  1h     604800: at once
-                                                             x gone: at once
+	g.Expect(out.String()).To(Equal(`ALERT  FIRES AT                              NOT AT  AFTER  CLEARS WHEN
+A0     x at 604799                           604800  1h     604800: at once
+                                                            x gone: at once
 A1     not known
 A2     never fires, suppressed: a rehearsal
 A3     always fires, as is meant
-A4     never fires, if exporters do as usual
+A4     never fires
 rules.yml:6:7: A1: not known: info() is not searched
 `))
 }
@@ -243,7 +253,7 @@ func TestJSON(t *testing.T) {
 	g.Expect(out.String()).NotTo(ContainSubstring("null"))
 	g.Expect([]int{document.Fires, document.Never, document.Always, document.NotKnown, document.Failed}).To(Equal([]int{1, 1, 1, 0, 1}))
 	fires := document.Alerts[0]
-	g.Expect(fires.Input).To(Equal(&jsonInput{"1m", []jsonSeries{{`x{instance="host-1:9100", job="job-1"}`, "6x2 5"}}, []jsonCheck{{"1m", 0}, {"2m", 1}, {"3m", 0}}}))
+	g.Expect(fires.Input).To(Equal(&jsonInput{"1m", "", []jsonSeries{{`x{instance="host-1:9100", job="job-1"}`, "6x2 5"}}, []jsonCheck{{"1m", 0}, {"2m", 1}, {"3m", 0}}}))
 	g.Expect(fires.Boundaries).To(Equal([]jsonBoundary{{"x > 5", "x at 6", "5", "2m", []string{"5: at once", "x gone: at once"}}}))
 	g.Expect(document.Alerts[1].Exporters).To(BeFalse())
 	g.Expect(document.Alerts[1].Reasons).To(HaveLen(1))
@@ -373,6 +383,6 @@ groups:
 		"TooSlow":        {"never fires"},
 		"Range":          {"x at 6 | 5 | 15m"},
 		"Effect":         {"cause at 2 | 1 | 0s"},
-		"OtherLabel":     {"never fires"},
+		"OtherLabel":     {"not known"}, // perhaps another Prometheus has such an alert
 	}))
 }
