@@ -41,7 +41,7 @@ func Always(alert rule.Alert) []finding.Finding {
 
 // onlyOf returns a checker for one alert and its query. The expression has been parsed before.
 func onlyOf(alert rule.Alert) (*checker, query) {
-	c := &checker{lines: map[string][]string{}}
+	c := &checker{lines: map[string][]string{}, series: &series{}}
 	expr, err := promql.ParseExpr(alert.Expr)
 	if err != nil {
 		expr = &parser.StringLiteral{Val: alert.Expr, PosRange: posrange.PositionRange{End: posrange.Pos(len(alert.Expr))}}
