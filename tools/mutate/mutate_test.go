@@ -1,7 +1,6 @@
 package mutate
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -230,7 +229,7 @@ func judge(t *testing.T, rules, tests string) ([]Outcome, map[string]string) {
 	outcomes, err := loaded.Run(t.Context(), mutants)
 	g.Expect(err).NotTo(HaveOccurred())
 	survivors := map[string]string{}
-	g.Expect(NewSearch(loaded).Distinguish(t.Context(), outcomes)).To(Succeed())
+	g.Expect(loaded.Distinguish(t.Context(), outcomes)).To(Succeed())
 	for _, o := range outcomes {
 		if o.Verdict == Survived {
 			survivors[o.Original.Name+" "+o.What] = o.Why
@@ -347,17 +346,6 @@ func TestVariants(t *testing.T) {
 		"a step":                  {{Series: `x_total{job="a"}`, Values: "0+10x10 100x49"}, {Series: `y{job="a"}`, Values: "4x60"}},
 	} {
 		g.Expect(all).To(ContainElement(want), name)
-	}
-}
-
-func TestNotation(t *testing.T) {
-	g := NewWithT(t)
-	for _, text := range []string{"1x5", "0+5x30", "10-0.5x3 _x2 3", "1 5", "_x3 1 stale", "0 0.5 -1x2", "NaN Inf 3x3"} {
-		one, ok := read(witness.Scenario{Series: []witness.Series{{Series: "x", Values: text}}})
-		g.Expect(ok).To(BeTrue())
-		again, ok := read(witness.Scenario{Series: []witness.Series{{Series: "x", Values: notation(one[0].values)}}})
-		g.Expect(ok).To(BeTrue())
-		g.Expect(fmt.Sprint(again)).To(Equal(fmt.Sprint(one)), text)
 	}
 }
 

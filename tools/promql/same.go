@@ -20,19 +20,19 @@ const (
 	SeriesValue             // their values, as well
 )
 
-// Same reports whether two expressions surely have the same results, as far as need says, whatever there is. Where it
-// reports false, nothing is known.
-func Same(one, other parser.Expr, need Need) bool {
-	return normalForm(one, need) == normalForm(other, need)
+// Same reports whether two expressions have the same results, as far as need says, whatever there is: surely, or as far as
+// exporters do as usual. Where it reports false, nothing is known.
+func Same(one, other parser.Expr, need Need, by Knowledge) bool {
+	return normalForm(one, need, by) == normalForm(other, need, by)
 }
 
 // normalForm writes an expression so that those which surely have the same results read the same, more often than
 // Canonical does: it leaves out what has no effect by what is known of each part.
-func normalForm(expr parser.Expr, need Need) string {
+func normalForm(expr parser.Expr, need Need, by Knowledge) string {
 	if usesNames(expr) {
 		return Canonical(expr)
 	}
-	n := normalizer{Analyze(expr, nil, Sure)}
+	n := normalizer{Analyze(expr, nil, by)}
 	return n.form(expr, need, nil)
 }
 

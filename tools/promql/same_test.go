@@ -75,7 +75,7 @@ func TestSame(t *testing.T) {
 		{"sum without () (sum by (job) (a)) > 2", "sum by (job) (sum by (job) (a)) > 2", promql.SeriesValue, true},
 		{`count_values("__name__", x)`, `count_values("__name__", x * 1)`, promql.SeriesValue, false},
 	} {
-		if got := promql.Same(parse(t, test.one), parse(t, test.other), test.need); got != test.same {
+		if got := promql.Same(parse(t, test.one), parse(t, test.other), test.need, promql.Sure); got != test.same {
 			t.Errorf("%s\n%s\nneed %d: same %v", test.one, test.other, test.need, got)
 		}
 	}
