@@ -194,9 +194,12 @@ func fires(s witness.Scenario) []witness.Firing {
 	return nil
 }
 
-// decisiveIn finds the ranges, offsets and matchers of both expressions.
+// decisiveIn finds the ranges, offsets and matchers of both expressions, and the labels on which they and the texts depend.
 func decisiveIn(m Mutant) decisive {
 	d := decisive{texts: map[string][]string{}}
+	if strings.HasPrefix(m.Field, "annotations.") {
+		d.has(m.From)
+	}
 	for _, text := range []string{m.Original.Expr, m.Mutated.Expr} {
 		expr, err := promql.ParseExpr(text)
 		if err != nil {
@@ -208,6 +211,13 @@ func decisiveIn(m Mutant) decisive {
 				d.windows = append(d.windows, e.Range)
 			case *parser.SubqueryExpr:
 				d.windows = append(d.windows, e.Range, e.OriginalOffset.Abs())
+			case *parser.AggregateExpr:
+				d.has(e.Grouping...)
+			case *parser.BinaryExpr:
+				if e.VectorMatching != nil {
+					d.has(e.VectorMatching.MatchingLabels...)
+					d.has(e.VectorMatching.Include...)
+				}
 			case *parser.VectorSelector:
 				d.windows = append(d.windows, e.OriginalOffset.Abs())
 				for _, m := range e.LabelMatchers {
@@ -224,19 +234,24 @@ func decisiveIn(m Mutant) decisive {
 
 // match adds values for which a matcher decides.
 func (d *decisive) match(m *labels.Matcher) {
-	if m.Name == labels.MetricName {
-		return
+	if m.Name != labels.MetricName {
+		d.add(m.Name, append([]string{""}, witness.Suggested(m)...)...)
 	}
-	texts := []string{""}
-	switch m.Type {
-	case labels.MatchEqual, labels.MatchNotEqual:
-		texts = append(texts, m.Value)
-	default:
-		texts = append(texts, m.SetMatches()...)
+}
+
+// has adds labels that series may have or not.
+func (d *decisive) has(names ...string) {
+	for _, name := range names {
+		if name != labels.MetricName && name != labels.BucketLabel {
+			d.add(name, "", name+"-1")
+		}
 	}
+}
+
+func (d *decisive) add(name string, texts ...string) {
 	for _, text := range texts {
-		if !slices.Contains(d.texts[m.Name], text) {
-			d.texts[m.Name] = append(d.texts[m.Name], text)
+		if !slices.Contains(d.texts[name], text) {
+			d.texts[name] = append(d.texts[name], text)
 		}
 	}
 }

@@ -248,10 +248,10 @@ tests:
   alert_rule_test:
   - {eval_time: 30m, alertname: A, exp_alerts: [{exp_labels: {severity: page}}]}
 `)
-	g.Expect(survivors).To(HaveKeyWithValue("A comparison loosened or tightened", "x 10x10\neach 1m, at 10m: the original is quiet, the mutant fires with {alertname=\"A\", severity=\"page\"}"))
-	g.Expect(survivors).To(HaveKeyWithValue("A for doubled", "x 11x10 10\neach 1m, at 10m: the original fires with {alertname=\"A\", severity=\"page\"}, the mutant is quiet"))
+	g.Expect(survivors).To(HaveKeyWithValue("A comparison loosened or tightened", "x{instance=\"host-1:9100\", job=\"job-1\"} 11x10 10\neach 1m, at 11m: the original is quiet, the mutant fires with {alertname=\"A\", instance=\"host-1:9100\", job=\"job-1\", severity=\"page\"}"))
+	g.Expect(survivors).To(HaveKeyWithValue("A for doubled", "x{instance=\"host-1:9100\", job=\"job-1\"} 11x10 10\neach 1m, at 10m: the original fires with {alertname=\"A\", instance=\"host-1:9100\", job=\"job-1\", severity=\"page\"}, the mutant is quiet"))
 	g.Expect(survivors).To(HaveKeyWithValue("A for halved", ContainSubstring("at 5m: the original is quiet, the mutant fires")))
-	g.Expect(survivors).To(HaveKeyWithValue("A threshold one unit higher", ContainSubstring("x 11x10 10\n")))
+	g.Expect(survivors).To(HaveKeyWithValue("A threshold one unit higher", ContainSubstring("} 11x10 10\n")))
 	g.Expect(survivors).NotTo(HaveKey("A comparison inverted"))
 	g.Expect(survivors).NotTo(HaveKey("A severity changed"))
 	g.Expect(survivors).To(HaveKeyWithValue("B grouping label dropped", MatchRegexp(`y\{.*job="job-1"\}`)))

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -167,7 +166,10 @@ func (v *variants) relabeled() bool {
 			for _, metric := range append([]string{""}, v.metrics()...) {
 				for _, keep := range []bool{true, false} {
 					if !v.change(func(s samples) []samples {
-						to := strings.Replace(text, "*", s.labels.Get(label)+"-other", 1)
+						to := text
+						if text == "*" {
+							to = another(s.labels.Get(label), 2)
+						}
 						if text == "*" && !s.labels.Has(label) || metric != "" && s.metric() != metric || s.labels.Get(label) == to {
 							return []samples{s}
 						}
@@ -183,6 +185,22 @@ func (v *variants) relabeled() bool {
 		}
 	}
 	return true
+}
+
+// numbered matches names that end with a number, maybe before a port, such as pod-1 and host-1:9100.
+var numbered = regexp.MustCompile(`^(.*-)\d+((?::\d+)?)$`)
+
+// another is a value like another one, with a number.
+func another(text string, n int) string {
+	number := strconv.Itoa(n)
+	switch parts := numbered.FindStringSubmatch(text); {
+	case text == "":
+		return number
+	case parts == nil || parts[1]+number+parts[2] == text:
+		return text + "-" + number
+	default:
+		return parts[1] + number + parts[2]
+	}
 }
 
 // missing leaves out each series, and each metric.
@@ -251,7 +269,7 @@ func (v *variants) spread() bool {
 						for i, by := range factors {
 							text := s.labels.Get(label)
 							if isNew || i > 0 {
-								text = strings.TrimPrefix(text+"-"+strconv.Itoa(i+1), "-")
+								text = another(text, i+1)
 							}
 							one := s.renamed(label, text)
 							if s.metric() == metric {

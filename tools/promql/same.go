@@ -32,7 +32,7 @@ func normalForm(expr parser.Expr, need Need, by Knowledge) string {
 	if usesNames(expr) {
 		return Canonical(expr)
 	}
-	n := normalizer{Analyze(expr, nil, by)}
+	n := normalizer{Analyze(expr, nil, by), by}
 	return n.form(expr, need, nil)
 }
 
@@ -55,7 +55,10 @@ func usesNames(expr parser.Expr) bool {
 	return found
 }
 
-type normalizer struct{ *Analysis }
+type normalizer struct {
+	*Analysis
+	by Knowledge
+}
 
 // limited are matchers, by label: series that do not meet them do not matter to the reader.
 type limited map[string][]*labels.Matcher

@@ -217,3 +217,6 @@ func firingAt(ctx context.Context, run *evaluate.Run, alert *evaluate.Rule, at t
 	}
 	return all, err
 }
+
+// Suggested returns values of a label that a matcher names: those that it selects or excludes.
+func Suggested(m *labels.Matcher) []string { return suggested(m) }
