@@ -22,6 +22,7 @@ import (
 
 const (
 	maxCandidates = 300 // inputs that are tried for a mutant, of each source
+	maxSlow       = 30  // the same where the rule reads ALERTS, which takes a storage on disk
 	maxBases      = 6   // inputs of which variants are tried, of each source
 	maxTests      = 5   // inputs of which a test is tried, for a mutant
 )
@@ -58,7 +59,10 @@ func (t *Tests) distinguish(ctx context.Context, outcomes []Outcome) error {
 	if err != nil {
 		return err
 	}
-	s := &search{tests: t, every: every, original: original, kinds: map[string]kind{}}
+	s := &search{tests: t, every: every, original: original, most: maxCandidates, kinds: map[string]kind{}}
+	if strings.Contains(a.Expr, "ALERTS") {
+		s.most = maxSlow
+	}
 	s.own = sync.OnceValues(func() ([]witness.Scenario, error) { return s.scenarios(ctx, a) })
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
@@ -75,6 +79,7 @@ type search struct {
 	tests    *Tests
 	every    time.Duration // between evaluations
 	original *witness.Original
+	most     int                                // inputs that are tried for a mutant, of each source
 	own      func() ([]witness.Scenario, error) // the alert's inputs
 	mutex    sync.Mutex
 	kinds    map[string]kind // by the input
@@ -153,7 +158,7 @@ func (s *search) distinguish(ctx context.Context, o *Outcome) error {
 		if err != nil {
 			continue
 		}
-		most = len(seen) + maxCandidates
+		most = len(seen) + s.most
 		if !slices.ContainsFunc(bases, try) {
 			vary(bases, o.Mutant, try)
 		}

@@ -264,6 +264,11 @@ func (n normalizer) signed(vector parser.Expr, op parser.ItemType, c float64, va
 		}
 		largest := *e
 		largest.Op = parser.MAX
+		if c, ok := Bare(e.Expr).(*parser.Call); ok && c.Func.Name == "increase" {
+			rate := *c
+			rate.Func = parser.Functions["rate"]
+			largest.Expr = &rate
+		}
 		return fmt.Sprintf("(%s is 0: %v)", n.aggregate(&largest, SeriesValue, limits), zero), true
 	}
 	return "", false
