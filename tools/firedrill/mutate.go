@@ -95,7 +95,7 @@ func runMutants(ctx context.Context, alerts []rule.Alert, files []string) ([]mut
 	if err != nil {
 		return nil, err
 	}
-	return outcomes, mutate.NewSearch(tests).Distinguish(ctx, outcomes)
+	return outcomes, tests.Distinguish(ctx, outcomes)
 }
 
 // testFiles returns the files that --tests names.

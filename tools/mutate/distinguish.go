@@ -20,26 +20,50 @@ import (
 	"github.com/stemedb/firedrill/tools/witness"
 )
 
-// Search finds inputs for which mutants differ from their originals. It keeps what it derived for an alert.
-type Search struct {
-	tests   *Tests
-	mu      sync.Mutex
-	derived map[string]func() ([]witness.Scenario, error) // by file, group, name and expression
-}
-
-// NewSearch returns a search that also uses the inputs of tests, and writes tests like them.
-func NewSearch(tests *Tests) *Search {
-	return &Search{tests: tests, derived: map[string]func() ([]witness.Scenario, error){}}
-}
-
 const (
 	maxCandidates = 300 // inputs that are tried for a mutant, of each source
+	maxSlow       = 30  // the same where the rule reads ALERTS, which takes a storage on disk
 	maxBases      = 6   // inputs of which variants are tried, of each source
+	maxTests      = 5   // inputs of which a test is tried, for a mutant
 )
 
 // Distinguish describes for each survivor an input for which it and its original differ, with a test that shows it, or
 // says that it found none. The error is ctx's.
-func (s *Search) Distinguish(ctx context.Context, outcomes []Outcome) error {
+func (t *Tests) Distinguish(ctx context.Context, outcomes []Outcome) error {
+	for len(outcomes) > 0 {
+		n := slices.IndexFunc(outcomes, func(o Outcome) bool { return !isSame(o.Original, outcomes[0].Original) })
+		if n < 0 {
+			n = len(outcomes)
+		}
+		if err := t.distinguish(ctx, outcomes[:n]); err != nil {
+			return err
+		}
+		outcomes = outcomes[n:]
+	}
+	return nil
+}
+
+func isSame(a, b rule.Alert) bool {
+	return a.File == b.File && a.Group == b.Group && a.Name == b.Name && a.ExprLine == b.ExprLine
+}
+
+// distinguish does so for the mutants of one alert.
+func (t *Tests) distinguish(ctx context.Context, outcomes []Outcome) error {
+	a := outcomes[0].Original
+	file, err := filepath.Abs(a.File)
+	if err != nil {
+		return err
+	}
+	every := t.of(file).every
+	original, err := witness.NewOriginal(a, every)
+	if err != nil {
+		return err
+	}
+	s := &search{tests: t, every: every, original: original, most: maxCandidates, kinds: map[string]kind{}}
+	if strings.Contains(a.Expr, "ALERTS") {
+		s.most = maxSlow
+	}
+	s.own = sync.OnceValues(func() ([]witness.Scenario, error) { return s.scenarios(ctx, a) })
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range outcomes {
@@ -50,92 +74,119 @@ func (s *Search) Distinguish(ctx context.Context, outcomes []Outcome) error {
 	return g.Wait()
 }
 
-func (s *Search) distinguish(ctx context.Context, o *Outcome) error {
-	file, err := filepath.Abs(o.Original.File)
-	if err != nil {
-		return err
+// search finds inputs for which mutants of one alert differ from it. It is safe for concurrent use.
+type search struct {
+	tests    *Tests
+	every    time.Duration // between evaluations
+	original *witness.Original
+	most     int                                // inputs that are tried for a mutant, of each source
+	own      func() ([]witness.Scenario, error) // the alert's inputs
+	mutex    sync.Mutex
+	kinds    map[string]kind // by the input
+}
+
+// kind is what an input is like.
+type kind struct{ plausible, signed bool }
+
+func (s *search) kindOf(key string, input witness.Scenario) kind {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	k, ok := s.kinds[key]
+	if !ok {
+		k = kind{isPlausible(input), isSigned(input)}
+		s.kinds[key] = k
 	}
-	every := s.tests.of(file).every
-	compared, err := witness.Compare(o.Original, o.Mutated, every)
+	return k
+}
+
+func (s *search) distinguish(ctx context.Context, o *Outcome) error {
+	if o.isUsuallyEquivalent() {
+		o.Why = "no input distinguishes them as long as exporters do as usual"
+		return nil
+	}
+	compared, err := s.original.Compare(o.Mutated)
 	if err != nil {
 		return err
 	}
 	var (
 		seen   = map[string]bool{}
 		most   int
+		tests  int
+		found  bool // an input without negative values, with a test
 		signed bool
-		last   string // with a negative value, or without a test
 	)
-	try := func(input witness.Scenario) (done bool) {
-		key := fmt.Sprint(input.Interval, input.Series)
-		switch {
-		case ctx.Err() != nil || len(seen) >= most:
+	try := func(input witness.Scenario) (stop bool) {
+		if ctx.Err() != nil || found || len(seen) >= most {
 			return true
-		case seen[key] || !isPlausible(input):
+		}
+		key := fmt.Sprint(input.Interval, input.Series)
+		if seen[key] {
 			return false
 		}
 		seen[key] = true
-		found, err := compared.Differ(ctx, input)
-		if err != nil || found == nil {
-			return false // one of them cannot be evaluated with this input, or both are alike
-		}
-		if isSigned(input) {
-			if last == "" {
-				last, signed = describe(input, found), true
-				o.Test, _ = s.tests.killing(ctx, o.Mutant, input, found)
-			}
+		is := s.kindOf(key, input)
+		if !is.plausible || is.signed && o.Why != "" {
 			return false
 		}
-		test, err := s.tests.killing(ctx, o.Mutant, input, found)
-		if test != "" || last == "" { // none where another rule gives the input, or has the alert's name
-			last, o.Test, signed = describe(input, found), test, false
+		d, err := compared.Differ(ctx, input)
+		if err != nil || d == nil {
+			return false // one of them cannot be evaluated with this input, or both are alike
 		}
-		return test != ""
+		tests++
+		test, err := s.tests.killing(ctx, o.Mutant, input, d)
+		if err != nil {
+			return false
+		}
+		if test != "" || o.Why == "" || signed && !is.signed { // none where another rule gives the input, or has the alert's name
+			o.Why, o.Test, signed = describe(input, d), test, is.signed
+		}
+		found = test != "" && !is.signed || tests >= maxTests
+		return found
 	}
-	for _, stage := range []func() ([]witness.Scenario, error){
-		func() ([]witness.Scenario, error) { return s.scenarios(ctx, o.Original, every) },
+	sources := []func() ([]witness.Scenario, error){
+		s.own,
 		func() ([]witness.Scenario, error) { return s.tests.inputs[o.Original.Name], nil },
-		func() ([]witness.Scenario, error) { return s.scenarios(ctx, o.Mutated, every) },
-	} {
-		bases, err := stage()
-		most = len(seen) + maxCandidates
-		if ctx.Err() != nil {
-			return ctx.Err()
+	}
+	if o.Field == "expr" {
+		sources = append(sources, func() ([]witness.Scenario, error) { return s.scenarios(ctx, o.Mutated) })
+	}
+	for _, source := range sources {
+		if found {
+			break
 		}
+		bases, err := source()
 		if err != nil {
 			continue
 		}
-		if slices.ContainsFunc(bases, try) || s.vary(bases, o.Mutant, try) {
-			if o.Test != "" && !signed {
-				break
-			}
+		most = len(seen) + s.most
+		if !slices.ContainsFunc(bases, try) {
+			vary(bases, o.Mutant, try)
 		}
 	}
-	if o.Why = last; last == "" {
+	if o.Why == "" {
 		o.Why = fmt.Sprintf("none of %d inputs distinguishes them", len(seen))
 	}
 	return ctx.Err()
 }
 
-// vary tries the variants of some of the inputs, in turns: the plain ones of each come first.
-func (s *Search) vary(bases []witness.Scenario, m Mutant, try func(witness.Scenario) bool) bool {
+// vary tries the variants of some of the inputs, first those of inputs for which the alert fires, until try says stop.
+func vary(bases []witness.Scenario, m Mutant, try func(witness.Scenario) bool) {
 	bases = slices.Clone(bases)
 	slices.SortStableFunc(bases, func(a, b witness.Scenario) int { return len(fires(b)) - len(fires(a)) })
 	decides := decisiveIn(m)
 	holds := []time.Duration{m.Original.For, m.Mutated.For, (m.Original.For + m.Mutated.For) / 2}
 	for _, base := range bases[:min(len(bases), maxBases)] {
-		for _, input := range slices.Collect(lasting(base, holds)) {
+		for input := range lasting(base, holds) {
 			if try(input) {
-				return true
+				return
 			}
 		}
 		for input := range variantsOf(base, decides) {
 			if try(input) {
-				return true
+				return
 			}
 		}
 	}
-	return false
 }
 
 // fires is not empty where the alert fires at some time of a scenario.
@@ -148,9 +199,12 @@ func fires(s witness.Scenario) []witness.Firing {
 	return nil
 }
 
-// decisiveIn finds the ranges, offsets and matchers of both expressions.
+// decisiveIn finds the ranges, offsets and matchers of both expressions, and the labels on which they and the texts depend.
 func decisiveIn(m Mutant) decisive {
 	d := decisive{texts: map[string][]string{}}
+	if strings.HasPrefix(m.Field, "annotations.") {
+		d.has(m.From)
+	}
 	for _, text := range []string{m.Original.Expr, m.Mutated.Expr} {
 		expr, err := promql.ParseExpr(text)
 		if err != nil {
@@ -162,6 +216,13 @@ func decisiveIn(m Mutant) decisive {
 				d.windows = append(d.windows, e.Range)
 			case *parser.SubqueryExpr:
 				d.windows = append(d.windows, e.Range, e.OriginalOffset.Abs())
+			case *parser.AggregateExpr:
+				d.has(e.Grouping...)
+			case *parser.BinaryExpr:
+				if e.VectorMatching != nil {
+					d.has(e.VectorMatching.MatchingLabels...)
+					d.has(e.VectorMatching.Include...)
+				}
 			case *parser.VectorSelector:
 				d.windows = append(d.windows, e.OriginalOffset.Abs())
 				for _, m := range e.LabelMatchers {
@@ -178,48 +239,43 @@ func decisiveIn(m Mutant) decisive {
 
 // match adds values for which a matcher decides.
 func (d *decisive) match(m *labels.Matcher) {
-	if m.Name == labels.MetricName {
-		return
+	if m.Name != labels.MetricName {
+		d.add(m.Name, append([]string{""}, witness.Suggested(m)...)...)
 	}
-	texts := []string{""}
-	switch m.Type {
-	case labels.MatchEqual, labels.MatchNotEqual:
-		texts = append(texts, m.Value)
-	default:
-		texts = append(texts, m.SetMatches()...)
-	}
-	for _, text := range texts {
-		if !slices.Contains(d.texts[m.Name], text) {
-			d.texts[m.Name] = append(d.texts[m.Name], text)
+}
+
+// has adds labels that series may have or not.
+func (d *decisive) has(names ...string) {
+	for _, name := range names {
+		if name != labels.MetricName && name != labels.BucketLabel {
+			d.add(name, "", name+"-1")
 		}
 	}
 }
 
-// scenarios derives inputs from an alert's expression.
-func (s *Search) scenarios(ctx context.Context, a rule.Alert, every time.Duration) ([]witness.Scenario, error) {
-	key := strings.Join([]string{a.File, a.Group, a.Name, a.Expr, a.For.String()}, "\x00")
-	s.mu.Lock()
-	derive, ok := s.derived[key]
-	if !ok {
-		derive = sync.OnceValues(func() ([]witness.Scenario, error) {
-			rules, err := witness.Load(rule.Set{Alerts: []rule.Alert{a}}, every)
-			if err != nil {
-				return nil, err
-			}
-			results, err := rules.All(ctx, []rule.Alert{a})
-			if err != nil || results[0].Answer != witness.Fires {
-				return nil, err
-			}
-			all := []witness.Scenario{results[0].Input}
-			for _, b := range results[0].Boundaries {
-				all = append(all, b.Scenarios...)
-			}
-			return all, nil
-		})
-		s.derived[key] = derive
+func (d *decisive) add(name string, texts ...string) {
+	for _, text := range texts {
+		if !slices.Contains(d.texts[name], text) {
+			d.texts[name] = append(d.texts[name], text)
+		}
 	}
-	s.mu.Unlock()
-	return derive()
+}
+
+// scenarios are inputs for which an alert fires, and nearly does.
+func (s *search) scenarios(ctx context.Context, a rule.Alert) ([]witness.Scenario, error) {
+	rules, err := witness.Load(rule.Set{Alerts: []rule.Alert{a}}, s.every)
+	if err != nil {
+		return nil, err
+	}
+	results, err := rules.All(ctx, []rule.Alert{a})
+	if err != nil || results[0].Answer != witness.Fires {
+		return nil, err
+	}
+	all := []witness.Scenario{results[0].Input}
+	for _, b := range results[0].Boundaries {
+		all = append(all, b.Scenarios...)
+	}
+	return all, nil
 }
 
 // describe describes an input and what differs.

@@ -2,11 +2,10 @@ package mutate
 
 import (
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/stemedb/firedrill/tools/promql"
-	"github.com/stemedb/firedrill/tools/rule"
+	"github.com/stemedb/firedrill/tools/witness"
 )
 
 // Equivalent returns why no input can distinguish a mutant from the original, or "" if that is not known.
@@ -25,11 +24,11 @@ func (m Mutant) Equivalent() string {
 		switch {
 		case promql.Canonical(before) == promql.Canonical(after):
 			return "the expression is the same once constants are computed"
-		case promql.Same(before, after, promql.SeriesValue):
+		case promql.Same(before, after, promql.SeriesValue, promql.Sure):
 			return "both expressions have the same result for any input"
-		case showsValue(m.Original):
+		case witness.ShowsValue(m.Original):
 			return ""
-		case !promql.Same(before, after, promql.Series):
+		case !promql.Same(before, after, promql.Series, promql.Sure):
 		case facts.Present:
 			return "it fires for any input and shows no value"
 		default:
@@ -59,19 +58,20 @@ func (m Mutant) Equivalent() string {
 	return ""
 }
 
-// valueInTemplate matches templates that use the value, or the whole data.
-var valueInTemplate = regexp.MustCompile(`\$value|\.Value|\{\{-?\s*\.\s*-?\}\}`)
-
-func showsValue(a rule.Alert) bool {
-	for _, texts := range []map[string]string{a.Labels, a.Annotations} {
-		for _, text := range texts {
-			if valueInTemplate.MatchString(text) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // evaluations returns how many intervals a duration takes.
 func evaluations(hold, every time.Duration) int64 { return int64((hold + every - 1) / every) }
+
+// isUsuallyEquivalent reports whether no input can distinguish a mutant from the original as far as exporters do as usual:
+// a sum of what is never negative is over 0 where the largest is.
+func (m Mutant) isUsuallyEquivalent() bool {
+	before, err := promql.ParseExpr(m.Original.Expr)
+	after, other := promql.ParseExpr(m.Mutated.Expr)
+	if err != nil || other != nil || m.Field != "expr" {
+		return false
+	}
+	need := promql.Series
+	if witness.ShowsValue(m.Original) {
+		need = promql.SeriesValue
+	}
+	return promql.Same(before, after, need, promql.Usual)
+}

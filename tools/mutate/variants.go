@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -41,7 +40,7 @@ func read(s witness.Scenario) ([]samples, bool) {
 func withSeries(s witness.Scenario, all []samples) witness.Scenario {
 	s.Series = nil
 	for _, one := range all {
-		s.Series = append(s.Series, witness.Series{Series: seriesName(one.labels), Values: notation(one.values)})
+		s.Series = append(s.Series, witness.Written(one.labels, one.values))
 	}
 	return s
 }
@@ -51,7 +50,7 @@ func (s samples) mapped(f func(i int, v float64) float64) samples {
 	s.values = slices.Clone(s.values)
 	for i, v := range s.values {
 		if !v.Omitted && !value.IsStaleNaN(v.Value) {
-			s.values[i].Value = roundOff(f(i, v.Value))
+			s.values[i].Value = f(i, v.Value)
 		}
 	}
 	return s
@@ -167,7 +166,10 @@ func (v *variants) relabeled() bool {
 			for _, metric := range append([]string{""}, v.metrics()...) {
 				for _, keep := range []bool{true, false} {
 					if !v.change(func(s samples) []samples {
-						to := strings.Replace(text, "*", s.labels.Get(label)+"-other", 1)
+						to := text
+						if text == "*" {
+							to = another(s.labels.Get(label), 2)
+						}
 						if text == "*" && !s.labels.Has(label) || metric != "" && s.metric() != metric || s.labels.Get(label) == to {
 							return []samples{s}
 						}
@@ -183,6 +185,22 @@ func (v *variants) relabeled() bool {
 		}
 	}
 	return true
+}
+
+// numbered matches names that end with a number, maybe before a port, such as pod-1 and host-1:9100.
+var numbered = regexp.MustCompile(`^(.*-)\d+((?::\d+)?)$`)
+
+// another is a value like another one, with a number.
+func another(text string, n int) string {
+	number := strconv.Itoa(n)
+	switch parts := numbered.FindStringSubmatch(text); {
+	case text == "":
+		return number
+	case parts == nil || parts[1]+number+parts[2] == text:
+		return text + "-" + number
+	default:
+		return parts[1] + number + parts[2]
+	}
 }
 
 // missing leaves out each series, and each metric.
@@ -251,7 +269,7 @@ func (v *variants) spread() bool {
 						for i, by := range factors {
 							text := s.labels.Get(label)
 							if isNew || i > 0 {
-								text = strings.TrimPrefix(text+"-"+strconv.Itoa(i+1), "-")
+								text = another(text, i+1)
 							}
 							one := s.renamed(label, text)
 							if s.metric() == metric {
@@ -442,78 +460,4 @@ func isSigned(s witness.Scenario) bool {
 	return slices.ContainsFunc(all, func(one samples) bool {
 		return slices.ContainsFunc(one.values, func(v parser.SequenceValue) bool { return v.Value < 0 })
 	})
-}
-
-// notation writes values as promtool reads them, runs of equal steps in short.
-func notation(values []parser.SequenceValue) string {
-	var words []string
-	for i := 0; i < len(values); {
-		v, n := values[i], 1
-		if v.Omitted {
-			for i+n < len(values) && values[i+n].Omitted {
-				n++
-			}
-			if i += n; i < len(values) || len(words) == 0 { // missing samples at the end need no notation
-				words = append(words, "_x"+strconv.Itoa(n))
-			}
-			continue
-		}
-		if value.IsStaleNaN(v.Value) || math.IsNaN(v.Value) || math.IsInf(v.Value, 0) {
-			text := strconv.FormatFloat(v.Value, 'f', -1, 64)
-			if value.IsStaleNaN(v.Value) {
-				text = "stale"
-			}
-			words = append(words, strings.TrimPrefix(text, "+"))
-			i++
-			continue
-		}
-		plain := func(j int) bool {
-			return j < len(values) && !values[j].Omitted && !math.IsNaN(values[j].Value) && !math.IsInf(values[j].Value, 0)
-		}
-		step := 0.0
-		if plain(i + 1) {
-			step = roundOff(values[i+1].Value - v.Value)
-		}
-		for plain(i+n) && roundOff(v.Value+step*float64(n)) == roundOff(values[i+n].Value) {
-			n++
-		}
-		if n == 2 && step != 0 {
-			n, step = 1, 0
-		}
-		words = append(words, expansion(v.Value, step, n))
-		i += n
-	}
-	return strings.Join(words, " ")
-}
-
-// expansion writes n values in promtool's expanding notation.
-func expansion(first, step float64, n int) string {
-	number := func(v float64) string { return strconv.FormatFloat(roundOff(v)+0, 'f', -1, 64) }
-	switch {
-	case n == 1:
-		return number(first)
-	case step == 0:
-		return number(first) + "x" + strconv.Itoa(n-1)
-	case step < 0:
-		return number(first) + "-" + number(-step) + "x" + strconv.Itoa(n-1)
-	}
-	return number(first) + "+" + number(step) + "x" + strconv.Itoa(n-1)
-}
-
-// roundOff removes the rounding errors of sums of decimal fractions.
-func roundOff(v float64) float64 {
-	if math.Abs(v) >= 1e6 {
-		return v
-	}
-	return math.Round(v*1e9) / 1e9
-}
-
-// seriesName writes labels in the usual notation of a series.
-func seriesName(l labels.Labels) string {
-	metric := l.Get(labels.MetricName)
-	rest := labels.NewBuilder(l).Del(labels.MetricName).Labels()
-	if rest.IsEmpty() {
-		return metric
-	}
-	return metric + rest.String()
 }

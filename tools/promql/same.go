@@ -20,19 +20,19 @@ const (
 	SeriesValue             // their values, as well
 )
 
-// Same reports whether two expressions surely have the same results, as far as need says, whatever there is. Where it
-// reports false, nothing is known.
-func Same(one, other parser.Expr, need Need) bool {
-	return normalForm(one, need) == normalForm(other, need)
+// Same reports whether two expressions have the same results, as far as need says, whatever there is: surely, or as far as
+// exporters do as usual and no evaluation fails. Where it reports false, nothing is known.
+func Same(one, other parser.Expr, need Need, by Knowledge) bool {
+	return normalForm(one, need, by) == normalForm(other, need, by)
 }
 
 // normalForm writes an expression so that those which surely have the same results read the same, more often than
 // Canonical does: it leaves out what has no effect by what is known of each part.
-func normalForm(expr parser.Expr, need Need) string {
+func normalForm(expr parser.Expr, need Need, by Knowledge) string {
 	if usesNames(expr) {
 		return Canonical(expr)
 	}
-	n := normalizer{Analyze(expr, nil, Sure)}
+	n := normalizer{Analyze(expr, nil, by), by}
 	return n.form(expr, need, nil)
 }
 
@@ -55,7 +55,10 @@ func usesNames(expr parser.Expr) bool {
 	return found
 }
 
-type normalizer struct{ *Analysis }
+type normalizer struct {
+	*Analysis
+	by Knowledge
+}
 
 // limited are matchers, by label: series that do not meet them do not matter to the reader.
 type limited map[string][]*labels.Matcher
@@ -65,7 +68,7 @@ func (n normalizer) form(expr parser.Expr, need Need, limits limited) string {
 	if v, ok := Constant(expr); ok {
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
-	if expr.Type() == parser.ValueTypeVector && n.Of(expr).Empty && !canFail(expr) {
+	if expr.Type() == parser.ValueTypeVector && n.Of(expr).Empty && (n.by == Usual || !canFail(expr)) {
 		return "nothing"
 	}
 	if need == Series && n.isOne(expr) {
@@ -266,6 +269,9 @@ var keeping = []string{"abs", "ceil", "floor", "round", "sqrt", "exp", "ln", "lo
 // overTime are the functions that have a result for each series with a sample.
 var overTime = []string{"avg_over_time", "min_over_time", "max_over_time", "sum_over_time", "count_over_time", "present_over_time"}
 
+// perSeries are other functions whose result has the labels of the series that it is computed from.
+var perSeries = []string{"predict_linear", "deriv", "delta", "idelta", "irate", "changes", "resets", "last_over_time", "stddev_over_time", "stdvar_over_time", "quantile_over_time"}
+
 func (n normalizer) call(e *parser.Call, need Need, limits limited) string {
 	name := e.Func.Name
 	args := func(name string, need Need, limits limited) string {
@@ -300,6 +306,9 @@ func (n normalizer) call(e *parser.Call, need Need, limits limited) string {
 		return args(name, Series, nil)
 	case strings.HasPrefix(name, "absent"):
 		return Canonical(e)
+	}
+	if slices.Contains(perSeries, name) {
+		return args(name, SeriesValue, limits)
 	}
 	return args(name, SeriesValue, nil)
 }

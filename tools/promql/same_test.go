@@ -73,9 +73,10 @@ func TestSame(t *testing.T) {
 		{`sum by (job) (a{job="1"}) / sum by (job) (b{job="1"})`, `sum by (job) (a{job="1"}) / sum by (job) (b)`, promql.SeriesValue, true},
 		{`sum by (job) (a) / on (job) sum by (job) (b)`, `sum by (job) (a) / ignoring (x) sum by (job) (b)`, promql.SeriesValue, true},
 		{"sum without () (sum by (job) (a)) > 2", "sum by (job) (sum by (job) (a)) > 2", promql.SeriesValue, true},
+		{`a{job!=""} > 1 and predict_linear(b{job!=""}[1h], 60) < 0`, `a{job!=""} > 1 and predict_linear(b[1h], 60) < 0`, promql.SeriesValue, true},
 		{`count_values("__name__", x)`, `count_values("__name__", x * 1)`, promql.SeriesValue, false},
 	} {
-		if got := promql.Same(parse(t, test.one), parse(t, test.other), test.need); got != test.same {
+		if got := promql.Same(parse(t, test.one), parse(t, test.other), test.need, promql.Sure); got != test.same {
 			t.Errorf("%s\n%s\nneed %d: same %v", test.one, test.other, test.need, got)
 		}
 	}
@@ -142,4 +143,23 @@ func (p *property) alerts(text string, step int, values bool) []string {
 	}
 	slices.Sort(all)
 	return all
+}
+
+func TestUsuallySame(t *testing.T) {
+	for _, test := range []struct {
+		one, other string
+		same       bool
+	}{
+		{"sum by (job) (rate(x_total[5m])) > 0", "max by (job) (rate(x_total[5m])) > 0", true},
+		{"sum by (job) (rate(x_total[5m])) > 0", "avg by (job) (increase(x_total[5m])) > 0", true},
+		{"sum by (job) (rate(x_total[5m])) > 0", "min by (job) (rate(x_total[5m])) > 0", false},
+		{"sum by (job) (rate(x_total[5m])) > 1", "max by (job) (rate(x_total[5m])) > 1", false},
+		{`x > 1 or count(label_replace(y, "a", "b", "c", "d") == 1) == 0`, `x > 1 or count(label_replace(y, "a", "b", "c", "d") == 10) == 0`, true},
+	} {
+		for _, by := range []promql.Knowledge{promql.Sure, promql.Usual} {
+			if got := promql.Same(parse(t, test.one), parse(t, test.other), promql.Series, by); got != (test.same && by == promql.Usual) {
+				t.Errorf("%s\n%s\nusual %v: same %v", test.one, test.other, by == promql.Usual, got)
+			}
+		}
+	}
 }

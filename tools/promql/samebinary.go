@@ -253,7 +253,7 @@ func (n normalizer) signed(vector parser.Expr, op parser.ItemType, c float64, va
 		}
 	case *parser.AggregateExpr:
 		inner := n.Of(e.Expr).Values
-		if inner.Min < 0 || inner.NaN || e.Op != parser.SUM && e.Op != parser.AVG && e.Op != parser.MAX {
+		if inner.Min < 0 || inner.NaN && n.by == Sure || e.Op != parser.SUM && e.Op != parser.AVG && e.Op != parser.MAX {
 			return "", false
 		}
 		zero := c == 0 && (op == parser.EQLC || op == parser.LTE)
@@ -264,6 +264,11 @@ func (n normalizer) signed(vector parser.Expr, op parser.ItemType, c float64, va
 		}
 		largest := *e
 		largest.Op = parser.MAX
+		if c, ok := Bare(e.Expr).(*parser.Call); ok && c.Func.Name == "increase" {
+			rate := *c
+			rate.Func = parser.Functions["rate"]
+			largest.Expr = &rate
+		}
 		return fmt.Sprintf("(%s is 0: %v)", n.aggregate(&largest, SeriesValue, limits), zero), true
 	}
 	return "", false

@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/promql/parser"
 )
 
 // name writes labels in the usual notation of a series.
@@ -26,52 +28,66 @@ func name(l labels.Labels) string {
 	return metric + rest.String()
 }
 
+// Written writes a series as promtool's unit tests do, runs of equal steps in short.
+func Written(l labels.Labels, samples []parser.SequenceValue) Series {
+	return Series{name(l), sequence(samples)}
+}
+
 // values writes samples in the notation of promtool's unit tests. NaN stands for a missing sample; after one that is there
 // the series is marked as stale, as Prometheus does when a target no longer exports it, but for one that is scraped less
 // often.
 func values(all []float64, sparse bool) string {
-	there := false
-	for _, v := range all {
-		there = there || !math.IsNaN(v)
+	samples := make([]parser.SequenceValue, len(all))
+	for i, v := range all {
+		switch missing := math.IsNaN(v); {
+		case missing && i > 0 && !sparse && !math.IsNaN(all[i-1]):
+			samples[i].Value = math.Float64frombits(value.StaleNaN)
+		default:
+			samples[i] = parser.SequenceValue{Value: v, Omitted: missing}
+		}
 	}
-	if !there {
-		return ""
+	return sequence(samples)
+}
+
+// sequence writes samples. Missing samples at the end need no notation.
+func sequence(all []parser.SequenceValue) string {
+	for len(all) > 0 && all[len(all)-1].Omitted {
+		all = all[:len(all)-1]
 	}
-	for len(all) > 1 && math.IsNaN(all[len(all)-1]) && math.IsNaN(all[len(all)-2]) {
-		all = all[:len(all)-1] // missing samples at the end need no notation, but for the first
+	plain := func(i int) bool {
+		return i < len(all) && !all[i].Omitted && !math.IsNaN(all[i].Value) && !math.IsInf(all[i].Value, 0)
 	}
 	var words []string
-	for i := 0; i < len(all); {
-		n := 1
-		if math.IsNaN(all[i]) {
-			for i+n < len(all) && math.IsNaN(all[i+n]) {
+	for i, n := 0, 0; i < len(all); i += n {
+		first := all[i].Value
+		n = 1
+		switch {
+		case all[i].Omitted:
+			for all[i+n].Omitted {
 				n++
-			}
-			if i > 0 && !sparse {
-				words = append(words, "stale")
-				n--
-				i++
 			}
 			if n == 1 {
 				words = append(words, "_")
-			} else if n > 1 {
+			} else {
 				words = append(words, "_x"+strconv.Itoa(n))
 			}
-			i += n
-			continue
-		}
-		step := 0.0
-		if i+1 < len(all) && !math.IsNaN(all[i+1]) {
-			step = roundOff(all[i+1] - all[i])
-			for i+n < len(all) && alike(all[i+n], all[i]+step*float64(n)) {
+		case value.IsStaleNaN(first):
+			words = append(words, "stale")
+		case !plain(i):
+			words = append(words, strings.TrimPrefix(strconv.FormatFloat(first, 'f', -1, 64), "+"))
+		default:
+			step := 0.0
+			if plain(i + 1) {
+				step = roundOff(all[i+1].Value - first)
+			}
+			for plain(i+n) && alike(all[i+n].Value, first+step*float64(n)) {
 				n++
 			}
+			if n == 2 && step != 0 { // as two values it reads better
+				n, step = 1, 0
+			}
+			words = append(words, expansion(first, step, n))
 		}
-		if n == 2 && step != 0 { // as two values it reads better
-			n, step = 1, 0
-		}
-		words = append(words, expansion(all[i], step, n))
-		i += n
 	}
 	return strings.Join(words, " ")
 }
