@@ -11,7 +11,11 @@ import (
 
 func differ(t *testing.T, a, b rule.Alert, s Scenario) (*Difference, error) {
 	t.Helper()
-	c, err := Compare(a, b, time.Minute)
+	original, err := NewOriginal(a, time.Minute)
+	if err != nil {
+		return nil, err
+	}
+	c, err := original.Compare(b)
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +45,17 @@ func TestDiffer(t *testing.T) {
 	g.Expect(found.At).To(Equal(2 * time.Minute))
 	g.Expect(found.A[0].Annotations.Get("summary")).To(Equal("a"))
 	g.Expect(found.B[0].Annotations.Get("summary")).To(BeEmpty())
+
+	a.Annotations = map[string]string{"summary": "{{ $value }}"}
+	b = a
+	b.Expr = "max by (job) (x) * 2 > 20" // for the same series, with other values
+	found, err = differ(t, a, b, scenario)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(found.B[0].Annotations.Get("summary")).To(Equal("40"))
+	a.Annotations, b.Annotations = nil, nil
+	found, err = differ(t, a, b, scenario)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(found).To(BeNil())
 
 	scenario.Series[0].Values = "8 x"
 	_, err = differ(t, a, b, scenario)

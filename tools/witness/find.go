@@ -230,7 +230,9 @@ func (r *Rules) find(ctx context.Context, alert rule.Alert, known *promql.Known)
 		return result, nil
 	}
 	result.Answer = Fires
-	result.Input = Scenario{Name: alert.Name + " fires", Interval: f.sampled, Start: p.start, Series: p.input(f.end()).written(), Checks: []Check{{At: f.end()}}}
+	if result.Input, err = p.shown(ctx); err != nil {
+		return result, err
+	}
 	if err := f.decide(ctx, p, &result); err != nil {
 		return result, err
 	}
@@ -238,6 +240,22 @@ func (r *Rules) find(ctx context.Context, alert rule.Alert, known *promql.Known)
 		result.Input = result.Boundaries[0].Scenarios[1]
 	}
 	return result, nil
+}
+
+// shown is the input of a plan, with what fires at its end. The error is ctx's.
+func (p *plan) shown(ctx context.Context) (Scenario, error) {
+	until := p.begin + time.Duration(p.slots())*p.interval
+	t := p.input(until)
+	s := Scenario{Name: p.alert.Name + " fires", Interval: p.sampled, Start: t.start, Series: t.written()}
+	run, err := p.run(ctx, s.Series, until)
+	if err != nil {
+		return s, ctx.Err()
+	}
+	defer run.Close()
+	if firing, err := p.firing(ctx, run, until); err == nil && len(firing) > 0 {
+		s.Checks = []Check{{At: until, Firing: firing}}
+	}
+	return s, ctx.Err()
 }
 
 // maxSides limits the sides of or that are looked at after one input was found.

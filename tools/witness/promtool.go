@@ -404,6 +404,9 @@ func (w *writer) checked(ctx context.Context, r Result) (Scenario, error) {
 	return s, nil
 }
 
+// maxTested limits the evaluations of a generated test.
+const maxTested = 3000
+
 // observer is Observe or ObserveLabels of ruletest.Rules.
 type observer func(ctx context.Context, in ruletest.Input, alert string, at []time.Duration) ([][]evaluate.Alert, error)
 
@@ -438,6 +441,9 @@ func (w *writer) isRecorded(in Series) bool {
 }
 
 func (w *writer) observeWith(ctx context.Context, r Result, s Scenario, by observer) (Scenario, error) {
+	if n := len(s.Checks); n > 0 && s.Checks[n-1].At/w.interval > maxTested {
+		return s, fmt.Errorf("its input lasts %d evaluations of all rules, more than %d", s.Checks[n-1].At/w.interval, maxTested)
+	}
 	in := ruletest.Input{Interval: s.Interval, Start: s.Start}
 	for _, one := range s.Series {
 		in.Series = append(in.Series, ruletest.Series(one))
