@@ -41,13 +41,37 @@ not, after how long, and what clears it; it never fires, or always, and why; or 
 on Prometheus's engine. The command was called boundaries, and for one release still has that name too.
 
 An alert that never or always fires is an error. As for firedrill check, a comment with the reason suppresses it, right
-before the rule or among its lines; CHECK is expr/never, expr/matching or expr/always, as the error names it:
+before the rule or among its lines; CHECK is the name of a check, such as expr/never, as the error gives it:
 
   # firedrill: ignore CHECK -- reason
 
 An expression without a metric, such as vector(1), is meant to fire always.
 
---format json writes an object; its fields are described at witness.WriteJSON.
+--format json writes one object, in which durations are text, such as 5m:
+
+  alerts: list, in the order of the files
+    alert, file, line, group
+    interval: between evaluations
+    answer: "fires", "never fires", "always fires" or "not known"
+    reasons: list of why it never or always fires, or why that is not known
+      text
+      places: list of {line, column, endLine, endColumn, text}, the parts of the expression that it is about; the columns
+        of the first and the last character, from 1
+    exporters: whether "never fires" rests on exporters doing as usual, rather than on the text alone
+    suppressed: the reason of the comment that suppresses the error; absent without one
+    meant: true for an expression without a metric; else absent
+    input: at which it fires, as promtool writes it; absent unless it fires
+      interval: between samples
+      series: list of {series, values}
+      checks: list of {at, firing}, how many alerts fire how long after the start
+    boundaries: list, for each condition that was seen to decide
+      condition: the part of the expression
+      fires, quiet: the two neighbouring inputs
+      after: how long the condition holds before the alert fires
+      clears: list of what resolves it, and after how long
+    unknown: list of {condition, reason}, the conditions without a boundary
+  fires, never, always, notKnown: how many alerts have that answer
+  failed: how many never or always fire without a reason given
 
 --generate prints a file of promtool unit tests instead, to be saved in the folder of the rules: what fires is what was
 observed with all rules of the files that it names. With --output FOLDER, it writes a file for each rule file,
@@ -187,8 +211,8 @@ func writeAnswers(out io.Writer, all []witness.Answered, findings []finding.Find
 			failed++
 		}
 	}
-	_, err := fmt.Fprintf(out, "witness: of %d alerts, %d fire, %d never fire, %d always fire, %d are not known: %d errors\n",
-		len(all), counts[witness.Fires], counts[witness.Never], counts[witness.Always], counts[witness.NotKnown], failed)
+	_, err := fmt.Fprintf(out, "witness: fires %d, never fires %d, always fires %d, not known %d; errors: %d\n",
+		counts[witness.Fires], counts[witness.Never], counts[witness.Always], counts[witness.NotKnown], failed)
 	return err
 }
 
@@ -216,7 +240,7 @@ func (w *witnessing) write(cmd *cobra.Command, set rule.Set, results []witness.R
 		tests += f.Tests
 		fmt.Fprintln(cmd.OutOrStdout(), path)
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "witness: %d tests of %d alerts in %d files\n", tests, len(results), len(files))
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "witness: alerts %d, tests %d, files %d\n", len(results), tests, len(files))
 	return err
 }
 

@@ -11,35 +11,7 @@ import (
 	"github.com/stemedb/firedrill/tools/promql"
 )
 
-// WriteJSON writes one object, whose fields are stable:
-//
-//	alerts       a list, in the order of the files:
-//	  alert        the name
-//	  file, line   of the name
-//	  group        the rule group
-//	  interval     between evaluations, as in 1m
-//	  answer       "fires", "never fires", "always fires" or "not known"
-//	  reasons      why it never or always fires, or why that is not known; a list:
-//	    text         as in: count(x) is at least 1, so == 0 never holds
-//	    places       the one or two parts of the expression that the text is about:
-//	      line, column, endLine, endColumn  in the file, from 1; the end is that of the last character
-//	      text         the part
-//	  exporters    true where "never fires" rests on exporters doing as usual, rather than on the text alone
-//	  suppressed   the reason that a comment gives, if one suppresses the answer
-//	  meant        true where an alert always fires since its expression selects no metric, as vector(1) does not
-//	  input        at which it fires, in promtool's notation; absent where none is known:
-//	    interval     between samples
-//	    start        of the input and the evaluations, as in RFC 3339; absent for Unix time 0
-//	    series       a list of {series, values}
-//	    checks       a list of {at, firing}: how many alerts fire how long after the start
-//	  boundaries   a list, one for each condition that was seen to decide:
-//	    condition    the part of the expression
-//	    fires, quiet the two neighbouring inputs
-//	    after        how long the condition holds before the alert fires, as in 5m; 0s for at once
-//	    clears       what makes it resolve, and after how long; a list
-//	  unknown      a list of {condition, reason}: the conditions without a boundary
-//	fires, never, always, notKnown  how many alerts have that answer
-//	failed       how many of them never or always fire, without a reason
+// WriteJSON writes one object, whose fields are stable. The help of firedrill witness describes them.
 func WriteJSON(w io.Writer, all []Answered) error {
 	document := struct {
 		Alerts   []jsonAlert `json:"alerts"`
