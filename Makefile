@@ -39,7 +39,7 @@ check: $(FIREDRILL) ## rules and runbooks against each other
 images: $(FIREDRILL) ## build the container images that are missing
 	$(FIREDRILL) images
 
-bench: images ## how long the costly parts take
+bench: images ## how long the costly parts take; PINT=/path/to/pint, COLLECTION=/folder/of/rules
 	go test -run '^$$' -bench . $(UNITS)
 	go test -run '^$$' -bench . -benchtime 3x ./e2e/stemedb
 

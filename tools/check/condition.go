@@ -20,7 +20,7 @@ func (c *checker) fires(q query, alert rule.Alert) {
 		return
 	}
 	every := cmp.Or(alert.Interval, time.Minute)
-	if most, r, ok := promql.Lasts(q.expr); ok && alert.For >= most && most%every == 0 {
+	if most, r, ok := promql.Lasts(q.expr, promql.Usual); ok && alert.For >= most && most%every == 0 {
 		c.lasting(q, alert, r)
 	}
 	if promql.Analyze(q.expr, c.series.knowledge, promql.Sure).Of(q.expr).Present {

@@ -12,7 +12,7 @@ import (
 // Never returns the findings about an alert that never fires: one for each reason, or one for the whole expression.
 func Never(alert rule.Alert, why []promql.Reason, by promql.Knowledge) []finding.Finding {
 	c, q := onlyOf(alert)
-	_, lasts, _ := promql.Lasts(q.expr)
+	_, lasts, _ := promql.Lasts(q.expr, promql.Usual)
 	for _, r := range why {
 		if r.Second == (posrange.PositionRange{}) { // the first alone
 			r.Second = r.First
@@ -41,7 +41,7 @@ func Always(alert rule.Alert) []finding.Finding {
 
 // onlyOf returns a checker for one alert and its query. The expression has been parsed before.
 func onlyOf(alert rule.Alert) (*checker, query) {
-	c := &checker{lines: map[string][]string{}}
+	c := &checker{lines: map[string][]string{}, series: &series{}}
 	expr, err := promql.ParseExpr(alert.Expr)
 	if err != nil {
 		expr = &parser.StringLiteral{Val: alert.Expr, PosRange: posrange.PositionRange{End: posrange.Pos(len(alert.Expr))}}

@@ -30,7 +30,7 @@ func FuzzExpression(f *testing.F) {
 		for _, by := range []promql.Knowledge{promql.Sure, promql.Usual} {
 			promql.Analyze(expr, nil, by).Reasons()
 		}
-		promql.Lasts(expr)
+		promql.Lasts(expr, promql.Usual)
 		c := &checker{series: newSeries(nil, nil), missing: map[parser.Expr]bool{}, lines: map[string][]string{}}
 		q := ofAlert(rule.Alert{Expr: source}, expr)
 		q.at = func(offset int) (line, column int) { return 1, offset }

@@ -87,11 +87,15 @@ func (c *checker) meaning(q query) {
 
 // contradiction reports why a part of an expression never has a result.
 func (c *checker) contradiction(q query, r promql.Reason, by promql.Knowledge) {
-	if r.Kind == promql.Matching {
+	switch {
+	case r.Kind == promql.Buckets && c.series != nil && c.series.inventory != nil: // metric/type says so
+	case r.Kind == promql.Buckets:
+		c.reportSpan(q, whole(r), by, "expr/function", "%s takes a quantile of %s without its label le: keep le in the aggregation", q.owner, r.Metric)
+	case r.Kind == promql.Matching:
 		c.reportSpan(q, whole(r), by, "expr/matching", "%s: in %s, %s: %s", q.owner, promql.Excerpt(r.At), r.Text, fix(r))
-		return
+	default:
+		c.reportSpan(q, whole(r), by, "expr/never", "%s: %s: %s", q.owner, r.Text, fix(r))
 	}
-	c.reportSpan(q, whole(r), by, "expr/never", "%s: %s: %s", q.owner, r.Text, fix(r))
 }
 
 // slip reports a part that can have a result, but not the one that it is written for.
@@ -154,13 +158,6 @@ func (c *checker) call(q query, e *parser.Call) {
 			metric := promql.NameOf(selector)
 			if strings.HasSuffix(metric, "_bucket") && c.series.isRaw(metric) {
 				c.reportSpan(q, selector.PosRange, promql.Usual, "expr/function", "%s takes a quantile of %s as it is, which counts since its target started: take its rate() first", q.owner, metric)
-			}
-		}
-		for _, selector := range rated(e.Args[1]) {
-			metric := promql.NameOf(selector)
-			if strings.HasSuffix(metric, "_bucket") && c.series.inventory == nil && !promql.Analyze(e.Args[1], c.series.rules, promql.Sure).Of(e.Args[1]).Labels.May("le") {
-				c.reportSpan(q, e.Args[1].PositionRange(), promql.Sure, "expr/function", "%s takes a quantile of %s without its label le: keep le in the aggregation", q.owner, metric)
-				break
 			}
 		}
 	case name == "quantile_over_time":

@@ -20,6 +20,12 @@ func (a *Analysis) aggregated(e *parser.AggregateExpr) Facts {
 		return inner
 	}
 	f := Facts{Empty: inner.Empty, Present: inner.Present, Values: a.aggregate(e, inner.Values)}
+	switch e.Op {
+	case parser.MIN, parser.MAX:
+		f.clock, f.rests = inner.clock, inner.rests
+	case parser.SUM, parser.AVG, parser.QUANTILE:
+		f.rests = inner.rests
+	}
 	if e.Without {
 		f.Labels = inner.Labels.without(append([]string{model.MetricNameLabel}, e.Grouping...)...)
 	} else {

@@ -31,6 +31,8 @@ type Facts struct {
 	whole bool        // each result of core is a result
 	// itself says that each value is that of a thing divided by itself, or the like.
 	itself bool
+	clock  *Interval       // where each value lies as seen from time(): value - time(); nil where that is not known
+	rests  []string        // what Values and clock rest on beside the text, as in: counters are not negative
 	held   map[string]held // by canonical form: what the value of that expression is for the same labels
 }
 
@@ -51,7 +53,10 @@ func (f Facts) either(o Facts) Facts {
 	case o.Empty:
 		return f
 	}
-	r := Facts{Labels: f.Labels.either(o.Labels), Values: f.Values.hull(o.Values), Present: f.Present || o.Present}
+	r := Facts{Labels: f.Labels.either(o.Labels), Values: f.Values.hull(o.Values), Present: f.Present || o.Present, rests: resting(f, o)}
+	if f.clock != nil && o.clock != nil {
+		r.clock = new(f.clock.hull(*o.clock))
+	}
 	for key, mine := range f.held {
 		if other, ok := o.held[key]; ok {
 			if r.held == nil {
@@ -80,6 +85,7 @@ const (
 	Shadowed              // a side of "or" that the other hides
 	Itself                // a thing divided by itself, or subtracted from itself
 	Recorded              // a recorded metric whose rule never has a result
+	Buckets               // a quantile of buckets without their label le
 	Ambiguous             // a side of an operator of which several series match one of the other
 	Useless               // a part that makes no difference
 	Poisoned              // an aggregation that one quotient by 0 makes NaN
@@ -97,6 +103,7 @@ type Reason struct {
 	First, Second posrange.PositionRange
 	Text          string // as in: count(x) is at least 1, so == 0 never holds
 	Label         string // by which two sides never match, or that is missing
+	Metric        string // whose buckets have lost their label le
 	// Differ says that both sides have that label, with different values.
 	Differ bool
 	// Instead has the same results as At, but for the name of the metric, where At is useless; nil
@@ -201,7 +208,7 @@ func (a *Analysis) find(expr parser.Expr) Facts {
 		return a.Of(e.VectorSelector)
 	case *parser.SubqueryExpr:
 		f := a.Of(e.Expr)
-		f.core, f.held = nil, nil
+		f.core, f.held, f.clock = nil, nil, earlier(f.clock, e)
 		return f
 	case *parser.VectorSelector:
 		return a.selected(e)
@@ -222,7 +229,7 @@ func scalar(values Interval) Facts {
 
 // computed is a result with other values, whose series have lost their names.
 func (f Facts) computed(values Interval) Facts {
-	return Facts{Labels: f.Labels.without(model.MetricNameLabel), Values: values, Empty: f.Empty, Present: f.Present}
+	return Facts{Labels: f.Labels.without(model.MetricNameLabel), Values: values, Empty: f.Empty, Present: f.Present, rests: f.rests}
 }
 
 func (a *Analysis) selected(e *parser.VectorSelector) Facts {
@@ -243,6 +250,11 @@ func (a *Analysis) selected(e *parser.VectorSelector) Facts {
 			after, ok = before.meet(matched(m))
 		}
 		if !ok && !f.Empty {
+			if !metBySome([]*labels.Matcher{m}, true) {
+				a.report(Matchers, e, e, e, "%s matches nothing: no value of %s meets it, and neither does a series without %s", m, m.Name, m.Name)
+				f.Empty = true
+				continue
+			}
 			what := name
 			if what == "" || len(before.matchers) > 0 || !before.isMissing() {
 				what = "what it selects"

@@ -51,13 +51,20 @@ func (a *Analysis) called(e *parser.Call) Facts {
 
 	switch name := e.Func.Name; name {
 	case "vector":
-		return scalar(arg(0))
+		f := a.Of(e.Args[0])
+		return Facts{Labels: OnlyLabels(), Values: f.Values, Present: true, clock: f.clock, rests: f.rests}
 	case "time":
-		return scalar(atLeast(0))
+		f := scalar(atLeast(0))
+		f.clock = new(point(0))
+		return f
 	case "pi":
 		return scalar(point(math.Pi))
 	case "scalar":
-		return scalar(v.orNaN())
+		r := scalar(v.orNaN())
+		if r.rests = f.rests; f.clock != nil {
+			r.clock = new(f.clock.orNaN())
+		}
+		return r
 	case "absent", "absent_over_time":
 		return Facts{Labels: absentLabels(of), Values: point(1), Empty: f.Present, Present: f.Empty}
 	case "minute", "hour", "day_of_week", "day_of_month", "day_of_year", "days_in_month", "month", "year":
@@ -94,6 +101,11 @@ func (a *Analysis) called(e *parser.Call) Facts {
 	case "sgn", "sin", "cos", "tanh":
 		return all(Interval{Min: -1, Max: 1, NaN: true})
 	case "timestamp":
+		dropped.clock, dropped.rests = nil, nil
+		var why string
+		if dropped.clock, why = a.timestamped(e); why != "" {
+			dropped.rests = []string{why}
+		}
 		return with(atLeast(0))
 	case "clamp_min":
 		return all(v.clamped(arg(1), point(infinite)))
@@ -103,6 +115,9 @@ func (a *Analysis) called(e *parser.Call) Facts {
 		return with(v.clamped(arg(1), arg(2)))
 	case "rate", "increase", "irate":
 		if a.by == Usual || v.Min >= 0 {
+			if v.Min < 0 {
+				dropped.rests = resting(f, Facts{rests: []string{ofCounters}})
+			}
 			return with(atLeast(0).orNaN())
 		}
 	case "changes", "resets":
@@ -114,6 +129,7 @@ func (a *Analysis) called(e *parser.Call) Facts {
 	case "sum_over_time":
 		return with(v.total())
 	case "min_over_time", "max_over_time":
+		dropped.clock = f.clock
 		return with(v)
 	case "avg_over_time":
 		return with(v.average())
@@ -122,6 +138,12 @@ func (a *Analysis) called(e *parser.Call) Facts {
 	case "stddev_over_time", "stdvar_over_time", "mad_over_time":
 		return with(atLeast(0).orNaN())
 	case "histogram_quantile":
+		if metric := bucketed(e.Args[1]); metric != "" && !f.Empty && !f.Labels.May("le") {
+			a.report(Buckets, e, e.Args[1], e.Args[1], "a quantile of %s is taken without its label le, so it has no result", metric)
+			all := a.known.reasons[part{e, a.by}]
+			all[len(all)-1].Metric = metric
+			dropped.Empty = true
+		}
 		dropped.Labels = dropped.Labels.without("le")
 		if phi := arg(0); phi.Min > 1 || phi.Max < 0 {
 			return with(point(infinite * math.Copysign(1, phi.Min)).orNaN())
@@ -138,6 +160,23 @@ func (a *Analysis) called(e *parser.Call) Facts {
 		return Facts{Labels: AnyLabels, Values: anything}
 	}
 	return with(anything)
+}
+
+// bucketed returns the name of a metric that has buckets, as its name tells, where an expression reads no other: that of
+// a native histogram does not end like that.
+func bucketed(expr parser.Expr) (metric string) {
+	all := true
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		if s, ok := node.(*parser.VectorSelector); ok {
+			metric = NameOf(s)
+			all = all && strings.HasSuffix(metric, "_bucket")
+		}
+		return nil
+	})
+	if !all {
+		return ""
+	}
+	return metric
 }
 
 // bounds is where a quantile of buckets lies: what is above the last finite bound counts for it.

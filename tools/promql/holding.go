@@ -36,7 +36,7 @@ func (a *Analysis) Holds(expr parser.Expr) (string, bool) {
 	if !e.Op.IsComparisonOperator() || number.Type() != parser.ValueTypeScalar || f.Empty || f.Values.none() || !f.Values.numbers().holds(op, a.Of(number).Values) {
 		return "", false
 	}
-	return fmt.Sprintf("%s %s, so %s %s always holds", Excerpt(vector), f.Values.numbers(), op, Excerpt(number)), true
+	return fmt.Sprintf("%s %s, so %s %s always holds%s", Excerpt(vector), f.Values.numbers(), op, Excerpt(number), as(f.rests)), true
 }
 
 // comparison is that of a vector with a number.

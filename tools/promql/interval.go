@@ -211,7 +211,12 @@ func (i Interval) total() Interval {
 
 // String describes it as the end of a sentence: "is at least 1".
 func (i Interval) String() string {
-	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	number := func(v float64) string {
+		if r, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 8, 64), 64); err == nil && math.Abs(r-v) < math.Abs(v)*2e-9 {
+			v = r // without what was added for rounding
+		}
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	}
 	low, high := "at least ", "at most "
 	if i.MinOpen {
 		low = "above "

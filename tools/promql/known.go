@@ -126,7 +126,7 @@ func (k *Known) Metric(name string, by Knowledge) Facts {
 		all = all.either(named(name, exportedLabels, by, false))
 	}
 	all.Labels = all.Labels.with(model.MetricNameLabel, value{among: []string{name}})
-	all.core, all.whole, all.held = nil, false, nil
+	all.core, all.whole, all.held, all.clock = nil, false, nil, nil
 	k.derived[key] = all
 	return all
 }
@@ -142,7 +142,7 @@ func named(name string, l Labels, by Knowledge, recorded bool) Facts {
 		}
 	}
 	switch {
-	case IsScrapeMetric(name):
+	case IsScrapeMetric(name) && !recorded:
 		there("Prometheus gives it to "+name, "job", "instance")
 		if name == "up" {
 			f.Values = between(0, 1)
@@ -158,7 +158,10 @@ func named(name string, l Labels, by Knowledge, recorded bool) Facts {
 		}
 	case by == Usual && name != "" && !recorded && !strings.Contains(name, ":"):
 		there("scraped series have it", "job", "instance")
-		f.Values = usualValues(name)
+		var why string
+		if f.Values, why = usualValues(name); why != "" {
+			f.rests = []string{why}
+		}
 	}
 	if name != "" {
 		f.Labels = f.Labels.with(model.MetricNameLabel, value{among: []string{name}})
@@ -166,15 +169,18 @@ func named(name string, l Labels, by Knowledge, recorded bool) Facts {
 	return f
 }
 
-// usualValues is what https://prometheus.io/docs/practices/naming/ says of a metric's values by its suffix.
-func usualValues(name string) Interval {
-	for _, suffix := range []string{"_total", "_count", "_bucket", "_bytes"} {
-		if strings.HasSuffix(name, suffix) {
-			return atLeast(0).orNaN()
-		}
+// usualValues is what https://prometheus.io/docs/practices/naming/ says of a metric's values by its suffix, and why.
+func usualValues(name string) (in Interval, why string) {
+	switch suffix := name[strings.LastIndexByte(name, '_')+1:]; suffix {
+	case "total", "count", "bucket":
+		return atLeast(0).orNaN(), ofCounters
+	case "bytes":
+		return atLeast(0).orNaN(), "a size is not negative"
+	case "info":
+		return between(0, 1), "an _info metric is 1" // some exporters tell by 0 that they know nothing
 	}
-	if strings.HasSuffix(name, "_info") {
-		return between(0, 1) // some exporters tell by 0 that they know nothing
-	}
-	return anything
+	return anything, ""
 }
+
+// ofCounters is what their rates rest on.
+const ofCounters = "counters are not negative"

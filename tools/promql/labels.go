@@ -3,7 +3,6 @@ package promql
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -58,32 +57,10 @@ func (v value) meet(o value) (value, bool) {
 	case o.among != nil:
 		r.among = o.among
 	default:
-		return r, !apart(r.matchers)
+		return r, metBySome(r.matchers, r.has == "")
 	}
 	r.among = filtered(r.among, v.admits)
 	return r, len(r.among) > 0
-}
-
-// apart reports whether two regular expressions that both must match begin with different text, as 4.. and 5.. do.
-func apart(matchers []*labels.Matcher) bool {
-	var known string
-	for _, m := range matchers {
-		if m.Type != labels.MatchRegexp {
-			continue
-		}
-		form, err := regexp.Compile(m.Value)
-		if err != nil {
-			continue
-		}
-		prefix, _ := form.LiteralPrefix()
-		if shorter := min(len(prefix), len(known)); prefix[:shorter] != known[:shorter] {
-			return true
-		}
-		if len(prefix) > len(known) {
-			known = prefix
-		}
-	}
-	return false
 }
 
 func filtered(from []string, keep func(string) bool) []string {

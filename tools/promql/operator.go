@@ -10,11 +10,14 @@ func (a *Analysis) combined(e *parser.BinaryExpr) Facts {
 	m := e.VectorMatching
 	switch {
 	case e.LHS.Type() == parser.ValueTypeScalar && e.RHS.Type() == parser.ValueTypeScalar:
-		return scalar(operated(e, left.Values, right.Values))
+		f := scalar(anything)
+		f.Values, f.clock = operated(e, left, right)
+		f.rests = resting(left, right)
+		return f
 	case e.RHS.Type() == parser.ValueTypeScalar:
-		return a.withScalar(e, left, right.Values, e.Op)
+		return a.withScalar(e, left, right, e.Op)
 	case e.LHS.Type() == parser.ValueTypeScalar:
-		return a.withScalar(e, right, left.Values, Mirror(e.Op))
+		return a.withScalar(e, right, left, Mirror(e.Op))
 	case m == nil || m.FillValues.LHS != nil || m.FillValues.RHS != nil:
 		return Facts{Labels: AnyLabels, Values: anything}
 	}
@@ -39,33 +42,43 @@ func (a *Analysis) combined(e *parser.BinaryExpr) Facts {
 		f := a.filtered(e, left, right, joined)
 		return f
 	}
-	joined.Facts.Values = operated(e, left.Values, right.Values)
+	joined.Facts.Values, joined.Facts.clock = operated(e, left, right)
+	joined.Facts.rests = resting(left, right)
 	if v, ok := a.cancelled(e); ok && !joined.Empty {
 		joined.Facts.Values, joined.Facts.itself = v, true
+	} else if v, why := a.ofWhole(e, joined); why != "" && !joined.Empty {
+		joined.Facts.Values = joined.Facts.Values.meet(v)
+		joined.Facts.rests = append(joined.Facts.rests, why)
 	}
 	joined.Facts.Labels = joined.Facts.Labels.without(model.MetricNameLabel)
 	joined.Facts.core, joined.Facts.held = nil, nil
 	return joined.Facts
 }
 
-// operated is where the result of an operator is that makes one value of two.
-func operated(e *parser.BinaryExpr, left, right Interval) Interval {
+// operated is where the result of an operator is that makes one value of two, in itself and as seen from time().
+func operated(e *parser.BinaryExpr, left, right Facts) (Interval, *Interval) {
+	l, r := left.Values, right.Values
 	switch {
 	case !e.Op.IsComparisonOperator():
-		return left.computed(e.Op, right)
-	case left.holds(e.Op, right):
-		return point(1)
-	case left.compared(e.Op, right).none() && !(e.Op == parser.NEQ && (left.NaN || right.NaN)):
-		return point(0)
+		clock, values := clocked(e.Op, left, right)
+		return l.computed(e.Op, r).meet(values), clock
+	case l.holds(e.Op, r):
+		return point(1), nil
+	case l.compared(e.Op, r).none() && !(e.Op == parser.NEQ && (l.NaN || r.NaN)):
+		return point(0), nil
 	}
-	return between(0, 1)
+	return between(0, 1), nil
 }
 
 // withScalar is an operator between a vector and a number; a comparison is written as if the vector were on the left.
-func (a *Analysis) withScalar(e *parser.BinaryExpr, f Facts, number Interval, op parser.ItemType) Facts {
+func (a *Analysis) withScalar(e *parser.BinaryExpr, f, scalar Facts, op parser.ItemType) Facts {
 	if !e.Op.IsComparisonOperator() || e.ReturnBool {
-		return f.computed(operated(e, a.Of(e.LHS).Values, a.Of(e.RHS).Values))
+		values, clock := operated(e, a.Of(e.LHS), a.Of(e.RHS))
+		r := f.computed(values)
+		r.clock, r.rests = clock, resting(f, scalar)
+		return r
 	}
+	number := scalar.Values
 	vector, other := e.LHS, e.RHS
 	if e.LHS.Type() == parser.ValueTypeScalar {
 		vector, other = e.RHS, e.LHS
@@ -74,12 +87,17 @@ func (a *Analysis) withScalar(e *parser.BinaryExpr, f Facts, number Interval, op
 	if op != parser.NEQ {
 		values.NaN = false
 	}
+	f.rests = resting(f, scalar)
+	if neverAt(op, f, scalar) && !f.Empty {
+		f.Empty = true
+		a.report(Values, e, vector, other, "%s %s, so %s %s never holds%s", Excerpt(vector), whenever(*f.clock), op, Excerpt(other), as(f.rests))
+	}
 	if values.none() && !values.NaN && !f.Empty {
 		f.Empty = true
 		if h, ok := f.held[a.key(f.core)]; ok { // by another comparison
-			a.report(Values, e, h.by, other, "%s %s, so %s %s never holds", Excerpt(vector), f.Values, op, Excerpt(other))
+			a.report(Values, e, h.by, other, "%s %s, so %s %s never holds%s", Excerpt(vector), f.Values, op, Excerpt(other), as(f.rests))
 		} else {
-			a.report(Values, e, vector, other, "%s %s, so %s %s never holds", Excerpt(vector), f.Values, op, Excerpt(other))
+			a.report(Values, e, vector, other, "%s %s, so %s %s never holds%s", Excerpt(vector), f.Values, op, Excerpt(other), as(f.rests))
 		}
 	}
 	if f.itself && !f.Empty && f.Values.numbers().holds(op, number) {
@@ -98,7 +116,7 @@ func (a *Analysis) withScalar(e *parser.BinaryExpr, f Facts, number Interval, op
 // filtered is a comparison of two vectors: the results are those of the left side for which it holds.
 func (a *Analysis) filtered(e *parser.BinaryExpr, left, right Facts, joined joined) Facts {
 	f := left
-	f.Labels, f.Empty = joined.Labels, joined.Empty
+	f.Labels, f.Empty, f.rests = joined.Labels, joined.Empty, resting(left, right)
 	f.Values = left.Values.compared(e.Op, right.Values)
 	if e.Op != parser.NEQ {
 		f.Values.NaN = false
@@ -109,9 +127,12 @@ func (a *Analysis) filtered(e *parser.BinaryExpr, left, right Facts, joined join
 	case same && (e.Op == parser.LSS || e.Op == parser.GTR):
 		f.Empty = true
 		a.report(Values, e, e.LHS, e.RHS, "both sides are the same, so %s never holds", e.Op)
+	case neverAt(e.Op, left, right):
+		f.Empty = true
+		a.report(Values, e, e.LHS, e.RHS, "%s %s, and %s %s, so %s never holds%s", Excerpt(e.LHS), whenever(*left.clock), Excerpt(e.RHS), whenever(*right.clock), e.Op, as(f.rests))
 	case f.Values.none() && !f.Values.NaN:
 		f.Empty = true
-		a.report(Values, e, e.LHS, e.RHS, "%s %s, and %s %s, so %s never holds", Excerpt(e.LHS), left.Values, Excerpt(e.RHS), right.Values, e.Op)
+		a.report(Values, e, e.LHS, e.RHS, "%s %s, and %s %s, so %s never holds%s", Excerpt(e.LHS), left.Values, Excerpt(e.RHS), right.Values, e.Op, as(f.rests))
 	}
 	f.Present = joined.Present && left.Values.holds(e.Op, right.Values)
 	f.whole, f.held = false, inexact(left.held)

@@ -6,7 +6,8 @@
 //
 // There are two kinds of knowledge. Sure follows from the text and from what Prometheus itself guarantees: count() is at
 // least 1, up is 0 or 1, x{a="1"} and x{a="2"} never match. Usual also takes for granted what exporters do: a scraped
-// series has job and instance, a label that is grouped by exists, a counter is not negative.
+// series has job and instance, a label that is grouped by exists, a counter is not negative, and a series ends five minutes
+// after its last sample. The text of a Reason says which of it a claim rests on.
 package promql
 
 import (

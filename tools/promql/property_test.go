@@ -57,12 +57,12 @@ func TestNothingImpossibleHappens(t *testing.T) {
 	for _, by := range []promql.Knowledge{promql.Sure, promql.Usual} {
 		t.Run([]string{"sure", "usual"}[by], func(t *testing.T) {
 			w := &world{Rand: rand.New(rand.NewPCG(*seed, uint64(by))), usual: by == promql.Usual}
-			p := &property{T: t, by: by, engine: queries.NewQueries(engine.EngineOpts{MaxSamples: 1e6, Timeout: time.Minute, LookbackDelta: 150 * time.Second}, time.Minute)}
+			p := &property{T: t, by: by, engine: queries.NewQueries(engine.EngineOpts{MaxSamples: 1e6, Timeout: time.Minute, LookbackDelta: promql.Lookback}, time.Minute)}
 			for start := time.Now(); time.Since(start) < *duration && !t.Failed(); {
 				p.over(w)
 			}
-			t.Logf("seed %d: %d expressions, %d parts evaluated, %d results; claimed never %d, always %d, useless %d, holds %d", *seed, p.expressions, p.parts, p.results, p.never, p.always, p.useless, p.held)
-			if p.useless == 0 || p.held == 0 || p.never == 0 || p.always == 0 || p.results == 0 {
+			t.Logf("seed %d: %d expressions, %d parts evaluated, %d results; claimed never %d, always %d, useless %d, holds %d, passing %d", *seed, p.expressions, p.parts, p.results, p.never, p.always, p.useless, p.held, p.lasting)
+			if p.lasting == 0 || p.useless == 0 || p.held == 0 || p.never == 0 || p.always == 0 || p.results == 0 {
 				t.Error("the expressions are too simple to show anything")
 			}
 		})
@@ -75,7 +75,7 @@ type property struct {
 	engine *engine.Engine
 	db     storage.Queryable
 
-	expressions, parts, results, never, always, useless, held int
+	expressions, parts, results, never, always, useless, held, lasting int
 }
 
 func (p *property) over(w *world) {
@@ -108,8 +108,14 @@ func (p *property) over(w *world) {
 	}
 	p.db = evaluate.Storage(all)
 	known := promql.Know(rules, nil)
-	for range 30 {
+	for range 3 {
+		p.passes(parse(p.T, w.passing()))
+	}
+	for i := range 40 {
 		text := w.vector(1 + w.IntN(4))
+		if i%4 == 0 {
+			text = w.share(func() string { return w.vector(1) })
+		}
 		expr, err := promql.ParseExpr(text)
 		if err != nil {
 			continue // such as a label in on() and in group_left()
@@ -146,6 +152,33 @@ func (p *property) query(text string, step int) (engine.Vector, bool) {
 	}
 	found, err := result.Vector()
 	return append(engine.Vector{}, found...), err == nil
+}
+
+// passes demands that what lasts for a time only is over when it is, for the same labels.
+func (p *property) passes(expr parser.Expr) {
+	most, why, ok := promql.Lasts(expr, promql.Usual)
+	if !ok {
+		return
+	}
+	p.lasting++
+	apart := int(most / time.Minute)
+	at := func(step int) map[string]bool {
+		all := map[string]bool{}
+		found, _ := p.query(expr.String(), step)
+		for _, sample := range found {
+			all[labels.NewBuilder(sample.Metric).Del(model.MetricNameLabel).Labels().String()] = true
+		}
+		return all
+	}
+	for step := range steps - apart {
+		after := at(step + apart)
+		for series := range at(step) {
+			if after[series] {
+				p.Errorf("seed %d\n%s\n at %dm and %s later there is %s: %s", *seed, expr, step, most, series, why.Text)
+				return
+			}
+		}
+	}
 }
 
 // holds demands that a comparison of a vector with a number has a result for each of the vector's numbers.

@@ -24,12 +24,15 @@ func (w *world) pick(from ...string) string { return from[w.IntN(len(from))] }
 func (w *world) series() (all []engine.Series) {
 	seen := map[string]bool{}
 	for range 2 + w.IntN(14) {
-		name := w.pick("a", "a", "b", "b", "up", "c_total", "d_info", "e_bytes")
+		name := w.pick("a", "a", "b", "b", "up", "c_total", "d_info", "e_bytes", "h_bucket")
 		ls := map[string]string{model.MetricNameLabel: name}
 		for _, label := range []string{"job", "instance", "x", "y"} {
 			if w.usual || (label == "job" || label == "instance") && name == "up" || w.IntN(2) == 0 {
 				ls[label] = w.pick("1", "2")
 			}
+		}
+		if name == "h_bucket" {
+			ls["le"] = w.pick("1", "2", "+Inf")
 		}
 		s := engine.Series{Metric: labels.FromMap(ls)}
 		if seen[s.Metric.String()] {
@@ -37,8 +40,12 @@ func (w *world) series() (all []engine.Series) {
 		}
 		seen[s.Metric.String()] = true
 		v := w.value()
+		missing := 8
+		if w.IntN(3) == 0 {
+			missing = 1 + w.IntN(3) // most samples: those that there are become old
+		}
 		for i := range steps {
-			if w.IntN(8) == 0 {
+			if missing > 3 && w.IntN(missing) == 0 || missing <= 3 && w.IntN(2+missing) > 0 {
 				continue
 			}
 			if w.IntN(2) == 0 {
@@ -48,7 +55,7 @@ func (w *world) series() (all []engine.Series) {
 			switch {
 			case name == "up":
 				f = float64(w.IntN(2))
-			case w.usual && name == "c_total":
+			case w.usual && (name == "c_total" || name == "h_bucket"):
 				f = float64(i) * 2
 				if w.IntN(6) == 0 {
 					f = 0
@@ -89,7 +96,8 @@ func (w *world) selector() string {
 	} else {
 		name += ","
 	}
-	return name + w.pick("job", "instance", "x", "y") + w.pick(`="1"`, `="2"`, `=""`, `!=""`, `=~"1|2"`, `=~".+"`, `!="1"`, `=~"1.*"`) + "}"
+	return name + w.pick("job", "instance", "x", "y") + w.pick(`="1"`, `="2"`, `=""`, `!=""`, `=~"1|2"`, `=~".+"`, `!="1"`, `=~"1.*"`,
+		`!~".*"`, `!~".+"`, `=~"1", `+w.pick("job", "x")+`!~"1.*"`, `=~"1.*", `+w.pick("job", "x")+`!~"(1|2)?"`, `=~"[13]+", x=~"[23]?|1"`) + "}"
 }
 
 func (w *world) ranged() string {
@@ -113,6 +121,105 @@ func (w *world) scalar(depth int) string {
 	return w.number()
 }
 
+// moment is a comparison of moments.
+func (w *world) moment() string {
+	seconds := w.pick("60", "180", "240", "290", "300", "310", "420", "600")
+	of := w.pick("a", "b", "a offset 2m", "(a > 1)", "sum by (job) (b)", "b offset -1m")
+	stamp := w.pick("timestamp("+of+")", "timestamp("+of+")", "vector(time())", "max by (job) (timestamp("+of+"))",
+		"max_over_time(timestamp("+of+")[3m:1m])", "min_over_time(timestamp("+of+")[4m:1m] offset 1m)", "scalar(timestamp("+of+"))")
+	if strings.HasPrefix(stamp, "scalar") {
+		stamp = "vector(" + stamp + ")"
+	}
+	return w.pick(
+		fmt.Sprintf("(%s %s time() - %s)", stamp, w.comparison(), seconds),
+		fmt.Sprintf("(time() - %s %s %s)", stamp, w.comparison(), seconds),
+		fmt.Sprintf("(time() %s %s + %s)", w.comparison(), stamp, seconds),
+		fmt.Sprintf("(%s %s %s - %s)", stamp, w.comparison(), "timestamp("+w.pick("a", "b", "(b)", "b > 0")+")", seconds),
+		fmt.Sprintf("(%s - %s %s time() - %s)", w.number(), stamp, w.comparison(), seconds),
+		fmt.Sprintf("((%s or %s) %s time() %s %s)", stamp, w.pick("timestamp(b)", "vector(time())", "a", "b"), w.comparison(), w.pick("+", "-"), seconds))
+}
+
+// share is a quotient that may be that of a part and the whole.
+func (w *world) share(v func() string) string {
+	matching := w.pick("", "", "", "on (job)", "ignoring (x)", "on (job) group_left ()", "ignoring (x, y) group_left ()")
+	form := w.pick("a%s", "up%s", "rate(c_total%s[4m])", "e_bytes%s", "abs(a%s)", "abs(a%s)")
+	name := fmt.Sprintf(form, "")
+	selected := func() string {
+		return fmt.Sprintf(form, "{"+w.pick(`x="1"`, `x!=""`, `x!="2"`, `job="1",x="2"`, `x=~"1.*"`)+"}")
+	}
+	op, by := w.pick("sum", "sum", "count", "max", "avg", "min"), w.pick("by (job)", "by (job, x)", "without (x)", "")
+	group := func(of string) string {
+		return op + " " + w.pick(by, by, by, by, "by (job)", "by (job, y)", "") + " (" + of + ")"
+	}
+	other := w.pick("e_bytes", "abs(b)", "b", "up", v(), group("e_bytes"), group("abs(b)"))
+	one, whole := name, name
+	if w.IntN(3) == 0 { // the part of other series
+		some, on := fmt.Sprintf("(%s and %s %s)", name, w.pick("", "on (x)"), w.pick(selected(), "b")), w.pick("on (job)", "on (job) group_left ()", "ignoring (x)", "ignoring (x, y) group_left ()")
+		return w.pick(fmt.Sprintf("(%s / %s %s)", name, on, some), fmt.Sprintf("(%s / (abs(b) + %s %s))", name, on, some), fmt.Sprintf("(%s / (%s + %s abs(b)))", name, some, on))
+	}
+	switch w.IntN(6) {
+	case 0:
+		one, whole = w.pick(name, selected()), w.pick(name, selected())
+	case 1:
+		one, whole = group(selected()), group(name)
+	case 2:
+		one, whole = group(name+" "+w.comparison()+" "+w.number()), group(name)
+	case 3:
+		one, whole = group(name), group(name)
+	case 4:
+		one, whole = group(w.pick(name, selected())), group(selected())
+	}
+	whole = w.pick(whole, whole, fmt.Sprintf("(%s + %s %s)", whole, w.pick("", matching), other), fmt.Sprintf("(%s + %s)", other, whole), fmt.Sprintf("(%s - %s)", whole, other), fmt.Sprintf("(%s and %s)", whole, other))
+	whole = w.pick(whole, whole, "clamp_min("+whole+", 1)", "("+whole+" > 0)", "(2 * "+whole+")", "("+whole+" + 1)", "("+whole+" or "+other+")", "clamp_max("+whole+", 2)")
+	one = w.pick(one, one, one, w.pick("100", "0.5", "-1")+" * "+one, "("+one+" > 0)", "("+one+" - "+other+")", "("+one+" + "+other+")", "clamp_max("+one+", 1)", "("+one+" * 2)")
+	q := fmt.Sprintf("(%s / %s %s)", one, matching, whole)
+	q = w.pick(q, q, q+" * 100", "(1 - "+q+")")
+	return fmt.Sprintf("(%s %s %s)", q, w.comparison(), w.pick("0", "0.5", "1", "2", "3", "50", "100", "200", "-0.5"))
+}
+
+// passing is a condition that lasts for a time only.
+func (w *world) passing() string {
+	x := w.pick("a", "b", `a{x="1"}`, "c_total", "up")
+	offset := fmt.Sprintf(" offset %dm", 1+w.IntN(5))
+	left, right := x, x
+	if x == "a" && w.IntN(2) == 0 {
+		left, right = w.pick(`a{x="1"}`, `a{x=~"1|2"}`, "a"), w.pick(`a{x="1"}`, `a{x!=""}`)
+	}
+	switch w.IntN(3) {
+	case 0:
+		right += offset
+	case 1:
+		left += offset
+	case 2:
+		left, right = left+offset, right+fmt.Sprintf(" offset %dm", 1+w.IntN(5))
+	}
+	f := w.pick("", "", "abs", "changes")
+	if f == "changes" {
+		ranged := func(of string) string {
+			at, offset, moved := strings.Cut(of, " ")
+			if moved {
+				offset = " " + offset
+			}
+			return at + "[3m]" + offset
+		}
+		left, right = ranged(left), ranged(right)
+	}
+	if f != "" {
+		left, right = f+"("+left+")", f+"("+right+")"
+	}
+	if w.IntN(3) == 0 {
+		left = "(" + left + " " + w.comparison() + " " + w.number() + ")"
+	}
+	if w.IntN(5) == 0 {
+		right = "(" + right + " " + w.comparison() + " " + w.number() + ")"
+	}
+	expr := fmt.Sprintf("(%s unless %s %s)", left, w.pick("", "", "on (job)", "ignoring (x)"), right)
+	if w.IntN(3) == 0 {
+		expr = fmt.Sprintf("(%s == 0 and %s > %s)", x, x+offset, w.pick("0", "1", "-1"))
+	}
+	return w.pick(expr, expr, expr+" and b", expr+" > 0")
+}
+
 func (w *world) vector(depth int) string {
 	if depth <= 0 {
 		if w.IntN(6) == 0 {
@@ -121,7 +228,7 @@ func (w *world) vector(depth int) string {
 		return w.selector()
 	}
 	v := func() string { return w.vector(depth - 1) }
-	switch w.IntN(17) {
+	switch w.IntN(20) {
 	case 0, 1, 2:
 		number := w.number()
 		if w.IntN(5) == 0 {
@@ -151,6 +258,12 @@ func (w *world) vector(depth int) string {
 		return w.pick("clamp_min("+v()+", 0)", "clamp_max("+v()+", 1)", "clamp("+v()+", 0, 1)")
 	case 15:
 		return fmt.Sprintf("label_replace(%s, %q, %q, %q, %q)", v(), w.pick("x", "y", "job"), w.pick("1", "2", "$1", ""), w.pick("x", "z", "job"), w.pick("(.*)", "", "1", "(.+)"))
+	case 16:
+		return w.moment()
+	case 17:
+		return w.share(v)
+	case 18:
+		return fmt.Sprintf("histogram_quantile(%s, %s (%s) (rate(h_bucket[5m])))", w.pick("0.5", "0.9", "2"), w.pick("sum by", "sum without", "max by"), w.pick("le", "job", "le, job", "x", ""))
 	}
 	// Parts that are the same, or nearly so.
 	same := w.vector(depth - 2)

@@ -3,6 +3,7 @@ package promql
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/common/model"
@@ -14,6 +15,26 @@ func (a *Analysis) report(kind Kind, at, first, second parser.Expr, format strin
 	a.known.reasons[key] = append(a.known.reasons[key], Reason{
 		Kind: kind, At: at, First: first.PositionRange(), Second: second.PositionRange(), Text: fmt.Sprintf(format, args...),
 	})
+}
+
+// resting is what either of the results rests on.
+func resting(all ...Facts) (rests []string) {
+	for _, f := range all {
+		for _, why := range f.rests {
+			if !slices.Contains(rests, why) {
+				rests = append(rests, why)
+			}
+		}
+	}
+	return rests
+}
+
+// as ends a sentence with what its claim rests on.
+func as(rests []string) string {
+	if len(rests) == 0 {
+		return ""
+	}
+	return ", as " + strings.Join(rests, " and ")
 }
 
 // Excerpt is an expression on one line, and not too long.

@@ -63,33 +63,86 @@ func (p *plan) boundaries(ctx context.Context) (found []Boundary, unknown []Unkn
 }
 
 func (p *plan) boundaryOf(ctx context.Context, t *test, taken map[decision]bool) (Boundary, bool, error) {
-	for _, v := range p.variablesOf(t) {
-		old := p.get(v)
-		at, ok := p.cross(ctx, v, t)
-		ok = ok && !taken[decision{v, at}]
-		if ctx.Err() != nil {
-			return Boundary{}, false, ctx.Err()
+	all := p.variablesOf(t)
+	for _, v := range all {
+		if b, ok, err := p.decides(ctx, v, t, taken); ok || err != nil {
+			return b, ok, err
 		}
-		if ok {
-			b, ok, err := p.tell(ctx, v, t, at)
-			p.put(v, old)
-			if err != nil || ok {
-				taken[decision{v, at}] = ok
-				return b, ok, err
-			}
-		}
-		p.put(v, old)
 	}
-	return p.copies(ctx, t)
+	// Where other conditions turn first, they may not with another series at its least.
+	for _, other := range all[:min(len(all), 4)] {
+		old := p.get(other)
+		for _, least := range []float64{0, 1} {
+			if least < other.low || least > other.high || old == least || other.of == nil || other.of.moment || !p.firesAt(ctx, other, least) {
+				continue
+			}
+			p.put(other, least)
+			for _, v := range all {
+				if v.of == other.of {
+					continue
+				}
+				if b, ok, err := p.decides(ctx, v, t, taken); ok || err != nil {
+					p.put(other, old)
+					return b, ok, err
+				}
+			}
+			p.put(other, old)
+		}
+	}
+	if b, ok, err := p.copies(ctx, t); ok || err != nil {
+		return b, ok, err
+	}
+	if len(all) > 0 {
+		return Boundary{}, false, nil
+	}
+	return p.leaving(ctx, t)
 }
 
-// seriesOf are the series on which a test depends.
-func (p *plan) seriesOf(t *test) map[*series]bool {
-	all := map[*series]bool{}
+// leaving is the boundary of a series that is there and one that is missing.
+func (p *plan) leaving(ctx context.Context, t *test) (Boundary, bool, error) {
+	for _, one := range p.series {
+		if p.seriesOf(t)[one] == 0 {
+			continue
+		}
+		b := Boundary{Alert: p.alert, Condition: p.text(t.expr), Fires: p.title(one) + " there", Quiet: "missing"}
+		s := &story{plan: p, name: b.Fires, opposite: p.title(one) + " missing", clears: "missing"}
+		s.fire = func() { one.missing = false }
+		s.calm = func() { one.missing = true }
+		ok, err := s.observe(ctx, &b)
+		one.missing = false
+		if ok || err != nil {
+			return b, ok, err
+		}
+	}
+	return Boundary{}, false, nil
+}
+
+// decides finds the boundary of a test that a variable has.
+func (p *plan) decides(ctx context.Context, v variable, t *test, taken map[decision]bool) (Boundary, bool, error) {
+	old := p.get(v)
+	defer p.put(v, old)
+	at, ok := p.cross(ctx, v, t)
+	if ctx.Err() != nil {
+		return Boundary{}, false, ctx.Err()
+	}
+	if !ok || taken[decision{v, at}] {
+		return Boundary{}, false, nil
+	}
+	b, ok, err := p.tell(ctx, v, t, at)
+	taken[decision{v, at}] = ok
+	return b, ok, err
+}
+
+// seriesOf are the series on which a test depends, each with how often.
+func (p *plan) seriesOf(t *test) map[*series]int {
+	all := map[*series]int{}
 	var visit func(n *node)
 	visit = func(n *node) {
+		if n.constant != nil {
+			return
+		}
 		if n.leaf != nil {
-			all[n.leaf.series] = true
+			all[n.leaf.series]++
 		}
 		for _, kid := range n.kids {
 			visit(kid)
@@ -110,13 +163,13 @@ func (p *plan) variablesOf(t *test) []variable {
 	own := p.seriesOf(t)
 	uses := map[*series]int{}
 	for _, other := range p.tests {
-		for s := range p.seriesOf(other) {
-			uses[s]++
+		for s, n := range p.seriesOf(other) {
+			uses[s] += n
 		}
 	}
 	var all []variable
 	for _, v := range p.variables() {
-		if v.of == nil && isCalendar(t.expr) || own[v.of] {
+		if v.of == nil && isCalendar(t.expr) || own[v.of] > 0 {
 			all = append(all, v)
 		}
 	}
@@ -158,12 +211,30 @@ func (p *plan) cross(ctx context.Context, v variable, t *test) (pair, bool) {
 	}
 	if root, ok := p.root(v, t, p.begin); ok {
 		p.put(v, now)
+		if at, ok := p.neighbours(ctx, v, root, 1); ok && v.kind == atSlope && v.of.counter && root >= 5 && p.turns(v, t, at.fires, at.quiet) {
+			return p.clear(ctx, v, t, at), true // what is counted is counted in whole numbers
+		}
 		if at, ok := p.neighbours(ctx, v, root, p.step(v, t.expr, root)); ok && p.turns(v, t, at.fires, at.quiet) {
-			return at, true
+			return p.clear(ctx, v, t, at), true
 		}
 	}
 	p.put(v, now)
 	return p.bisect(ctx, v, t, now)
+}
+
+// clear moves the firing side of a boundary one step on where it differs from the threshold by rounding alone.
+func (p *plan) clear(ctx context.Context, v variable, t *test, at pair) pair {
+	old := p.get(v)
+	defer p.put(v, old)
+	p.put(v, at.fires)
+	p.exact = false
+	isNear := p.missBy(t, p.begin) > 0
+	p.exact = true
+	further := roundOff(at.fires + at.fires - at.quiet)
+	if isNear && at.isolated == neither && further >= v.low && further <= v.high && p.firesAt(ctx, v, further) {
+		at.fires = further
+	}
+	return at
 }
 
 // turns reports whether a test is another at two values of a variable.
@@ -225,15 +296,32 @@ func (p *plan) bisect(ctx context.Context, v variable, t *test, now float64) (pa
 				far = mid
 			}
 		}
-		root := roundOff(significant(far, 10))
-		if at, ok := p.neighbours(ctx, v, root, p.step(v, t.expr, root)); ok && p.turns(v, t, at.fires, at.quiet) {
-			return at, true
+		root, step := roundest(near, far)
+		if v.whole {
+			root, step = far, 1
+		}
+		if at, ok := p.neighbours(ctx, v, root, step); ok && p.turns(v, t, at.fires, at.quiet) {
+			return p.clear(ctx, v, t, at), true
 		}
 		if v.whole {
 			return pair{quiet: far, fires: near}, true
 		}
 	}
 	return pair{}, false
+}
+
+// roundest is the number with the fewest digits among those next to a boundary between two others, and the distance to its
+// neighbours.
+func roundest(near, far float64) (root, step float64) {
+	middle, width := (near+far)/2, math.Abs(near-far)
+	for digits := range 5 {
+		step = math.Pow10(-digits)
+		if root = math.Round(middle/step) * step; math.Abs(root-middle) <= width {
+			return roundOff(root), step
+		}
+	}
+	step = stepAt(middle)
+	return roundOff(math.Round(middle/step) * step), step
 }
 
 // step is the distance between neighbouring values: 1 for what is counted, else one unit in the last place of the number
@@ -340,6 +428,9 @@ func (p *plan) position(v variable, value float64) string {
 		if value == 0 {
 			return "unchanged"
 		}
+		if v.of.resets {
+			return "reset each " + model.Duration(time.Duration(value)*p.sampled).String()
+		}
 		return "changing each " + model.Duration(time.Duration(value)*p.sampled).String()
 	case atGap:
 		return "with a sample each " + model.Duration(time.Duration(value)*p.sampled).String()
@@ -349,10 +440,13 @@ func (p *plan) position(v variable, value float64) string {
 		if v.of.counter {
 			return fmt.Sprintf("rising by %s each %s before, by %s since", number(v.of.slope+value), every, number(v.of.slope))
 		}
-		return fmt.Sprintf("at %s before, at %s since", number(v.of.level+value), number(v.of.level))
+		return fmt.Sprintf("at %s before, at %s since", number(min(max(v.of.level+value, v.of.low), v.of.high)), number(v.of.level))
 	case atSlope:
 		if le := v.of.labels.Get("le"); le != "" {
 			return fmt.Sprintf("with %s of %s within %s", number(value), number(bucketTotal), le)
+		}
+		if v.of.counter && v.of.early != 0 {
+			return fmt.Sprintf("rising by %s each %s before, by %s since", number(max(0, value+v.of.early)), every, number(value))
 		}
 		if value < 0 {
 			return fmt.Sprintf("falling by %s each %s to %s", number(-value), every, number(v.of.level))
@@ -376,11 +470,36 @@ func (p *plan) named(v variable, value float64) string {
 	if v.of == nil {
 		return p.position(v, value)
 	}
-	what := v.of.labels.Get(model.MetricNameLabel)
+	what := p.title(v.of)
 	if v.kind == atLevel && !v.of.moment {
 		return what + " at " + p.position(v, value)
 	}
 	return what + " " + p.position(v, value)
+}
+
+// title is the name of a series and, where others have the same, the labels in which it differs from one of them.
+func (p *plan) title(s *series) string {
+	metric := s.labels.Get(model.MetricNameLabel)
+	own := map[string]string{}
+	for _, other := range p.series {
+		if other.labels.Get(model.MetricNameLabel) != metric {
+			continue
+		}
+		for _, l := range []labels.Labels{s.labels, other.labels} {
+			l.Range(func(l labels.Label) {
+				if l.Name != "le" && s.labels.Get(l.Name) != other.labels.Get(l.Name) {
+					own[l.Name] = s.labels.Get(l.Name)
+				}
+			})
+		}
+	}
+	own[model.MetricNameLabel] = metric
+	all := labels.NewScratchBuilder(len(own))
+	for label, text := range own {
+		all.Add(label, text)
+	}
+	all.Sort()
+	return name(all.Labels())
 }
 
 // comes is what a test compares where a variable has a value, in parentheses; "" where that is the value itself. All

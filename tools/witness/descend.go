@@ -82,6 +82,9 @@ func (p *plan) variables() []variable {
 		switch {
 		case s.resets:
 			all = append(all, variable{s, atPeriod, 0, 1e6, true})
+		case s.counter && s.labels.Has("le") && slices.ContainsFunc(s.uses, func(u use) bool { return u.upper }):
+		case s.counter && s.labels.Has("le"):
+			all = append(all, variable{s, atSlope, 0, bucketTotal, false})
 		case s.counter:
 			all = append(all, variable{s, atSlope, 0, inf, false})
 			if two {
@@ -97,9 +100,9 @@ func (p *plan) variables() []variable {
 				all = append(all, variable{s, atSlope, -inf, inf, false})
 			}
 			if two {
-				all = append(all, variable{s, atEarly, -inf, inf, false})
+				all = append(all, variable{s, atEarly, -inf, inf, s.whole})
 			}
-			if levels {
+			if levels && s.low < s.high {
 				all = append(all, variable{s, atLevel, s.low, s.high, s.whole})
 			}
 			if s.usedBy("timestamp") {

@@ -193,10 +193,10 @@ func (c *Comparison) differ(ctx context.Context, in *observed) (*Difference, err
 		compared = true // annotations are compared once: expanding them takes most of the time
 		d := Difference{At: at.Sub(in.start)}
 		var err error
-		if d.A, err = firingAt(ctx, runs[0], alert[0], at); err != nil {
+		if d.A, err = whatFires(ctx, runs[0], alert[0], at); err != nil {
 			return nil, err
 		}
-		if d.B, err = firingAt(ctx, runs[1], alert[1], at); err != nil {
+		if d.B, err = whatFires(ctx, runs[1], alert[1], at); err != nil {
 			return nil, err
 		}
 		if !same || !slices.EqualFunc(d.A, d.B, func(x, y Firing) bool {
@@ -208,8 +208,8 @@ func (c *Comparison) differ(ctx context.Context, in *observed) (*Difference, err
 	return nil, nil
 }
 
-// firingAt are the alerts that fire at a time, with alertname.
-func firingAt(ctx context.Context, run *evaluate.Run, alert *evaluate.Rule, at time.Time) ([]Firing, error) {
+// whatFires are the alerts that fire at a time, with alertname.
+func whatFires(ctx context.Context, run *evaluate.Run, alert *evaluate.Rule, at time.Time) ([]Firing, error) {
 	found, err := run.Firing(ctx, alert, at)
 	var all []Firing
 	for _, a := range found {

@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/model/value"
 	engine "github.com/prometheus/prometheus/promql"
@@ -61,10 +63,15 @@ func (r *Rules) known() *promql.Known {
 	var all []promql.Recording
 	for _, same := range r.recorded {
 		for _, one := range same {
-			all = append(all, promql.Recording{Name: one.Name, Expr: one.expr, Labels: one.Labels, Place: fmt.Sprintf("%s:%d", one.File, one.Line)})
+			all = append(all, promql.Recording{Name: one.Name, Expr: one.expr, Labels: one.Labels, Place: fmt.Sprintf("%s:%d", one.File, one.Line), Turn: turn(one.File, one.Group, one.Line, one.Interval)})
 		}
 	}
 	return promql.Know(all, nil)
+}
+
+// turn is when a rule is evaluated.
+func turn(file, group string, line int, every time.Duration) promql.Turn {
+	return promql.Turn{Group: file + "\n" + group, Order: line, Every: every}
 }
 
 // Find answers for alerts of a set, each among the rules that are loaded with it, in their order. Interval is that of groups
@@ -152,6 +159,7 @@ type finder struct {
 	// recordedSince is how long before the condition begins to hold the recording rules are evaluated.
 	recordedSince time.Duration
 
+	slowest  time.Duration   // the longest interval of the recording rules that it reads
 	work     int             // how much was computed for the search
 	negative bool            // values below zero are tried where the name allows them
 	started  float64         // where counters begin
@@ -191,8 +199,19 @@ func (r *Rules) find(ctx context.Context, alert rule.Alert, known *promql.Known)
 			return result, nil
 		}
 	}
-	if most, why, ok := promql.Lasts(expr); ok && most <= alert.For {
-		result.Answer, result.Why = Never, []promql.Reason{why}
+	lasts := func(by promql.Knowledge) bool {
+		most, why, ok := promql.Lasts(expr, by)
+		if ok = ok && most <= alert.For && most%result.Interval == 0; ok {
+			result.Answer, result.Sure, result.Why = Never, by == promql.Sure, []promql.Reason{why}
+		}
+		return ok
+	}
+	if lasts(promql.Sure) {
+		return result, nil
+	}
+	pace := promql.Pace{Known: known, Turn: turn(alert.File, alert.Group, alert.Line, result.Interval), Step: r.interval}
+	if why, ok := pace.Pending(expr, alert.For); ok {
+		result.Answer, result.Sure, result.Why = Never, true, []promql.Reason{why}
 		return result, nil
 	}
 	f := newFinder(r, alert, expr, known, result.Interval)
@@ -204,6 +223,9 @@ func (r *Rules) find(ctx context.Context, alert rule.Alert, known *promql.Known)
 		return result, ctx.Err()
 	}
 	if p == nil {
+		if lasts(promql.Usual) {
+			return result, nil
+		}
 		result.Why = []promql.Reason{{At: expr, First: expr.PositionRange(), Second: expr.PositionRange(), Text: why}}
 		return result, nil
 	}
@@ -316,6 +338,19 @@ func newFinder(r *Rules, alert rule.Alert, expr parser.Expr, known *promql.Known
 				if len(all) > 0 {
 					reach = max(reach, own)
 				}
+				if name == alertsMetric && !seen[name] {
+					seen[name] = true
+					for _, a := range r.set.Alerts {
+						if a.Name == f.alert.Name || !labels.Selector(matchersOf(e, model.AlertNameLabel)).Matches(labels.FromStrings(model.AlertNameLabel, a.Name)) {
+							continue
+						}
+						if expr, err := promql.ParseExpr(a.Expr); err == nil {
+							f.delay = max(f.delay, a.For+2*cmp.Or(a.Interval, r.interval))
+							f.records = true
+							inspect(expr, own)
+						}
+					}
+				}
 				if len(all) > 0 && !seen[name] {
 					seen[name] = true
 					for _, one := range all {
@@ -323,6 +358,7 @@ func newFinder(r *Rules, alert rule.Alert, expr parser.Expr, known *promql.Known
 							add(label)
 						}
 						f.delay += 2 * one.Interval
+						f.slowest = max(f.slowest, one.Interval)
 						f.records = true
 						inspect(one.expr, own)
 					}
@@ -376,7 +412,7 @@ func newFinder(r *Rules, alert rule.Alert, expr parser.Expr, known *promql.Known
 	}
 	if changing && shortest > 0 {
 		for _, s := range slices.Backward(sampling) {
-			if s <= f.sampled && s*8 <= shortest {
+			if s <= f.sampled && s*12 <= shortest {
 				f.sampled = s // several changes must fit into a window
 				break
 			}
@@ -395,7 +431,12 @@ func newFinder(r *Rules, alert rule.Alert, expr parser.Expr, known *promql.Known
 
 // schedule sets when the condition begins to hold.
 func (f *finder) schedule() {
-	f.begin = (f.delay + f.interval - 1) / f.interval * f.interval
+	every := f.interval
+	if f.slowest > lookback { // begin when the slowest has just been evaluated
+		every = f.slowest
+	}
+	f.begin = (f.delay + every - 1) / every * every
+	f.recordedSince = (f.recordedSince + every - 1) / every * every
 	f.zero = int((f.begin + f.sampled - 1) / f.sampled)
 	f.moments = []time.Duration{f.begin}
 	if slots := f.slots(); slots > 0 {
@@ -587,6 +628,11 @@ func (p *plan) stored(s *series, samples []float64) engine.Series {
 		one.Floats = append(one.Floats, engine.FPoint{T: p.start.UnixMilli() + int64(i)*p.sampled.Milliseconds(), F: v})
 	}
 	return one
+}
+
+// matchersOf are the matchers of a selector on one label.
+func matchersOf(e *parser.VectorSelector, label string) []*labels.Matcher {
+	return slices.DeleteFunc(slices.Clone(e.LabelMatchers), func(m *labels.Matcher) bool { return m.Name != label })
 }
 
 // sampling lists the sample intervals that are tried.

@@ -3,6 +3,7 @@ package witness
 import (
 	"encoding/json"
 	"io"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser/posrange"
@@ -28,6 +29,7 @@ import (
 //	  meant        true where an alert always fires since its expression selects no metric, as vector(1) does not
 //	  input        at which it fires, in promtool's notation; absent where none is known:
 //	    interval     between samples
+//	    start        of the input and the evaluations, as in RFC 3339; absent for Unix time 0
 //	    series       a list of {series, values}
 //	    checks       a list of {at, firing}: how many alerts fire how long after the start
 //	  boundaries   a list, one for each condition that was seen to decide:
@@ -97,6 +99,7 @@ type jsonPlace struct {
 
 type jsonInput struct {
 	Interval string       `json:"interval"`
+	Start    string       `json:"start,omitempty"`
 	Series   []jsonSeries `json:"series"`
 	Checks   []jsonCheck  `json:"checks"`
 }
@@ -135,6 +138,9 @@ func (a Answered) json() jsonAlert {
 	}
 	if a.Answer == Fires {
 		j.Input = &jsonInput{Interval: model.Duration(a.Input.Interval).String(), Series: []jsonSeries{}, Checks: []jsonCheck{}}
+		if a.Input.Start.Unix() > 0 {
+			j.Input.Start = a.Input.Start.UTC().Format(time.RFC3339)
+		}
 		for _, s := range a.Input.Series {
 			j.Input.Series = append(j.Input.Series, jsonSeries(s))
 		}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -62,6 +63,7 @@ type use struct {
 	offset   time.Duration
 	clock    bool // it is compared with the time
 	le       string
+	upper    bool // it is a bucket into which all observations fall
 }
 
 // test is a comparison that has to hold, or must not.
@@ -97,11 +99,12 @@ type plan struct {
 	leaves []*leaf
 	tests  []*test
 	bans   []ban
-	hints  []hint // numbers that the parts are compared with, innermost last
-	sides  []int  // the choices that are sides of or
-	row    int    // of the aggregations around
-	depth  int    // of recording rules
-	failed string // why the plan cannot be
+	hints  []hint                  // numbers that the parts are compared with, innermost last
+	sides  []int                   // the choices that are sides of or
+	row    int                     // of the aggregations around
+	kept   func(label string) bool // whether the one of which it is another row keeps a label
+	depth  int                     // of recording rules
+	failed string                  // why the plan cannot be
 
 	series     []*series
 	aggregates []*node
@@ -212,13 +215,17 @@ func (p *plan) selector(n *node, e *parser.VectorSelector, u use) {
 		inner(r.expr, r.Labels, r.Interval)
 		return
 	}
-	if name == alertsMetric && p.depth < maxDepth {
-		if a, set, ok := p.alertOf(e); ok {
-			inner(a, set, 0)
-			one := 1.0
-			n.constant = &one
+	if (name == alertsMetric || name == alertsForState) && p.depth < maxDepth {
+		raised := p.alertsOf(e)
+		if len(raised) == 0 {
+			p.fail("no other alert of these rules has what %s asks for", promql.Excerpt(e))
 			return
 		}
+		a := raised[p.choose(len(raised))]
+		inner(a.expr, a.set, a.every)
+		one := 1.0
+		n.constant = &one
+		return
 	}
 	l := &leaf{selector: e, use: u, classes: map[string]*class{}}
 	n.leaf = l
@@ -276,32 +283,45 @@ func (p *plan) constrain(n *node, m *labels.Matcher, at parser.Expr) {
 	c.need = c.need || !m.Matches("")
 }
 
-// alertOf finds the alert whose state a selector of ALERTS asks for, and the labels of its series.
-func (p *plan) alertOf(e *parser.VectorSelector) (parser.Expr, map[string]string, bool) {
-	wanted := map[string]string{"alertstate": "firing"}
-	for _, m := range e.LabelMatchers {
-		if m.Type == labels.MatchEqual {
-			wanted[m.Name] = m.Value
-		}
-	}
+// raised is an alert whose state a selector of ALERTS asks for, with the labels of its series.
+type raised struct {
+	expr  parser.Expr
+	set   map[string]string
+	every time.Duration
+}
+
+// alertsOf finds the other alerts whose state a selector of ALERTS may ask for.
+func (p *plan) alertsOf(e *parser.VectorSelector) (all []raised) {
 	for _, a := range p.Rules.set.Alerts {
-		if a.Name != wanted[model.AlertNameLabel] || a.Name == p.alert.Name {
-			continue
-		}
-		expr, err := promql.ParseExpr(a.Expr)
-		if err != nil {
+		if a.Name == p.alert.Name && a.Line == p.alert.Line && a.File == p.alert.File {
 			continue
 		}
 		set := map[string]string{}
 		for label, text := range a.Labels {
-			set[label] = text
+			if !strings.Contains(text, "{{") {
+				set[label] = text
+			}
 		}
-		set[model.AlertNameLabel], set["alertstate"] = a.Name, wanted["alertstate"]
-		p.delay = max(p.delay, a.For)
-		return expr, set, true
+		set[model.AlertNameLabel] = a.Name
+		if promql.NameOf(e) == alertsMetric {
+			set["alertstate"] = "firing"
+		}
+		fits := !slices.ContainsFunc(e.LabelMatchers, func(m *labels.Matcher) bool {
+			text, ok := set[m.Name]
+			return ok && m.Name != "alertstate" && !m.Matches(text)
+		})
+		if state := matchersOf(e, "alertstate"); len(state) > 0 && !state[0].Matches("firing") {
+			set["alertstate"] = "pending"
+			fits = fits && state[0].Matches("pending") && a.For > 0
+		}
+		if expr, err := promql.ParseExpr(a.Expr); err == nil && fits {
+			all = append(all, raised{expr, set, a.Interval})
+		}
 	}
-	return nil, nil, false
+	return all[:min(len(all), 20)]
 }
+
+const alertsForState = "ALERTS_FOR_STATE"
 
 // movers are the functions of a range that look at how a series changes.
 var movers = []string{"rate", "increase", "irate", "delta", "idelta", "deriv", "changes", "resets", "predict_linear",
@@ -399,7 +419,9 @@ func (p *plan) replaced(e *parser.Call, of *node) func(string) *class {
 	root := from.root()
 	if root.fixed == nil {
 		root.matchers = append(root.matchers, m)
-		root.index = max(root.index, p.row)
+		if p.kept == nil || !p.kept(target) {
+			root.index = max(root.index, p.row)
+		}
 		v, ok := root.choose()
 		if !ok {
 			p.fail("no value of %s is found that %q matches", source, pattern)
@@ -455,8 +477,8 @@ func (p *plan) histogram(n *node, e *parser.Call, u use) {
 		n.kids = append(n.kids, p.make(arg, u))
 	}
 	first := len(n.kids)
-	for _, le := range []string{number(bound), number(2 * bound), "+Inf"} {
-		u.le = le
+	for i, le := range []string{number(bound), number(2 * bound), "+Inf"} {
+		u.le, u.upper = le, i > 0
 		kid := p.make(e.Args[last], u)
 		if first < len(n.kids) {
 			for _, label := range p.universe {
@@ -531,15 +553,19 @@ func (p *plan) aggregate(n *node, e *parser.AggregateExpr, u use) {
 		}
 	}
 	before := len(n.kids)
+	kept := func(label string) bool { return slices.Contains(e.Grouping, label) != e.Without && !isName(label) }
 	for row := range count {
 		hints := p.hints
 		if e.Op == parser.COUNT || e.Op == parser.GROUP {
 			p.hints = nil // it says nothing of the values that are counted
 		}
-		leaves, outer := len(p.leaves), p.row
+		leaves, outer, outerKept := len(p.leaves), p.row, p.kept
 		p.row += row
+		if row > 0 {
+			p.kept = kept
+		}
 		n.kids = append(n.kids, p.make(e.Expr, u))
-		p.row = outer
+		p.row, p.kept = outer, outerKept
 		p.hints = hints
 		if inner, ok := promql.Bare(e.Expr).(*parser.AggregateExpr); ok && inner.Op == parser.COUNT_VALUES {
 			for _, l := range p.leaves[min(leaves, len(p.leaves)):] {
@@ -549,7 +575,6 @@ func (p *plan) aggregate(n *node, e *parser.AggregateExpr, u use) {
 	}
 	rows := n.kids[before:]
 	p.aggregates = append(p.aggregates, n)
-	kept := func(label string) bool { return slices.Contains(e.Grouping, label) != e.Without && !isName(label) }
 	n.of = func(label string) *class {
 		if e.Op == parser.COUNT_VALUES && label == text(e.Param) {
 			return &class{name: label, need: true}
@@ -625,6 +650,7 @@ func (p *plan) binary(n *node, e *parser.BinaryExpr, u use) {
 	switch e.Op {
 	case parser.LAND:
 		n.kids = []*node{p.make(e.LHS, u), p.make(e.RHS, u)}
+		p.separate(e, n.kids[1])
 		p.match(e, n.kids[0], n.kids[1])
 		n.of = n.kids[0].label
 		return
@@ -666,6 +692,7 @@ func (p *plan) binary(n *node, e *parser.BinaryExpr, u use) {
 	}
 	n.kids = []*node{p.make(e.LHS, left), p.make(e.RHS, right)}
 	p.hints = hints
+	p.separate(e, n.kids[1])
 	p.match(e, n.kids[0], n.kids[1])
 	n.of = p.combined(e, n.kids[0], n.kids[1])
 	if e.Op.IsComparisonOperator() && !e.ReturnBool && e.Type() == parser.ValueTypeVector {
@@ -687,6 +714,35 @@ func isClock(expr parser.Expr) bool {
 		return false
 	}
 	return calls(expr, "time")
+}
+
+// separate lets the right side of an operator be of another series than the left, where both select the same metric and are
+// not matched on all labels.
+func (p *plan) separate(e *parser.BinaryExpr, right *node) {
+	m := e.VectorMatching
+	if m == nil || !m.On && len(m.MatchingLabels) == 0 || p.failed != "" {
+		return
+	}
+	names := map[string]bool{}
+	for s := range selectorsIn(e.LHS) {
+		names[promql.NameOf(s)] = true
+	}
+	both := false
+	for s := range selectorsIn(e.RHS) {
+		both = both || names[promql.NameOf(s)] && promql.NameOf(s) != ""
+	}
+	if !both {
+		return
+	}
+	for _, label := range append(append([]string{model.InstanceLabel}, p.universe...), "device") {
+		if slices.Contains(m.MatchingLabels, label) == m.On || right.label(label).root().fixed != nil {
+			continue
+		}
+		if c := right.label(label).root(); p.choose(2) == 1 {
+			c.index, c.need = c.index+1, true
+		}
+		return
+	}
 }
 
 // match ties the labels on which two sides are matched.
@@ -893,6 +949,9 @@ func (p *plan) isSelected(expr parser.Expr) bool {
 func (p *plan) label() {
 	for _, l := range p.leaves {
 		name := promql.NameOf(l.selector)
+		if strings.HasSuffix(name, "_bucket") && l.classes["le"] == nil {
+			l.classes["le"] = given("le", "+Inf")
+		}
 		for _, label := range []string{model.JobLabel, model.InstanceLabel} {
 			if isScraped(name) && l.classes[label] == nil {
 				l.classes[label] = &class{name: label, need: true}

@@ -27,6 +27,7 @@ type series struct {
 	gap     int     // only each so many-th sample is there; 0 for all
 	swing   float64 // added in every second period
 	period  int     // in samples; 0 for none
+	stairs  bool    // it rises by swing with each period
 	resets  bool    // a counter starts again after each period
 	begins  bool    // it is there only once the condition begins to hold
 	ends    bool    // it is there only until the condition begins to hold
@@ -52,7 +53,7 @@ func (s *series) at(i, zero int, now float64) (float64, bool) {
 		}
 		v := s.start + s.slope*float64(i)
 		if s.early != 0 {
-			v += s.early * float64(min(i, zero-s.turn))
+			v += max(s.early, -s.slope) * float64(min(i, zero-s.turn))
 		}
 		return v, true
 	}
@@ -66,7 +67,10 @@ func (s *series) at(i, zero int, now float64) (float64, bool) {
 	if s.moment {
 		v += now
 	}
-	if s.period > 0 && i/s.period%2 == 1 {
+	switch {
+	case s.period > 0 && s.stairs:
+		v += s.swing * float64(i/s.period)
+	case s.period > 0 && i/s.period%2 == 1:
 		v += s.swing
 	}
 	return min(max(v, s.low), s.high), true
@@ -86,6 +90,9 @@ func (p *plan) describe(s *series) {
 	}
 	if name == "up" || strings.HasSuffix(name, "_up") || s.high == 1 && s.low == 0 {
 		s.whole, s.high = true, 1
+	}
+	if strings.HasSuffix(name, "_info") && s.high == 1 && !s.usedBy("changes") {
+		s.low = 1
 	}
 	if strings.HasSuffix(name, "_ratio") && !p.negative {
 		s.high = min(s.high, 1)
@@ -121,6 +128,7 @@ func (p *plan) describe(s *series) {
 	if s.counter && s.labels.Get("le") == "+Inf" || s.labels.Get("le") != "" {
 		s.slope = 100
 	}
+	s.stairs = s.usedBy("changes") && (strings.HasSuffix(name, "_total") || strings.HasSuffix(name, "_count"))
 	if s.usedBy("stddev_over_time", "stdvar_over_time", "mad_over_time") {
 		s.period = 1
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -39,33 +38,33 @@ func (s *story) observe(ctx context.Context, b *Boundary) (bool, error) {
 	if err != nil {
 		return false, ctx.Err()
 	}
-	settled := states
-	if s.longest > 0 { // windows fill first
-		settled = slices.DeleteFunc(slices.Clone(states), func(a at) bool { return a.since < s.begin })
-	}
-	fires := first(settled, isFiring)
+	fires := first(states, isFiring)
 	if fires < 0 {
 		return false, nil
 	}
 	b.After = fires - first(states, evaluate.State.Active)
-	if s.alert.For == 0 {
-		b.After = 0
-	}
 	s.calm()
-	other := s.input(fires)
-	calm, err := s.states(ctx, other, fires)
+	other := s.input(max(fires, s.begin))
+	calm, err := s.states(ctx, other, max(fires, s.begin))
 	if err != nil {
 		return false, ctx.Err()
 	}
-	if n := len(calm); n == 0 || isFiring(calm[n-1].State) {
+	// Windows that are not full yet can let it fire on both sides: then what it does once they are is compared.
+	for _, later := range []time.Duration{fires, max(fires, s.begin)} {
+		if fires = later; !firingAt(calm, later) && firingAt(states, later) {
+			break
+		}
+	}
+	if firingAt(calm, fires) || !firingAt(states, fires) {
 		return false, nil
 	}
+	other = s.input(fires)
 	main, err := s.firesAndClears(ctx, b, fires)
 	if err != nil {
 		return false, ctx.Err()
 	}
 	b.Scenarios = append(b.Scenarios, Scenario{
-		Name: fmt.Sprintf("%s is quiet with %s", s.alert.Name, s.opposite), Interval: s.sampled, Start: s.start,
+		Name: fmt.Sprintf("%s is quiet with %s", s.alert.Name, s.opposite), Interval: s.sampled, Start: other.start,
 		Series: other.written(), Checks: []Check{{At: fires}},
 	}, main)
 	return true, ctx.Err()
@@ -83,6 +82,16 @@ func first(states []at, is func(evaluate.State) bool) time.Duration {
 	return -1
 }
 
+// firingAt reports whether an alert fires at a time since the start.
+func firingAt(states []at, since time.Duration) bool {
+	for _, s := range states {
+		if s.since == since {
+			return isFiring(s.State)
+		}
+	}
+	return false
+}
+
 // at is a state and when, since the start.
 type at struct {
 	since time.Duration
@@ -91,12 +100,13 @@ type at struct {
 
 // tape is input series as samples; NaN where there is none.
 type tape struct {
+	start   time.Time
 	series  []*series
 	samples [][]float64
 }
 
 func (p *plan) input(until time.Duration) *tape {
-	t := &tape{}
+	t := &tape{start: p.start}
 	for _, s := range p.series {
 		t.series = append(t.series, s)
 		t.samples = append(t.samples, p.samples(s, until))
@@ -187,13 +197,13 @@ func (p *plan) clearLimit() time.Duration {
 
 // firesAndClears is the scenario in which the alert is not yet firing, fires once its "for" is met, and resolves.
 func (s *story) firesAndClears(ctx context.Context, b *Boundary, fires time.Duration) (Scenario, error) {
-	sc := Scenario{Name: fmt.Sprintf("%s fires with %s", s.alert.Name, s.name), Interval: s.sampled, Start: s.start}
+	sc := Scenario{Name: fmt.Sprintf("%s fires with %s", s.alert.Name, s.name), Interval: s.sampled}
 	if s.alert.For > 0 {
 		sc.Name += " for " + model.Duration(s.alert.For).String()
-		sc.Checks = append(sc.Checks, Check{At: fires - s.interval, Why: "not yet"})
 	}
 	s.fire()
 	t := s.input(fires)
+	sc.Start = t.start
 	limit := s.clearLimit()
 	if (fires+limit)/s.interval > maxEvaluations {
 		limit = 0
@@ -210,6 +220,9 @@ func (s *story) firesAndClears(ctx context.Context, b *Boundary, fires time.Dura
 	firing, err := s.firing(ctx, run, fires)
 	if err != nil {
 		return sc, err
+	}
+	if before := run.At(s.own, s.start.Add(fires-s.interval)); s.alert.For > 0 && !isFiring(before) {
+		sc.Checks = append(sc.Checks, Check{At: fires - s.interval, Why: "not yet"})
 	}
 	sc.Checks = append(sc.Checks, Check{At: fires, Firing: firing})
 	cleared := time.Duration(-1)

@@ -1,4 +1,4 @@
-// Package enginetest has what the tests of engine and leap share: rule files, and the TSDB of a Prometheus.
+// Package enginetest has what tests and benchmarks share: rule files, the TSDB of a Prometheus, and its peers.
 package enginetest
 
 import (
