@@ -147,7 +147,7 @@ func (s *search) distinguish(ctx context.Context, o *Outcome) error {
 		s.own,
 		func() ([]witness.Scenario, error) { return s.tests.inputs[o.Original.Name], nil },
 	}
-	if o.Field == "expr" {
+	if o.Field == "expr" && s.most == maxCandidates {
 		sources = append(sources, func() ([]witness.Scenario, error) { return s.scenarios(ctx, o.Mutated) })
 	}
 	for _, source := range sources {
