@@ -23,6 +23,11 @@ func (c *Compiler) Rules(groups []*Group) *Rules {
 // All returns the rules in order of evaluation.
 func (r *Rules) All() []*Rule { return r.rules }
 
+// Only returns the rules that keep reports true for.
+func (r *Rules) Only(keep func(*Rule) bool) *Rules {
+	return &Rules{compiler: r.compiler, rules: slices.DeleteFunc(slices.Clone(r.rules), func(one *Rule) bool { return !keep(one) })}
+}
+
 // Order sorts groups so that those that others read come first where possible; else they stay in their order. It also
 // returns pairs of groups of which the second reads what the first writes.
 func Order(groups []*Group) (sorted []*Group, pairs [][2]*Group) {

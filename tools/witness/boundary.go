@@ -55,6 +55,10 @@ func (p *plan) boundaries(ctx context.Context) (found []Boundary, unknown []Unkn
 		case ok:
 			found = append(found, b)
 		default:
+			if p.looks > maxSeen {
+				unknown = append(unknown, Unknown{p.text(t.expr), "it looks back too far for a search"})
+				continue
+			}
 			unknown = append(unknown, Unknown{p.text(t.expr), "where it was seen to fail, another condition failed as well"})
 		}
 	}
@@ -63,6 +67,9 @@ func (p *plan) boundaries(ctx context.Context) (found []Boundary, unknown []Unkn
 }
 
 func (p *plan) boundaryOf(ctx context.Context, t *test, taken map[decision]bool) (Boundary, bool, error) {
+	if p.looks > maxSeen {
+		return Boundary{}, false, nil
+	}
 	all := p.variablesOf(t)
 	for _, v := range all {
 		if b, ok, err := p.decides(ctx, v, t, taken); ok || err != nil {
@@ -119,6 +126,9 @@ func (p *plan) leaving(ctx context.Context, t *test) (Boundary, bool, error) {
 
 // decides finds the boundary of a test that a variable has.
 func (p *plan) decides(ctx context.Context, v variable, t *test, taken map[decision]bool) (Boundary, bool, error) {
+	if p.looks > maxSeen {
+		return Boundary{}, false, nil
+	}
 	old := p.get(v)
 	defer p.put(v, old)
 	at, ok := p.cross(ctx, v, t)

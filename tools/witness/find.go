@@ -153,13 +153,15 @@ type finder struct {
 	computed map[string]bool
 	calendar bool // it asks for the time of day or the date
 	own      *evaluate.Rule
-	needed   *evaluate.Rules // with all that it reads
+	all      *evaluate.Rules
+	needed   *evaluate.Rules // the rule, with all that it reads
 	records  bool            // it reads what rules write
 	longest  time.Duration   // how far back it looks
 	// recordedSince is how long before the condition begins to hold the recording rules are evaluated.
 	recordedSince time.Duration
 
 	slowest  time.Duration   // the longest interval of the recording rules that it reads
+	looks    int             // about how many samples the engine has looked at
 	work     int             // how much was computed for the search
 	negative bool            // values below zero are tried where the name allows them
 	started  float64         // where counters begin
@@ -174,6 +176,14 @@ type finder struct {
 
 // maxWork limits the values that are computed for one alert.
 const maxWork = 5_000_000
+
+// maxSeen limits the samples that the engine looks at for the boundaries of one alert.
+const maxSeen = 40_000_000
+
+// costs is about how many samples the engine looks at in a run of some length.
+func (p *plan) costs(length time.Duration) int {
+	return (int(length/p.interval) + 1) * (p.ticks(p.longest) + 1) * (len(p.series) + len(p.needed.All()) - 1)
+}
 
 // maxPlans limits the plans that are tried for one alert.
 const maxPlans = 250
@@ -311,7 +321,7 @@ func (f *finder) compile() error {
 		f.own = groups[0].Rules[0]
 		all = f.compiler.Rules(append(slices.Clone(sorted), groups...))
 	}
-	f.needed = all.Needed([]*evaluate.Rule{f.own})
+	f.all, f.needed = all, all.Needed([]*evaluate.Rule{f.own})
 	return nil
 }
 
@@ -493,7 +503,7 @@ func (f *finder) search(ctx context.Context) (*plan, string) {
 	}{{false, 0, maxPlans}, {true, 0, 60}, {false, 1e6, 30}} {
 		f.negative, f.started = variant.negative, variant.started
 		queue := [][]int{nil}
-		for tried := 0; len(queue) > 0 && tried < variant.plans && f.work < maxWork; tried++ {
+		for tried := 0; len(queue) > 0 && tried < variant.plans && f.work < maxWork && f.looks < maxSeen; tried++ {
 			choices := queue[0]
 			queue = queue[1:]
 			f.reset()
@@ -532,6 +542,11 @@ func (p *plan) try(ctx context.Context) string {
 	}
 	if slices.ContainsFunc(p.series, func(s *series) bool { return s.moment }) || p.calendar {
 		p.start = epoch
+	}
+	if len(p.raised) > 0 { // of the other alerts, those of the plan
+		p.needed = p.all.Only(func(r *evaluate.Rule) bool {
+			return !r.Alerting || r == p.own || slices.Contains(p.raised, r.Name)
+		}).Needed([]*evaluate.Rule{p.own})
 	}
 	p.extra = nil
 	for range 5 {
@@ -612,6 +627,7 @@ func (p *plan) fires(ctx context.Context) (time.Duration, error) {
 	if p.records {
 		from = p.begin - p.recordedSince
 	}
+	p.looks += p.costs(until - from)
 	run, err := p.needed.Run(ctx, evaluate.Input{
 		Data: evaluate.NewData(all), Start: p.start.Add(from), Interval: p.Rules.interval, Length: until - from, Watch: []*evaluate.Rule{p.own},
 	})

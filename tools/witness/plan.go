@@ -99,6 +99,7 @@ type plan struct {
 	leaves []*leaf
 	tests  []*test
 	bans   []ban
+	raised []string                // the alerts that have to fire first
 	hints  []hint                  // numbers that the parts are compared with, innermost last
 	sides  []int                   // the choices that are sides of or
 	row    int                     // of the aggregations around
@@ -222,6 +223,7 @@ func (p *plan) selector(n *node, e *parser.VectorSelector, u use) {
 			return
 		}
 		a := raised[p.choose(len(raised))]
+		p.raised = append(p.raised, a.set[model.AlertNameLabel])
 		inner(a.expr, a.set, a.every)
 		one := 1.0
 		n.constant = &one

@@ -184,6 +184,7 @@ func (p *plan) run(ctx context.Context, input []Series, until time.Duration) (*e
 	if until/p.interval > p.affordable() {
 		from = max(0, p.begin-max(p.recordedSince, p.interval))
 	}
+	p.looks += p.costs(until - from)
 	return p.needed.Run(ctx, evaluate.Input{
 		Data: evaluate.NewData(data), Start: p.start.Add(from), Interval: p.Rules.interval, Length: until - from, Watch: []*evaluate.Rule{p.own},
 	})
