@@ -56,6 +56,11 @@ func NewRules(files []RuleFile, interval time.Duration, options Options) (*Rules
 // no group reads another.
 func (r *Rules) Order() []string { return r.file.order }
 
+// Live is how many rules can have a value where there are series of these metrics.
+func (r *Rules) Live(metrics map[string]bool) int {
+	return len(r.file.loaded.rules.Live(metrics).All())
+}
+
 // names are the groups that read others, in order, behind one that is read: groups without a name have the rank of the
 // first that has one.
 func (o *ordered) names() []string {

@@ -404,8 +404,8 @@ func (w *writer) checked(ctx context.Context, r Result) (Scenario, error) {
 	return s, nil
 }
 
-// maxTested limits the evaluations of a generated test.
-const maxTested = 3000
+// maxTested limits how often rules are evaluated in a generated test.
+const maxTested = 40_000
 
 // observer is Observe or ObserveLabels of ruletest.Rules.
 type observer func(ctx context.Context, in ruletest.Input, alert string, at []time.Duration) ([][]evaluate.Alert, error)
@@ -432,6 +432,17 @@ func (w *writer) observe(ctx context.Context, r Result, s Scenario, by observer)
 	return observed, err
 }
 
+// live is how many rules of the unit a scenario gives something to read.
+func (w *writer) live(s Scenario) int {
+	metrics := map[string]bool{}
+	for _, in := range s.Series {
+		if l, err := promqlParser.ParseMetric(in.Series); err == nil {
+			metrics[l.Get(model.MetricNameLabel)] = true
+		}
+	}
+	return max(1, w.rules.Live(metrics))
+}
+
 // isRecorded reports whether a rule of the unit records series of that name.
 func (w *writer) isRecorded(in Series) bool {
 	l, err := promqlParser.ParseMetric(in.Series)
@@ -441,8 +452,11 @@ func (w *writer) isRecorded(in Series) bool {
 }
 
 func (w *writer) observeWith(ctx context.Context, r Result, s Scenario, by observer) (Scenario, error) {
-	if n := len(s.Checks); n > 0 && s.Checks[n-1].At/w.interval > maxTested {
-		return s, fmt.Errorf("its input lasts %d evaluations of all rules, more than %d", s.Checks[n-1].At/w.interval, maxTested)
+	if n := len(s.Checks); n > 0 {
+		last, live := s.Checks[n-1].At, w.live(s)
+		if evaluations := int(last/w.interval) + 1; evaluations*live > maxTested {
+			return s, fmt.Errorf("its input lasts %s, too long for a test in which %d rules are evaluated every %s", model.Duration(last), live, model.Duration(w.interval))
+		}
 	}
 	in := ruletest.Input{Interval: s.Interval, Start: s.Start}
 	for _, one := range s.Series {
