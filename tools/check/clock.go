@@ -130,7 +130,7 @@ func (c *checker) paced(q query, turn promql.Turn, wait time.Duration) {
 	}
 }
 
-// lasts demands that an alert's for is over at an evaluation, and does not begin anew at each.
+// lasts demands that an alert's for is over at an evaluation, and does not begin again at each.
 func (c *checker) lasts(q query, alert rule.Alert, every time.Duration) {
 	if alert.For == 0 {
 		return
@@ -142,7 +142,7 @@ func (c *checker) lasts(q query, alert rule.Alert, every time.Duration) {
 	}
 	for _, branch := range branches(q.expr) {
 		if e := chosen(branch); e != nil {
-			c.reportSpan(q, e.PositionRange(), promql.Usual, "rule/for", "%s: %s() can choose other series at each evaluation, and the for of %s begins anew for each: compare all series with a threshold, or aggregate what is chosen",
+			c.reportSpan(q, e.PositionRange(), promql.Usual, "rule/for", "%s: %s() can choose other series at each evaluation, and the for of %s begins again for each: compare all series with a threshold, or aggregate what is chosen",
 				q.owner, e.Op, model.Duration(alert.For))
 		}
 	}

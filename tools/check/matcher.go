@@ -97,7 +97,7 @@ func literalOf(tree *syntax.Regexp) (string, bool) {
 	return "", false
 }
 
-// ofAlerts demands that a selector of ALERTS or ALERTS_FOR_STATE names an alert that there is.
+// ofAlerts demands that a selector of ALERTS or ALERTS_FOR_STATE names an alert that a rule raises.
 func (c *checker) ofAlerts(q query, e *parser.VectorSelector) {
 	if name := promql.NameOf(e); name != "ALERTS" && name != "ALERTS_FOR_STATE" {
 		return

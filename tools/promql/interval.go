@@ -131,7 +131,7 @@ func (i Interval) holds(op parser.ItemType, o Interval) bool {
 // computed is where the results of an operation are.
 func (i Interval) computed(op parser.ItemType, o Interval) Interval {
 	if i.isPoint() && o.isPoint() && !i.NaN && !o.NaN {
-		if v, ok := compute(op, i.Min, o.Min); ok {
+		if v, ok := Compute(op, i.Min, o.Min); ok {
 			return point(v)
 		}
 	}

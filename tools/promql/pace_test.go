@@ -11,8 +11,8 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	queries "github.com/stemedb/firedrill/tools/engine"
+	"github.com/stemedb/firedrill/tools/evaluate"
 	"github.com/stemedb/firedrill/tools/promql"
-	"github.com/stemedb/firedrill/tools/ruletest"
 )
 
 // recordedEvery is a series r:x that a rule of another group records so often, from a random moment on.
@@ -41,7 +41,7 @@ func TestNothingTooSlowHappens(t *testing.T) {
 	claims, results := 0, 0
 	for range 300 {
 		s, r := recordedEvery(time.Duration(1+rand.IntN(24)) * 30 * time.Second)
-		p.db = ruletest.Storage([]engine.Series{s})
+		p.db = evaluate.Storage([]engine.Series{s})
 		turn := promql.Turn{Group: "fast", Every: time.Duration(1+rand.IntN(8)) * 30 * time.Second}
 		pace := promql.Pace{Known: promql.Know([]promql.Recording{r}, nil), Turn: turn, Step: time.Minute}
 

@@ -52,13 +52,13 @@ func Constant(expr parser.Expr) (float64, bool) {
 		if !ok || !also {
 			return 0, false
 		}
-		return compute(e.Op, l, r)
+		return Compute(e.Op, l, r)
 	}
 	return 0, false
 }
 
-// compute is an arithmetic operation on two numbers; false for another operator.
-func compute(op parser.ItemType, l, r float64) (float64, bool) {
+// Compute is an arithmetic operation on two numbers; false for another operator.
+func Compute(op parser.ItemType, l, r float64) (float64, bool) {
 	switch op {
 	case parser.ADD:
 		return l + r, true

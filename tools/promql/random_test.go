@@ -42,7 +42,7 @@ func (w *world) series() (all []engine.Series) {
 		v := w.value()
 		missing := 8
 		if w.IntN(3) == 0 {
-			missing = 1 + w.IntN(3) // most samples: those that there are become old
+			missing = 1 + w.IntN(3) // most samples, so that the others become old
 		}
 		for i := range steps {
 			if missing > 3 && w.IntN(missing) == 0 || missing <= 3 && w.IntN(2+missing) > 0 {

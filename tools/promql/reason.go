@@ -93,7 +93,7 @@ func (a *Analysis) product(expr parser.Expr) (product, bool) {
 			return product{}, false
 		}
 		sign := 1
-		l.number, _ = compute(e.Op, l.number, r.number)
+		l.number, _ = Compute(e.Op, l.number, r.number)
 		if e.Op == parser.DIV {
 			sign = -1
 		}

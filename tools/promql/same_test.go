@@ -12,10 +12,10 @@ import (
 	engine "github.com/prometheus/prometheus/promql"
 
 	queries "github.com/stemedb/firedrill/tools/engine"
+	"github.com/stemedb/firedrill/tools/evaluate"
 	"github.com/stemedb/firedrill/tools/mutate"
 	"github.com/stemedb/firedrill/tools/promql"
 	"github.com/stemedb/firedrill/tools/rule"
-	"github.com/stemedb/firedrill/tools/ruletest"
 )
 
 func TestSame(t *testing.T) {
@@ -92,7 +92,7 @@ func TestEquivalentMutantsNeverDiffer(t *testing.T) {
 	mutants, equivalent := 0, map[bool]int{}
 	for start := time.Now(); time.Since(start) < *duration && !t.Failed(); {
 		all := w.series()
-		p.db = ruletest.Storage(all)
+		p.db = evaluate.Storage(all)
 		for range 20 {
 			a := rule.Alert{Name: "A", Expr: w.vector(1 + w.IntN(3))}
 			if expr, err := promql.ParseExpr(a.Expr); err != nil || len(a.Expr) > 400 || expr == nil {

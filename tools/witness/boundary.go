@@ -44,7 +44,7 @@ func (p *plan) boundaries(ctx context.Context) (found []Boundary, unknown []Unkn
 	var seen []parser.Expr
 	taken := map[decision]bool{}
 	for _, t := range p.tests {
-		if slices.Contains(seen, parser.Expr(t.expr)) || len(p.seriesOf(t)) == 0 && !isCalendar(t.expr) {
+		if slices.Contains(seen, parser.Expr(t.expr)) || len(p.seriesOf(t)) == 0 && !calls(t.expr, calendar...) {
 			continue
 		}
 		seen = append(seen, t.expr)
@@ -163,11 +163,6 @@ func (p *plan) seriesOf(t *test) map[*series]int {
 	return all
 }
 
-// isCalendar reports whether an expression asks for the time of day or the date.
-func isCalendar(expr parser.Expr) bool {
-	return calls(expr, "hour", "minute", "day_of_week", "day_of_month", "day_of_year", "month", "year", "days_in_month")
-}
-
 // variablesOf lists the variables that a test depends on: those that fewer tests depend on come first.
 func (p *plan) variablesOf(t *test) []variable {
 	own := p.seriesOf(t)
@@ -179,7 +174,7 @@ func (p *plan) variablesOf(t *test) []variable {
 	}
 	var all []variable
 	for _, v := range p.variables() {
-		if v.of == nil && isCalendar(t.expr) || own[v.of] > 0 {
+		if v.of == nil && calls(t.expr, calendar...) || own[v.of] > 0 {
 			all = append(all, v)
 		}
 	}
@@ -396,7 +391,7 @@ func (p *plan) neighbours(ctx context.Context, v variable, root, step float64) (
 		}
 		for _, end := range []struct {
 			at       int
-			held     bool // what the neighbour does if the value is not alone
+			held     bool // whether the alert fires at the neighbour, unless the value is isolated
 			isolated isolation
 			other    *float64
 		}{{beyondFires, true, fires, &at.quiet}, {beyondQuiet, false, quiet, &at.fires}} {

@@ -67,15 +67,14 @@ func usual(name string, index int) string {
 	return fmt.Sprintf("%s-%d", text, index+1)
 }
 
-// choose finds a value that meets all matchers and is none of those to avoid.
-func (c *class) choose(avoid ...*labels.Matcher) (string, bool) {
+// choose finds a value that meets all matchers.
+func (c *class) choose() (string, bool) {
 	c = c.root()
 	fits := func(v string) bool {
 		if c.need && v == "" && c.fixed == nil {
 			return false
 		}
-		return !slices.ContainsFunc(c.matchers, func(m *labels.Matcher) bool { return !m.Matches(v) }) &&
-			!slices.ContainsFunc(avoid, func(m *labels.Matcher) bool { return m.Matches(v) })
+		return !slices.ContainsFunc(c.matchers, func(m *labels.Matcher) bool { return !m.Matches(v) })
 	}
 	if c.fixed != nil {
 		return *c.fixed, fits(*c.fixed)
@@ -84,7 +83,7 @@ func (c *class) choose(avoid ...*labels.Matcher) (string, bool) {
 	var shared []string // prefixes and alternatives of the patterns
 	for _, m := range c.matchers {
 		if m.Type == labels.MatchEqual || m.Type == labels.MatchRegexp {
-			shared = append(shared, suggested(m)...)
+			shared = append(shared, Suggested(m)...)
 		}
 	}
 	shared = slices.DeleteFunc(shared, func(v string) bool { return v == "" })

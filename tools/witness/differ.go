@@ -217,6 +217,3 @@ func whatFires(ctx context.Context, run *evaluate.Run, alert *evaluate.Rule, at 
 	}
 	return all, err
 }
-
-// Suggested returns values of a label that a matcher names: those that it selects or excludes.
-func Suggested(m *labels.Matcher) []string { return suggested(m) }

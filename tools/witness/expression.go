@@ -22,6 +22,9 @@ func selectorsIn(expr parser.Node) func(func(*parser.VectorSelector) bool) {
 	}
 }
 
+// calendar are the functions of the time of day and the date.
+var calendar = []string{"hour", "minute", "day_of_week", "day_of_month", "day_of_year", "days_in_month", "month", "year"}
+
 // calls reports whether an expression calls one of these functions.
 func calls(expr parser.Expr, functions ...string) bool {
 	found := false
@@ -33,8 +36,8 @@ func calls(expr parser.Expr, functions ...string) bool {
 	return found
 }
 
-// suggested returns values of a label that a matcher names: those that it selects or excludes.
-func suggested(m *labels.Matcher) []string {
+// Suggested returns values of a label that a matcher names: those that it selects or excludes.
+func Suggested(m *labels.Matcher) []string {
 	if m.Type == labels.MatchEqual || m.Type == labels.MatchNotEqual {
 		return []string{m.Value}
 	}

@@ -7,7 +7,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -29,7 +29,7 @@ type Rules struct {
 	recorded map[string][]recording
 	interval time.Duration
 	compiler *evaluate.Compiler
-	groups   []*evaluate.Group
+	compiled *evaluate.Rules
 }
 
 // Load takes the rules of a set. Interval is that of groups that set none. The error is that of a rule that Prometheus
@@ -37,12 +37,9 @@ type Rules struct {
 func Load(set rule.Set, interval time.Duration) (*Rules, error) {
 	r := &Rules{set: set, recorded: map[string][]recording{}, interval: interval}
 	r.compiler = evaluate.New(evaluate.Options{Features: promql.Features, MaxSamples: searchSamples})
-	for _, g := range set.Groups {
-		groups, err := r.compiler.Groups(g.File, []rulefmt.RuleGroup{g.RuleGroup})
-		if err != nil {
-			return nil, err
-		}
-		r.groups = append(r.groups, groups...)
+	var err error
+	if r.compiled, err = r.compiler.Set(set); err != nil {
+		return nil, err
 	}
 	for _, one := range set.Recordings {
 		if expr, err := promql.ParseExpr(one.Expr); err == nil {
@@ -117,17 +114,13 @@ func Find(ctx context.Context, set rule.Set, alerts []rule.Alert, interval time.
 // All answers for alerts, in parallel, in their order. The error is ctx's.
 func (r *Rules) All(ctx context.Context, alerts []rule.Alert) ([]Result, error) {
 	results := make([]Result, len(alerts))
-	var next int
-	var mutex sync.Mutex
+	var next atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
 	for range runtime.GOMAXPROCS(0) {
 		known := r.known()
 		g.Go(func() error {
 			for {
-				mutex.Lock()
-				i := next
-				next++
-				mutex.Unlock()
+				i := int(next.Add(1)) - 1
 				if i >= len(alerts) || ctx.Err() != nil {
 					return ctx.Err()
 				}
@@ -309,17 +302,16 @@ func (f *finder) decide(ctx context.Context, p *plan, result *Result) (err error
 	return nil
 }
 
-// compile compiles the alert and what it reads. An alert that is not among the rules is taken for one more.
+// compile finds the alert and what it reads among the rules. An alert of none of their groups is taken alone.
 func (f *finder) compile() error {
-	sorted, _ := evaluate.Order(f.groups)
-	all := f.compiler.Rules(sorted)
+	all := f.compiled
 	if f.own = all.Find(f.alert); f.own == nil {
 		groups, err := f.compiler.Groups(f.alert.File, []rulefmt.RuleGroup{groupOf(f.alert, f.interval)})
 		if err != nil {
 			return err
 		}
 		f.own = groups[0].Rules[0]
-		all = f.compiler.Rules(append(slices.Clone(sorted), groups...))
+		all = f.compiler.Rules(groups)
 	}
 	f.all, f.needed = all, all.Needed([]*evaluate.Rule{f.own})
 	return nil
@@ -415,12 +407,11 @@ func newFinder(r *Rules, alert rule.Alert, expr parser.Expr, known *promql.Known
 							add(text(arg))
 						}
 					}
-				case "hour", "minute", "day_of_week", "day_of_month", "day_of_year", "days_in_month", "month", "year":
-					if len(e.Args) == 0 || isClock(e.Args[0]) {
-						f.calendar = true
-					}
 				case "changes", "resets":
 					changing = true
+				}
+				if slices.Contains(calendar, e.Func.Name) && (len(e.Args) == 0 || isClock(e.Args[0])) {
+					f.calendar = true
 				}
 			}
 			return nil

@@ -26,7 +26,6 @@ type node struct {
 	every time.Duration
 	// constant is the value of what does not depend on its operands, such as absent().
 	constant *float64
-	chosen   int // for or: the side
 	of       func(name string) *class
 	names    map[string]*class
 }
@@ -54,6 +53,17 @@ type leaf struct {
 	classes  map[string]*class
 	series   *series // once labels are chosen
 	apart    int     // by how much its level differs from that of other rows
+}
+
+// class returns the class of a label. A series that is scraped has job and instance.
+func (l *leaf) class(label string) *class {
+	c := l.classes[label]
+	if c == nil {
+		isOfTarget := label == model.JobLabel || label == model.InstanceLabel
+		c = &class{name: label, need: isOfTarget && isScraped(promql.NameOf(l.selector))}
+		l.classes[label] = c
+	}
+	return c
 }
 
 // use is what is done with the samples of a series.
@@ -95,7 +105,6 @@ type plan struct {
 	choices []int
 	asked   []int // how many options each choice had
 
-	result *node
 	leaves []*leaf
 	tests  []*test
 	bans   []ban
@@ -116,7 +125,7 @@ type plan struct {
 // newPlan builds a plan, and reports why it cannot be in failed.
 func (f *finder) newPlan(choices []int) *plan {
 	p := &plan{finder: f, choices: choices}
-	p.result = p.make(f.expr, use{})
+	p.make(f.expr, use{})
 	if p.failed == "" {
 		p.label()
 	}
@@ -232,17 +241,7 @@ func (p *plan) selector(n *node, e *parser.VectorSelector, u use) {
 	l := &leaf{selector: e, use: u, classes: map[string]*class{}}
 	n.leaf = l
 	p.leaves = append(p.leaves, l)
-	n.of = func(label string) *class {
-		c := l.classes[label]
-		if c == nil {
-			c = &class{name: label}
-			l.classes[label] = c
-			if !isName(label) && (label == model.JobLabel || label == model.InstanceLabel) && isScraped(name) {
-				c.need = true
-			}
-		}
-		return c
-	}
+	n.of = l.class
 	if u.le != "" {
 		l.classes["le"] = given("le", u.le)
 	}
@@ -256,10 +255,8 @@ func (p *plan) selector(n *node, e *parser.VectorSelector, u use) {
 
 // isScraped reports whether the series of a metric have job and instance, going by its name.
 func isScraped(name string) bool {
-	return name == "" || !regexpColon.MatchString(name) && name != alertsMetric
+	return !strings.Contains(name, ":") && !strings.HasPrefix(name, alertsMetric)
 }
-
-var regexpColon = regexp.MustCompile(":|^ALERTS")
 
 const alertsMetric = "ALERTS"
 
@@ -663,9 +660,8 @@ func (p *plan) binary(n *node, e *parser.BinaryExpr, u use) {
 		return
 	case parser.LOR:
 		p.sides = append(p.sides, len(p.asked))
-		n.chosen = p.choose(2)
 		side := e.LHS
-		if n.chosen == 1 {
+		if p.choose(2) == 1 {
 			p.refute(e.LHS, nil, u)
 			side = e.RHS
 		}
@@ -955,8 +951,8 @@ func (p *plan) label() {
 			l.classes["le"] = given("le", "+Inf")
 		}
 		for _, label := range []string{model.JobLabel, model.InstanceLabel} {
-			if isScraped(name) && l.classes[label] == nil {
-				l.classes[label] = &class{name: label, need: true}
+			if isScraped(name) {
+				l.class(label)
 			}
 		}
 	}

@@ -65,7 +65,11 @@ func (p *plan) value(n *node, at time.Duration) (float64, bool) {
 			}
 			return 0, true
 		}
-		return operate(e.Op, left, right), true
+		v, ok := promql.Compute(e.Op, left, right)
+		if !ok {
+			v = math.Atan2(left, right) // the one operator that is left
+		}
+		return v, true
 	}
 	return 0, false
 }
@@ -96,26 +100,6 @@ func holds(op parser.ItemType, l, r float64) bool {
 		return l <= r
 	}
 	return false
-}
-
-func operate(op parser.ItemType, l, r float64) float64 {
-	switch op {
-	case parser.ADD:
-		return l + r
-	case parser.SUB:
-		return l - r
-	case parser.MUL:
-		return l * r
-	case parser.DIV:
-		return l / r
-	case parser.POW:
-		return math.Pow(l, r)
-	case parser.MOD:
-		return math.Mod(l, r)
-	case parser.ATAN2:
-		return math.Atan2(l, r)
-	}
-	return math.NaN()
 }
 
 // called calls Prometheus's function.
@@ -332,17 +316,11 @@ func (p *plan) distance() float64 {
 // missBy is how far a test is from holding at a time: 0 where it does, else at least 0.01.
 func (p *plan) missBy(t *test, at time.Duration) float64 {
 	l, ok := p.value(t.left, at)
-	if !ok {
-		if t.not {
-			return 0
-		}
-		return 50
-	}
-	r, ok := p.value(t.right, at)
-	if !ok {
-		if t.not {
-			return 0
-		}
+	r, also := p.value(t.right, at)
+	switch {
+	case (!ok || !also) && t.not:
+		return 0
+	case !ok || !also:
 		return 50
 	}
 	size := max(math.Abs(l), math.Abs(r))
